@@ -321,3 +321,13 @@ def test_array__of_another_size_than_its_archive_says(tmp_path):
             fake = SimpleNamespace(open=lambda member, data=data: io.BytesIO(data))
             with pytest.raises(ValueError, match=r"^x.npy: not of the size that the archive says$"):
                 untrusted_files._array(fake, member)
+
+
+def test_store__makes_its_tables_alone(tmp_path, monkeypatch):
+    """Two processes may begin at once: the second waits for the first."""
+    locks = []
+    monkeypatch.setattr("builders.flickrexif.store.store.fcntl.flock", lambda file, how: locks.append((file.name, how)))
+    with State(tmp_path, create=True):
+        pass
+    assert (str(tmp_path / ".schema.lock"), fcntl.LOCK_EX) in locks
+    assert [how for name, how in locks if name.endswith(".schema.lock")] == [fcntl.LOCK_EX]

@@ -2,13 +2,14 @@
 
 import dataclasses
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from benchmark.bank import PhotoHashes
-from benchmark.bank.keys import bank_key, ids_only_hash, key_hash, key_of
+from benchmark.bank.keys import bank_key, encoder_key, ids_only_hash, key_hash, key_of
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.scoring.run import Scored
 from builders.errors import PhotoError
@@ -188,3 +189,18 @@ def test_ids_only_hash__where_one_id_ends_and_the_next_begins():
     expected = [hashlib.sha256(one).hexdigest()[:16] for one in raw]
     assert [ids_only_hash(one) for one in ids] == expected
     assert len(set(expected)) == len(ids)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_encoder_key__every_part_and_the_device_where_it_rounds_differently(dtype, compiled):
+    info = encoder().info
+    runtime = SimpleNamespace(key=lambda: {"name": "onnx"})
+    expected = {
+        "id": info.id, "library": info.library, "revision": info.revision, "weights_sha256": info.weights_sha256,
+        "dimension": info.dimension, "pooling": info.pooling, "preprocessing": dict(info.preprocessing), "dtype": dtype,
+        **({"compiled": True} if compiled else {}), **({} if dtype == "float32" else {"device_type": "cuda"}),
+    }  # fmt: skip
+    assert encoder_key(info, dtype, compiled=compiled, device="cuda:3", runtime=None) == expected
+    with_runtime = encoder_key(info, dtype, compiled=compiled, device="cuda:3", runtime=runtime)
+    assert with_runtime == {**expected, "runtime": {"name": "onnx"}}

@@ -1,10 +1,12 @@
 """Sentences that only rare results have, each as a whole."""
 
 import dataclasses
+from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
-from benchmark.judgement import PathMoves, conclude, judge_paths, paths_rule
+from benchmark.judgement import PathMoves, conclude, conclusions, judge_paths, paths_rule
 from benchmark.judgement.conclusions import RULE
 from benchmark.judgement.confounds import (
     CONFOUND_LIMITS,
@@ -233,3 +235,28 @@ def test_untestable_and_units():
     assert [unit_of_column(name) for name in names] == [
         *("slide", "patient", "scan", "cluster", "owner", "cluster", "cluster", "cluster", "cluster", "cluster")
     ]
+
+
+Statement = namedtuple("Statement", "kind subject metric answer words")
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+def test_rests_on__controls_then_what_was_shown_and_nothing_else(monkeypatch, controlled):
+    """Left out are statements of other kinds, subjects and metrics, and those that were not shown."""
+    made = [
+        Statement("detection", subject, metric, answer, f"{subject} {metric}: {words}")
+        for subject, metric, answer, words in (
+            ("detect", "margin", "yes", "real is apart"), ("detect", "margin", "no", "not this"),
+            ("leave-one-out", "loss", "undecided", "nor this"), ("leave-one-out", "loss", "yes", "a: b"),
+            ("detect", "loss", "yes", "other metric"), ("floor", "margin", "yes", "other subject"),
+            ("leave-one-out", "loss", "yes", "a: b"),
+        )
+    ]  # fmt: skip
+    made.append(Statement("trace", "detect", "margin", "yes", "x: another kind"))
+    controls = SimpleNamespace(title="On the file", reasons=("One.", "Two.")) if controlled else None
+    monkeypatch.setattr(conclusions, "statements", lambda result, questions: made)
+    monkeypatch.setattr(conclusions, "reliance", lambda result, questions: controls)
+    made_of = conclusions._rests_on(None, None)
+    shown = "Real is apart A: b"
+    expected = ("On the file", f"One. Two. {shown}") if controlled else ("Nothing was shown", shown)
+    assert (made_of.head, made_of.title, made_of.text) == ("Rests on", *expected)

@@ -10,6 +10,7 @@ import pytest
 from benchmark.options import RunOptions
 from benchmark.stats import single_units
 from benchmark.tasks import TaskInput, all_tasks
+from benchmark.tasks.forensics.data import against_real
 from benchmark.tasks.scores import score_of
 from builders.photos import Labels, PhotoSet
 
@@ -49,3 +50,11 @@ def test_score__ends_stay_within_the_limits_of_the_metric_where_values_by_photo_
     assert (inside.low, inside.high, inside.value, inside.n) == (0.0, 1.0, 0.9, 4)
     assert free.low < 0 < 1 < free.high
     assert free.details == {"k": 1}
+
+
+def test_against_real__every_real_photo_whatever_stands_for_its_generator() -> None:
+    generated = np.array([True, False, True, False, True])
+    generators = np.array([1, 1, 0, 2, 1])
+    assert against_real(generated, generators, 1).tolist() == [0, 1, 3, 4]
+    assert against_real(generated, generators, 0).tolist() == [1, 2, 3]
+    assert against_real(generated, generators, 2).tolist() == [1, 3]

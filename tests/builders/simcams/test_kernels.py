@@ -107,9 +107,11 @@ def test_light_on_sensor__distortion_beyond_the_margin_uses_numpy(lights, camera
     bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
     calls, reference = [], optics.light_on_sensor
     monkeypatch.setattr(optics, "light_on_sensor", lambda *arguments: calls.append(arguments) or reference(*arguments))
-    result = stages.compiled_light_on_sensor(lights[0], bent, settings, still)
-    np.testing.assert_array_equal(result, reference(lights[0], bent, settings, still), strict=True)
-    assert len(calls) == 1
+    for framing in (Framing(), HAND_HELD):
+        calls.clear()
+        result = stages.compiled_light_on_sensor(lights[0], bent, settings, still, framing)
+        np.testing.assert_array_equal(result, reference(lights[0], bent, settings, still, framing), strict=True)
+        assert calls == [(lights[0], bent, settings, still, framing)]
 
 
 def test_light_on_sensor__transforms_all_rows_that_a_frame_needs(lights, monkeypatch):
