@@ -16,6 +16,7 @@ from torch import nn
 
 from benchmark.encoders.encoder import Runtime
 from benchmark.encoders.loaders.transformers.one_size import FirstPicture, squares
+from benchmark.encoders.loaders.transformers.prompts import _ends_apart
 from benchmark.encoders.loaders.transformers.refusals import more_than_a_picture, refuse_what_reads_no_photo
 from benchmark.encoders.network import Normalisation
 from benchmark.encoders.preprocess.modes import with_preprocessing
@@ -212,3 +213,11 @@ def test_on_runtime__what_ends_the_conversion_is_tried_again_or_not(
             made = choose.on_runtime(encoder, cache=tmp_path / str(error))
             assert made.runtime == Runtime("torch", torch.__version__, reason=str(error))
             assert len(calls) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [("a\n", True), ("a ", True), ("<x>", True), ("[/INST]", True), ("a", False), ("a:", False), ("", False)],
+)
+def test_ends_apart__a_space_a_line_break_or_a_mark(text, apart):
+    assert _ends_apart(text) is apart
