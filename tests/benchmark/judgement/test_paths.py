@@ -75,7 +75,7 @@ def test_flips(accuracy: Difference, p_value: float, answer: str, words: str) ->
 
 def test_identical_ways_are_no_part_of_the_family() -> None:
     faint = moves(accuracy=Difference(0.03, 0.001, 0.06, 0.04, 500, 0.015, 500), flip_p=0.04)
-    same = moves(name="same", identical=True)  # whatever was measured of it
+    same = moves(name="same", identical=True, flip_p=0.9)  # whatever was measured of it
     alone = judge_paths([faint, same, dataclasses.replace(same, name="same too")], "jpeg", 1.0)
     assert [j.accuracy for j in alone] == ["yes", "no", "no"]
     two = judge_paths([faint, dataclasses.replace(faint, name="other")], "jpeg", 1.0)
