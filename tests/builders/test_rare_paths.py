@@ -33,6 +33,7 @@ from builders.photos.stamps import FileStamps, file_stamp
 from builders.pixels.headers.jpeg_quality import nearest_quality, scaled_tables, zigzag_order
 from builders.processes import memory
 from builders.simcams.stages.optics import bayer_sites
+from builders.sources.cameras.archives import _archive_entries
 from builders.sources.columns.layouts import _header
 from builders.sources.columns.tables import _parquet_table
 from builders.sources.hub_data_sets import _labels, _only
@@ -331,3 +332,20 @@ def test_store__makes_its_tables_alone(tmp_path, monkeypatch):
         pass
     assert (str(tmp_path / ".schema.lock"), fcntl.LOCK_EX) in locks
     assert [how for name, how in locks if name.endswith(".schema.lock")] == [fcntl.LOCK_EX]
+
+
+def test_archives__files_of_a_tar_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "a.tar"
+    with tarfile.open(file, "w") as tar:
+        for name in ("D02/b.jpg", "D01/c.jpg", "D01/a.jpg"):
+            info = tarfile.TarInfo(name)
+            info.size = len(name)
+            tar.addfile(info, io.BytesIO(name.encode()))
+    entries = _archive_entries(file, "a.tar", "vision")
+    assert [entry.path for entry in entries] == ["D01/a.jpg", "D01/c.jpg", "D02/b.jpg"]
+    assert [file.read_bytes()[entry.offset :][: entry.size].decode() for entry in entries] == [
+        "D01/a.jpg", "D01/c.jpg", "D02/b.jpg",
+    ]  # fmt: skip
+    with pytest.raises(DataError, match=r"^vision:b.tar.gz: a photo in such an archive is found only by unpacking it"):
+        _archive_entries(file, "b.tar.gz", "vision")

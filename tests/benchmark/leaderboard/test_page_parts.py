@@ -7,6 +7,7 @@ import io
 import json
 import re
 from importlib import resources
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -305,3 +306,33 @@ def test_detail_files__are_those_of_a_jpeg(make):
     assert address == as_jpeg(picture, 91, "4:4:4")
     read = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
     assert (read.format, read.size) == ("JPEG", (120, 90))
+
+
+def test_simulated__data_sets_in_the_layout_of_a_real_one_are_named_and_no_others():
+    def of(name, **evidence):
+        return SimpleNamespace(data={"name": name, "evidence": evidence or None})
+
+    say = page_module._simulated_in_layouts
+    both = {"simulated": "by camtrace", "terms": "none"}
+    assert say([]) == say([of("a"), of("b", simulated="yes"), of("c", terms="of use")]) == []
+    assert say([of("vision:x", **both), of("b", simulated="yes"), of("vision:x", **both)]) == [
+        "Simulated: no camera took the photos of vision:x."
+    ]
+    assert say([of("z\x1b", **both), of("a", **both)]) == [r"Simulated: no camera took the photos of z\x1b and a."]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "subject"),
+    [
+        (["knn/hospital"], "hospital"),
+        (["probe/stain", "knn/hospital", "knn/original"], "hospital and stain"),
+        (["knn/original"], "the camera and the codec"),
+        (["knn/hospital", "knn/jpeg"], "the camera and the codec"),
+        (["knn/hospital", "other/x"], "the camera and the codec"),
+        ([], "the camera and the codec"),
+        ([f"knn/g{i}" for i in range(page_module.MOST_GROUPS + 1)], "the camera and the codec"),
+    ],
+)
+def test_subject__given_groups_by_name_where_there_is_nothing_else(tasks, subject):
+    result = SimpleNamespace(scores=[SimpleNamespace(task=task) for task in tasks])
+    assert page_module._subject([result]) == subject
