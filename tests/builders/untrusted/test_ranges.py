@@ -335,3 +335,15 @@ def test_read_range__of_a_hub_that_answers_otherwise_is_one_sentence(hub, answer
     hub(status=404)
     with pytest.raises(DataError, match=r"cannot be read \("):
         read_range(HUB, 10, 5)
+
+
+@pytest.mark.parametrize(
+    ("stated", "offset", "right"),
+    [
+        ("bytes 5-9/10", 5, True), ("bytes 50-90/100", 5, False), ("bytes 5-9/10", 50, False),
+        ("bytes 05-9/10", 5, False),
+        ("bytes 0-9/10", 0, True), ("bytes */10", 0, False), ("x bytes 5-9/10", 5, False), ("", 0, False),
+    ],
+)  # fmt: skip
+def test_begins_at__the_offset_as_a_whole_number(stated, offset, right):
+    assert ranges._begins_at(stated, offset) is right
