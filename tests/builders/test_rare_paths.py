@@ -38,6 +38,7 @@ from builders.sources.columns.layouts import _header
 from builders.sources.columns.tables import _parquet_table
 from builders.sources.hub_data_sets import _labels, _only
 from builders.sources.imagenet import DEVKIT_FOLDER, DEVKIT_TAR, VAL_TAR, _devkit_file
+from builders.sources.inaturalist import OFFICIAL_FOLDER, inaturalist_photos
 from builders.untrusted import UntrustedInputError
 from builders.untrusted import files as untrusted_files
 from builders.untrusted.addresses import _embedded
@@ -349,3 +350,15 @@ def test_archives__files_of_a_tar_by_name(tmp_path, monkeypatch):
     ]  # fmt: skip
     with pytest.raises(DataError, match=r"^vision:b.tar.gz: a photo in such an archive is found only by unpacking it"):
         _archive_entries(file, "b.tar.gz", "vision")
+
+
+def test_inaturalist__photos_of_a_folder_by_the_whole_of_their_names(tmp_path):
+    """Also where that is not the order of the folders: a hyphen comes before a slash."""
+    names = ["Birds/2/a.jpg", "Birds-of-prey/1/b.jpg", "Birds/10/c.jpg", "Ants/zz/d.jpg"]
+    for name in names:
+        file = tmp_path / OFFICIAL_FOLDER / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"")
+    photos = inaturalist_photos(str(tmp_path))
+    assert photos.ids == tuple(f"{OFFICIAL_FOLDER}/{name}" for name in sorted(names))
+    assert [photos.labels.names[value] for value in photos.labels.values] == ["zz", "0001", "0010", "0002"]
