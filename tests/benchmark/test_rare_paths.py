@@ -11,10 +11,14 @@ from PIL import Image
 from benchmark.audit import accuracy
 from benchmark.audit.features import _number
 from benchmark.audit.questions import _values
+from benchmark.bank.fill import answers
 from benchmark.bank.photo_hashes import SAVED_EVERY_S, PhotoHashes
 from benchmark.compute import memory
 from benchmark.encoders.loaders.transformers.prompts import MARK, _conversation
 from benchmark.encoders.preprocess.by_library import _by_pillow
+from benchmark.encoders.runtime import onnxruntime
+from benchmark.encoders.runtime.speed import choice_file
+from benchmark.erasing.card import _learnt
 from benchmark.erasing.folder import _eraser
 from benchmark.probe.problem import _no_options
 from benchmark.probe.solver.projected import all_rows
@@ -24,6 +28,7 @@ from benchmark.retrieval.counts import _above_many
 from benchmark.scoring.cache import _files
 from benchmark.scoring.estimating.pass_costs import _missing
 from benchmark.views.device import views as device_views
+from tests.benchmark.encoders.test_openvino_decisions import INFO
 
 
 def test_cross_validated__a_fold_of_one_class_predicts_nothing(monkeypatch):
@@ -170,3 +175,60 @@ def test_device_views__what_no_device_makes_and_sizes_without_a_plan(monkeypatch
     assert not device_views.possible(8, 8, "a", ["original", "jpeg-q75-444", "jpeg-q75-420"], [])
     with pytest.raises(ValueError, match=r"^no plan for pictures of 8 x 9$"):
         device_views._planned(lambda width, height: None, (8, 9))
+
+
+def test_learnt__an_eraser_that_does_not_say_has_readers_on_the_photos_of_its_fit():
+    texts = [_learnt({"unseen": unseen}) for unseen in ({}, {"readers_learn_apart": False})]
+    assert texts == ["the fit's own photos, so that they find less than is there"] * 2
+    assert _learnt({"unseen": {"readers_learn_apart": True}}) == "other photos than the fit's"
+
+
+def test_exported__the_record_is_of_the_views_that_it_was_traced_with(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.onnx, "export", lambda network, given, file, **more: calls.append((given, more)))
+    monkeypatch.setattr(onnxruntime, "_try_elsewhere", lambda *given: calls.append(given))
+    monkeypatch.setattr(onnxruntime, "OnnxNetwork", lambda data: data)
+    batch = torch.arange(24.0).reshape(2, 3, 4)
+    embed = SimpleNamespace(name="mine", eval=lambda: None)
+    monkeypatch.setattr(onnxruntime, "WholeNetwork", lambda embed: SimpleNamespace(eval=lambda: embed))
+    assert onnxruntime.exported_network(INFO, embed, batch, tmp_path) == b""
+    (given, more), (name, data, views, file) = calls
+    assert given == (batch,)
+    assert more["dynamic_axes"] == {"views": {0: "n"}, "embeddings": {0: "n"}}
+    assert (more["input_names"], more["output_names"], more["dynamo"]) == (["views"], ["embeddings"], False)
+    assert (name, data, views.tolist()) == ("mine", b"", batch.tolist())
+    assert file == choice_file(tmp_path, "onnxruntime", INFO, batch)
+    assert file != choice_file(tmp_path, "onnxruntime", INFO, batch.flatten(1))
+
+
+def test_save__rows_of_other_photos_stay_and_those_of_these_only_where_they_have_settled(tmp_path, monkeypatch):
+    table = {1: 10, 2: 20, 3: 30}
+    hashes = PhotoHashes.__new__(PhotoHashes)
+    hashes._file, hashes._stamps, hashes._unsaved, hashes._store = tmp_path / "t.npz", object(), True, True
+    hashes.photos = SimpleNamespace(name="folder:x")
+    hashes._keys = np.array([[2, 0], [4, 0], [3, 0]], "<u8")
+    hashes._digests = np.array([[21] * 16, [40] * 16, [31] * 16], np.uint8)
+    hashes._lasting = np.array([True, True, False])
+    older = np.array([[key, 0] for key in table], "<u8"), np.array([[value] * 16 for value in table.values()], np.uint8)
+    monkeypatch.setattr(PhotoHashes, "_settled", lambda self: np.array([True, False, True]))
+    monkeypatch.setattr("benchmark.bank.photo_hashes._read_table", lambda path: older)
+    hashes.save()
+    stored = np.load(tmp_path / "t.npz")
+    assert dict(zip(stored["keys"][:, 0].tolist(), stored["digests"][:, 0].tolist(), strict=True)) == {1: 10, 2: 21}
+    assert (str(stored["name"]), hashes._unsaved) == ("folder:x", False)
+
+
+@pytest.mark.parametrize(("of_questions", "size"), [(None, 64), (3, 3)])
+def test_fill_answers__a_number_of_pictures_that_is_part_of_the_question_comes_first(monkeypatch, of_questions, size):
+    class Done(Exception):
+        pass
+
+    def fitting(answerer, batch):
+        assert batch == size
+        raise Done
+
+    monkeypatch.setattr(answers, "missing_parts", lambda names, stores, blocks: [])
+    monkeypatch.setattr(answers, "_Fitting", fitting)
+    given = SimpleNamespace(names=()), None, SimpleNamespace(batch=of_questions), None
+    with pytest.raises(Done):
+        answers.fill_answers(None, *given, batch_size=64, workers=0)
