@@ -140,6 +140,8 @@ def test_stamp__of_a_block_changes_with_its_files_alone(tmp_path, monkeypatch):
     (tmp_path / "b.png").write_bytes(PICTURE + b"more")
     after = [subject.stamp(block) for block in (0, 1)]
     assert (after[0] == before[0], after[1] == before[1]) == (True, False)
+    (tmp_path / "a.png").write_bytes(PICTURE + b"and more")
+    assert (subject.stamp(0) == after[0], subject.stamp(1) == after[1]) == (False, True)
 
 
 def pairs(count):

@@ -236,6 +236,7 @@ def test_gate__record_and_text(judgements, missing, passed, strictly):
     count = f"{len(judgements)} score{'s' if len(judgements) > 1 else ''}"
     assert f"{judgements.count('worse')} of {count} worse by more than 2.5 points" in text
     assert ("undecided: " in text) == (missing or "undecided" in judgements)
+    assert "0 undecided" not in text
     assert ("knn/x on toy is missing: it failed." in text) == missing
     assert text.endswith("paired by thing; the lower ends of all intervals hold together with 95 %.")
     cells = [cell.strip() for cell in text.splitlines()[2].split("|")[1:-1]]
