@@ -11,6 +11,7 @@ from PIL import Image
 from benchmark.audit import accuracy
 from benchmark.audit.features import _number
 from benchmark.audit.questions import _values
+from benchmark.bank import Bank, gates
 from benchmark.bank.fill import answers
 from benchmark.bank.photo_hashes import SAVED_EVERY_S, PhotoHashes
 from benchmark.compute import memory
@@ -232,3 +233,42 @@ def test_fill_answers__a_number_of_pictures_that_is_part_of_the_question_comes_f
     given = SimpleNamespace(names=()), None, SimpleNamespace(batch=of_questions), None
     with pytest.raises(Done):
         answers.fill_answers(None, *given, batch_size=64, workers=0)
+
+
+def test_failures__the_reason_of_the_first_block_counts_whichever_view_has_it():
+    def view(**blocks):
+        made = [SimpleNamespace(index=int(name[1:]), failures=reasons) for name, reasons in blocks.items()]
+        return SimpleNamespace(markers=lambda: made)
+
+    bank = SimpleNamespace(
+        _views={
+            "v": view(b2={"x": "late", "y": "of v"}, b0={"z": "first"}),
+            "w": view(b1={"x": "early"}, b3={"y": "of w", "z": "last"}),
+        }
+    )
+    assert list(Bank.failures(bank).items()) == [("z", "first"), ("x", "early"), ("y", "of v")]
+
+
+@pytest.mark.parametrize(
+    ("photos", "near", "passed", "ratio", "counts"),
+    [
+        (1, True, False, 0.0, [1]),
+        (5, True, True, 10.0, [1]),
+        (5, True, True, 9.99, [1, 7]),
+        (5, True, False, 10.0, [1, 7]),
+        (5, True, True, None, [1, 7]),
+        (5, False, True, 99.0, [7]),
+        (1, False, True, 99.0, [7]),
+    ],
+)
+def test_compare_runtimes__one_photo_decides_alone_or_by_far(monkeypatch, photos, near, passed, ratio, counts):
+    calls = []
+    verdict = SimpleNamespace(passed=passed, ratio=ratio)
+    monkeypatch.setattr(gates, "neighbouring", lambda names: near)
+    monkeypatch.setattr(gates, "all_views", lambda photos, options: SimpleNamespace(names=()))
+    monkeypatch.setattr(gates, "_compare_sample", lambda *given: calls.append(given[3]) or verdict)
+    monkeypatch.setattr(gates, "RUNTIME_SAMPLE", 7)
+    monkeypatch.setattr(gates, "THRESHOLD", 2.0)
+    monkeypatch.setattr(gates, "BY_FAR", 5.0)
+    assert gates._compare_runtimes(None, None, range(photos), None) is verdict
+    assert calls == counts

@@ -66,6 +66,7 @@ def test_embed__the_wanted_views_in_their_order_of_encoders_without_failure(monk
     members = [
         SimpleNamespace(state=State("all"), which=0, wanted=("a", "b", "c")),
         SimpleNamespace(state=State("two"), which=0, wanted=("c", "a")),
+        SimpleNamespace(state=State("turned"), which=0, wanted=("b", "a", "c")),
         SimpleNamespace(state=State("failed", "why"), which=0, wanted=("a",)),
         SimpleNamespace(state=State("nothing"), which=0, wanted=()),
         SimpleNamespace(state=State("empty"), which=1, wanted=("a",)),
@@ -74,9 +75,10 @@ def test_embed__the_wanted_views_in_their_order_of_encoders_without_failure(monk
     embed_gathered(members, ("a", "b", "c"), [Gathered((4, 9), lambda: table), Gathered((), lambda: table)], rows)
     assert given == [
         ("all", table.tolist(), ((4, 9), 3)), ("two", table[[2, 0, 5, 3]].tolist(), ((4, 9), 2)),
+        ("turned", table[[1, 0, 2, 4, 3, 5]].tolist(), ((4, 9), 3)),
     ]  # fmt: skip
-    ((first, second),) = written
+    ((first, second, _),) = written
     assert (first.state.name, first.wanted, first.indices) == ("all", ("a", "b", "c"), (4, 9))
     assert (second.state.name, second.wanted, second.indices) == ("two", ("c", "a"), (4, 9))
-    assert [member.state.failure for member in members] == ["", "", "why", "", ""]
-    assert [member.state.begun_s > 0 for member in members] == [True, True, False, False, False]
+    assert [member.state.failure for member in members] == ["", "", "", "why", "", ""]
+    assert [member.state.begun_s > 0 for member in members] == [True, True, True, False, False, False]
