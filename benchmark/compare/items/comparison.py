@@ -256,9 +256,17 @@ def _ranks(task: AlignedTask, rows: Sequence[ItemRow], lower_is_better: bool) ->
     p_values[np.triu_indices(count, 1)] = [row.difference.p_value for row in rows]
     values = task.scores.mean(axis=1)
     ranks = ranks_of_pairs(-values if lower_is_better else values, p_values)
-    columns = (ranks.rank, ranks.low, ranks.high, ranks.tied_with_best)
-    lists = (tuple(column.tolist()) for column in (values, *columns))
-    return ItemRanks(task.task, task.metric, task.systems, *lists, is_share=rows[0].is_share)
+    return ItemRanks(
+        task.task,
+        task.metric,
+        task.systems,
+        tuple(values.tolist()),
+        tuple(ranks.rank.tolist()),
+        tuple(ranks.low.tolist()),
+        tuple(ranks.high.tolist()),
+        tuple(ranks.tied_with_best.tolist()),
+        rows[0].is_share,
+    )
 
 
 def _in_widths(row: ItemRow) -> PairedDifference:
