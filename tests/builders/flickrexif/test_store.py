@@ -22,12 +22,14 @@ from tests.support.flickr_world import World
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Every connection made during the test."""
+    """Every connection to a file made during the test; the declared tables are read once from one in memory."""
     connections, connect = [], sqlite3.connect
 
-    def recording(*arguments, **options):
-        connections.append(connect(*arguments, **options))
-        return connections[-1]
+    def recording(database, **options):
+        connection = connect(database, **options)
+        if database != ":memory:":
+            connections.append(connection)
+        return connection
 
     monkeypatch.setattr(sqlite3, "connect", recording)
     return connections
