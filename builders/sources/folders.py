@@ -43,11 +43,12 @@ if TYPE_CHECKING:
 MAX_ANNOTATION_BYTES = 2**30
 """Limit of an annotation file: train2018.json of iNaturalist has 120 MB."""
 
-_SPLIT_WORDS = {
+SPLIT_WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+"""Names of folders in lower case -> the split in ``SPLITS`` that they name."""
 
 
 def split_word(name: str) -> str | None:
@@ -56,7 +57,7 @@ def split_word(name: str) -> str | None:
     >>> split_word("Validation"), split_word("id_val")
     ('val', None)
     """
-    return _SPLIT_WORDS.get(name.strip().lower())
+    return SPLIT_WORDS.get(name.strip().lower())
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from builders.errors import DataError
 from builders.photos import ColumnSources, PhotoSet, origin_of
 from builders.sources.columns.given import with_columns
 from builders.sources.columns.named import with_usual
-from builders.sources.folders import labelled_folder, split_word
+from builders.sources.folders import SPLIT_WORDS, labelled_folder, split_word
 from builders.sources.hub_data_sets import read_hub_photos
 
-_SPLITS = "(?i:train|training|val|valid|validation|dev|test|testing)"
+_SPLITS = f"(?i:{'|'.join(SPLIT_WORDS)})"
 """Pattern of the names that ``split_word`` knows."""
 
 GENERATED_FOLDERS = {"genimage": ("ai", "nature"), "univfd": ("0_real", "1_fake")}
