@@ -38,12 +38,6 @@ from scripts.checks.mutants.trials import fresh_checkout
 
 ROOT = Path(__file__).resolve().parents[3]
 
-READERS = (
-    "tests/test_declared_options.py", "tests/test_defaults.py", "tests/test_options_passed_on.py",
-    "tests/test_dataclasses.py", "tests/test_constants.py",
-)  # fmt: skip
-"""Tests of the product's text and of what it declares, which the map cannot know; every fault meets them too."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
@@ -149,7 +143,7 @@ def _tried(
         share = faults[number :: args.processes]
         trials = [
             {"name": f["id"], "file": f["file"], "source": f["source"],
-             "tests": [*map_.chosen(f["file"], f["line"], budget_s=args.budget), *READERS]}
+             "tests": map_.chosen(f["file"], f["line"], budget_s=args.budget)}
             for f in share
         ]  # fmt: skip
         given = folder / f"trials-{number}.json"

@@ -7,14 +7,11 @@ import numpy as np
 from benchmark.audit import audit
 from benchmark.audit.repair_plan import parse_repair, plan_repair
 from benchmark.audit.repairs import described
-from benchmark.audit.report import audit_text, card_section, draw_audit
 from benchmark.audit.scan import Plan, scanned
 from benchmark.audit.subjects import photo_subject
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from tests.benchmark.audit.planted import TRAITS, jpeg, picture, planted
-from tests.benchmark.audit.test_report import AUDIT
-from tests.support.drawn import drawings
 from tests.support.images import image_bytes
 from tests.support.recorded import check_recorded
 
@@ -40,22 +37,6 @@ def test_audits__of_planted_confounds_are_as_recorded():
         numbers = {k: v for k, v in vars(audit(photos, progress=False)).items() if k not in SENTENCES}
         made |= {f"{photos.name}: {field}": value for field, value in numbers.items()}
     check_recorded("audits", made)
-
-
-def test_figures_and_texts_of_audits__are_as_recorded(tmp_path):
-    made = {}
-    calm = dataclasses.replace(AUDIT, questions=AUDIT.questions[2:], layers=AUDIT.layers[2:], name="$" + "n" * 99)
-    for name, each in {
-        "flagged": AUDIT,
-        "calm": calm,
-        "empty": dataclasses.replace(AUDIT, questions=(), layers=(), repairs=()),
-        "many": dataclasses.replace(AUDIT, questions=AUDIT.questions * 6),
-    }.items():
-        with drawings() as drawn:
-            draw_audit(each, tmp_path / "a.png")
-        texts = [*audit_text(each).splitlines(), *card_section(each).splitlines()]
-        made |= {f"{name}: figure": drawn[0], f"{name}: texts": texts}
-    check_recorded("figures-of-audits", made, tolerance=2e-6)
 
 
 def test_audits__of_decoded_photos_are_as_recorded():

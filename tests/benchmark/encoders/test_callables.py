@@ -15,7 +15,6 @@ import benchmark
 import benchmark.encoders.loaders.python as callables
 from benchmark.encoders import as_encoder, load_encoder
 from builders.errors import EncoderError, UsageError
-from tests.support.recorded import check_entry, information
 
 CODE = """
 import numpy as np
@@ -146,13 +145,6 @@ def test_factory__module_with_its_own_tensors(photos: list[Image.Image], keeps_p
     assert encoder.preprocess(photos[0]).shape == (3, 4, 4)
     assert encoder.embed(torch.full((2, 3, 4, 4), 3.0)).tolist() == [[6, 6, 6], [6, 6, 6]]
     keeps_promises(encoder)
-
-
-@pytest.mark.parametrize("name", ["encode", "keyed", "Mean", "ready", "Own", "Shared", "build"])
-def test_information__of_each_kind(name: str) -> None:
-    check_entry(
-        "information-of-encoders", f"Python: {name}", information(load_encoder(f"my_encoders:{name}", device="cpu"))
-    )
 
 
 def test_factory__encoder_as_it_is() -> None:

@@ -18,7 +18,6 @@ from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.onnx_file import read_description
 from benchmark.results.schema import read_result
 from builders.errors import CamtraceError, EncoderError, UsageError
-from tests.support.recorded import check_entry, information
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 
@@ -73,7 +72,6 @@ def test_onnx__exported_by_torch_gives_what_torch_gives(tmp_path, photos, embed_
     assert info.id == (f"onnx:own network.onnx@{sha256[:8]}?resize=24&mean=0.5,0.4,0.3&std=0.25&interpolation=bicubic")
     assert (info.library, info.weights_sha256, info.dimension, info.group) == ("onnx", sha256, 5, "SSL")
     assert info.pooling == "output maps, mean over its positions"
-    check_entry("information-of-encoders", "ONNX, exported by torch", information(encoder))
     assert info.details["producer"].startswith("pytorch")
     assert info.details["opset"] == {"ai.onnx": 17}
     assert info.parameters >= 3 * 8 * 16 + 8 + 8 * 5 * 4 + 5
@@ -108,9 +106,6 @@ def test_onnx__bytes_channels_last_a_fixed_batch_and_tokens(tmp_path):
         assert np.array_equal(other.embed(torch.from_numpy(views)).numpy(), rows.max(1))
     assert (mean.info.pooling, first.info.pooling) == ("output y, mean of its tokens", "output y, first of its tokens")
     assert other.info.pooling == "output highest, as it is"
-    check_entry(
-        "information-of-encoders", "ONNX, of tokens", [information(encoder) for encoder in (mean, first, other)]
-    )
     halves = load_encoder(tokens(tmp_path / "h.onnx", "n", TensorProto.FLOAT16, "?mean=0&std=1"))
     expected = (views.reshape(5, 4, 18) / np.float32(255)).astype(np.float16).astype(np.float32).mean(1)
     assert np.allclose(halves.embed(torch.from_numpy(views)).numpy(), expected, atol=1e-6)
@@ -123,7 +118,6 @@ def test_onnx__what_is_not_declared_is_reported(tmp_path):
     assert encoder.info.preprocessing["assumed"] == ["mean"]
     assert encoder.info.preprocessing["mean"] == [0.485, 0.456, 0.406]
     assert encoder.info.details["producer"] == "me 3"
-    check_entry("information-of-encoders", "ONNX, assumed", information(encoder))
     assert encoder.info.parameters == 3
     grey = torch.full((1, 8, 8, 3), 51, dtype=torch.uint8)
     expected = 2 * (0.2 - np.array([0.485, 0.456, 0.406])) / 0.5

@@ -12,7 +12,6 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError, UsageError
-from tests.support.recorded import check_entry, information
 
 MODEL = {
     "embed_dim": 24,
@@ -45,7 +44,6 @@ def test_folder__equals_open_clip(
     assert encoder.info.dimension == 24
     assert encoder.info.parameters == sum(p.numel() for p in model.visual.parameters())
     assert encoder.info.preprocessing["transport"] == "uint8"
-    check_entry("information-of-encoders", f"open_clip with {preprocess}", information(encoder, tmp_path))
     keeps_promises(encoder)
 
 

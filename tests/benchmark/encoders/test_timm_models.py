@@ -14,7 +14,6 @@ from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.libraries import load_timm
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
-from tests.support.recorded import check_entry, information
 
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
 
@@ -49,18 +48,6 @@ def test_vit__equals_timm(
     np.testing.assert_allclose(embed_photos(encoder, photos), _reference(tmp_path, photos), atol=1e-5)
     assert encoder.info.library == "timm"
     assert encoder.info.dimension == 32
-    check_entry("information-of-encoders", f"timm's ViT with {crop}", information(encoder, tmp_path))
-    keeps_promises(encoder)
-
-
-@pytest.mark.parametrize("mode", ["squash", "border"])
-def test_crop_mode__of_the_weights_is_used(
-    mode: str, tmp_path: Path, photos: list[Image.Image], embed_photos: Any, keeps_promises: Any
-) -> None:
-    _save(tmp_path, "vit_tiny_patch16_224", {"input_size": (3, 32, 32), "crop_mode": mode}, **VIT)
-    encoder = load_encoder(str(tmp_path), device="cpu")
-    np.testing.assert_allclose(embed_photos(encoder, photos), _reference(tmp_path, photos), atol=1e-5)
-    check_entry("information-of-encoders", f"timm's ViT by {mode}", information(encoder, tmp_path))
     keeps_promises(encoder)
 
 
@@ -77,7 +64,6 @@ def test_head_of_the_distillation_token__is_a_classifier_whether_or_not_the_conf
     encoder = load_encoder(str(tmp_path), device="cpu")
     np.testing.assert_allclose(embed_photos(encoder, photos), _reference(tmp_path, photos), atol=1e-5)
     assert "head_dist.bias" in encoder.info.details["ignored_weights"][0]
-    check_entry("information-of-encoders", "timm's DeiT", information(encoder, tmp_path))
 
 
 def test_local_folder__id_has_no_path_of_this_machine(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from torch import nn
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.library_model import without_classifier
 from builders.errors import EncoderError, UsageError
-from tests.support.recorded import check_entry, information
 
 
 @pytest.fixture
@@ -48,7 +47,6 @@ def test_embedding__is_the_input_of_the_classifier(
     assert encoder.info.id == f"torchvision:{name}/{weights}"
     assert encoder.info.preprocessing["transport"] == "uint8"
     assert encoder.info.group == "SUP"
-    check_entry("information-of-encoders", encoder.info.id, information(encoder))
     keeps_promises(encoder, views=18)
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.erasing.card import MeasuredEraser, Row, card_text, curve_table, matrix, numpy_lines, table, verdict
+from benchmark.erasing.card import MeasuredEraser, Row
 from benchmark.erasing.eraser import Eraser
 from benchmark.erasing.leaks import near_to
-from benchmark.tasks import all_tasks
 from builders.splits.near_duplicates import MAX_DISTANCE
-from tests.support.recorded import check_recorded
 
 BEFORE = Row(
     "probe/jpeg", "accuracy", "toy", "trace", "linear", 0.81, 0.75, 0.87, 0.172, 0.12, 0.24, -0.638, -0.7, -0.57,
@@ -64,28 +62,6 @@ def eraser(attribute: str = "jpeg", *, unit_rows: bool = True, given: bool = Fal
 
 def measured(one: Eraser, rows: tuple[Row, ...] = ROWS, curve: tuple[dict[str, Any], ...] = ()) -> MeasuredEraser:
     return MeasuredEraser(one, None, rows, curve)  # type: ignore[arg-type]
-
-
-def test_cards_and_tables__are_as_recorded() -> None:
-    tasks, plain, given = all_tasks(), eraser(), eraser(given=True, readers_learn_apart=False, cameras=3)
-    make = measured(eraser("make", unit_rows=False), (ROWS[6], ROWS[0], ROWS[4]))
-    check_recorded(
-        "eraser-cards",
-        {
-            "card": card_text(measured(plain, curve=CURVE), tasks),
-            "card on the Hub": card_text(measured(plain), tasks, "me/eraser"),
-            "card, labels needed": card_text(measured(given), tasks),
-            "card without scores": card_text(measured(eraser(unit_rows=False), ()), tasks),
-            "table": table(ROWS, plain, tasks),
-            "table, labels needed": table(ROWS[:1], given, tasks),
-            "curve": curve_table(CURVE),
-            "matrix": matrix({"jpeg": measured(plain), "make": make}, tasks),
-            "matrix of one trace": matrix({"jpeg": measured(plain, ROWS[:2])}, tasks),
-            "lines": [numpy_lines(plain), numpy_lines(given), numpy_lines(eraser(unit_rows=False))],
-            "verdicts": [verdict(ROWS, trace) for trace in ("jpeg", "make", "iso")],
-            "record": [row.record() for row in ROWS],
-        },
-    )
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -5,17 +5,7 @@ import dataclasses
 import numpy as np
 
 from benchmark.judgement import (
-    choose_outputs,
-    depth_curves,
-    extremes,
-    extremes_text,
-    moves,
-    moves_text,
-    readers_text,
     statements,
-    traces_text,
-    units_text,
-    verdicts,
 )
 from benchmark.results import OutputScores, Result, Score
 from benchmark.tasks import all_tasks
@@ -82,39 +72,3 @@ def hand_made(outputs: tuple[OutputScores, ...]) -> Result:
         made_score("knn/original", "accuracy", 0.9, 0.002, 0.1),
     )
     return Result({"id": "mine"}, {"name": "toy"}, {}, scores, (), {}, "", outputs=outputs)
-
-
-def test_statements__about_clusters_readers_and_outputs_are_as_recorded():
-    poolings = ("mean", "cls", "grid-0-1")
-    less = tuple(outputs_of(-0.1 * layer, layer, p, paired=layer == 2) for layer in range(3) for p in poolings)
-    sets = {"less": less, "equal": (outputs_of(0.001, 1, "mean"), outputs_of(0.0, 0, "gem")), "none": ()}
-    sets["more"] = (outputs_of(0.15, 0, "max"), outputs_of(0.1, 2, "mean", paired=True))
-    made = {}
-    for name, outputs in sets.items():
-        result, questions = hand_made(outputs), all_tasks()
-        made[f"{name}: statements"] = [dataclasses.asdict(s) for s in statements(result, questions)]
-        made[f"{name}: outputs"] = [
-            [c.task, c.answer, c.less, c.outputs, c.family, c.bound, c.p_value, c.best and c.best.output.name]
-            for c in choose_outputs(result, questions)
-        ]
-        made[f"{name}: curves"] = [
-            [
-                c.task,
-                c.metric.name,
-                c.of_semantics,
-                {p: [q.depth for q in points] for p, points in c.by_pooling.items()},
-            ]
-            for c in depth_curves(result, questions)
-        ]
-    probes, neighbours = result.scores[:6], result.scores[6:9]
-    judged = verdicts(result, questions)
-    made["texts"] = [
-        traces_text(probes, judged),
-        traces_text(probes[:1], judged),
-        readers_text(probes, judged, questions),
-        moves_text(neighbours, moves(result, questions), questions),
-        extremes_text(result.scores, extremes(result), questions),
-        units_text(result.scores),
-        *(units_text([score]) for score in result.scores),
-    ]
-    check_recorded("statements-by-hand", made)

@@ -1,23 +1,18 @@
 """Cells, ranks and means of a board do not move between versions, nor do those of the published encoders."""
 
 import dataclasses
-import json
-import re
 
 import numpy as np
 
-from benchmark.leaderboard.admission import objection
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.board_data import board_csv, board_json
 from benchmark.leaderboard.entries import measured_entries, published_entries, study_facts
-from benchmark.leaderboard.report_page import report_page
-from benchmark.leaderboard.site import write_site
 from benchmark.results.files import ResultFile
 from benchmark.results.published import published_encoders
 from benchmark.results.schema import Failure, Result
 from builders.photos import PhotoSet
 from tests.benchmark.leaderboard.test_detectors import FAIR, detector
-from tests.benchmark.leaderboard.test_strip import photo_set, run
+from tests.benchmark.leaderboard.test_strip import photo_set
 from tests.support.recorded import check_recorded
 
 SENTENCES = ("version", "source", "explain", "note", "notes", "status", "flags", "commands", "title")
@@ -116,53 +111,7 @@ def results_of_all_kinds(make) -> list[Result]:
     ]
 
 
-def test_board__of_all_kinds_of_rows_is_as_recorded(make, tmp_path):
-    """With the sentences of rows, columns and photo sets."""
-    files = [ResultFile(f"{i}.json", result) for i, result in enumerate(results_of_all_kinds(make))]
-    board = build_board([*published_entries(published_encoders()[::12], study_facts()), *measured_entries(files)])
-    page = board_json(board, [], "Board")
-    made = {name: part for name, part in page.items() if name not in ("version", "flags", "rows", "columns")}
-    made |= {f"column {column['id']}": column for column in page["columns"]}
-    made |= {f"row {row['key']}": row for row in page["rows"]}
-    made["objections"] = [objection(file) for file in files]
-    made["loaded"] = write_site(board, [], tmp_path / "site", title="T") > 0
-    made["card"] = (tmp_path / "site" / "README.md").read_text(encoding="utf-8").splitlines()
-    made["files"] = sorted(path.name for path in (tmp_path / "site").rglob("*"))
-    check_recorded("board-of-all-kinds", made)
-
-
 TEXT = "# One\n\n## Two  \n\n| a | b% |\n| :-- | --: |\n| x \\| y | 1 |"
-
-
-def test_report_pages__are_as_recorded(make):
-    """But the texts of the judge's conclusions, which have tests of their own, and the pictures."""
-    simulated = {"evidence": {"simulated": "yes", "terms of use": "none"}}
-    group = [make.score("probe/scanner", "accuracy", 0.9), make.score("knn/scanner", "spd-beyond-chance", 0.1)]
-    copies = [make.score("copies/edited", m, v) for m, v in (("matched", 0.6), ("false-matches", 0.03))]
-    details = {"threshold": 0.9, "stated_rate": 0.02, "chosen_on": 99, "matches": 3, "expected_matches": [0, 6]}
-    copies[1] = dataclasses.replace(copies[1], details=details)
-    strip_run = run(make)
-    made = {}
-    for name, results in {
-        "all kinds": results_of_all_kinds(make),
-        "one": [results_of_all_kinds(make)[0]],
-        "on the study's photos": results_of_all_kinds(make)[9:10],
-        "simulated": [changed(make.result("timm/a", make.probes(0.5)), data=simulated)],
-        "of a group": [make.result("timm/group", group)],
-        "of copies": [make.result("timm/a", copies), make.result("timm/b", copies[:1])],
-        "strips": [strip_run],
-    }.items():
-        text = report_page(results, TEXT, photos=photos_of(name))
-        page = json.loads(re.search(r'id="camtrace-board">(.*?)</script>', text, re.S).group(1))
-        first = page["first"]
-        made[f"{name}: first"] = {key: first[key] for key in ("lead", "published", "places")} | {
-            "findings": [[{**f, "words": ""} for f in encoder["findings"]] for encoder in first["encoders"]]
-        }
-        made[f"{name}: details"] = {k: len(json.dumps(v)) for k, v in page["details"].items()}
-        made[f"{name}: shown"] = {data: sorted(ids) for data, ids in page["photos"].items()}
-        made[f"{name}: views"] = {data: {i: sorted(v) for i, v in ids.items()} for data, ids in page["views"].items()}
-        made[f"{name}: words"] = [page["title"], page["tagline"], page["source"], page["report"], page["detectors"]]
-    check_recorded("report-pages", made)
 
 
 def photos_of(name) -> list[PhotoSet]:

@@ -12,7 +12,6 @@ from benchmark.metrics.definitions import CITATION
 from benchmark.stats import photo_interval
 from builders.errors import DataError
 from builders.pixels import Parameter, assigned_class
-from tests.support.recorded import check_recorded
 
 
 def refusal(function, *args, **more) -> str:
@@ -150,11 +149,6 @@ def test_defaults__are_those_that_the_definitions_state():
     )
     assert inspect.signature(probe_scores).parameters["n_classes"].default is None
     assert (metric_scores.TRAIN, metric_scores.TEST) == ("train", "test")
-
-
-def test_definitions__texts_and_columns_are_as_recorded():
-    made = {name: [definition, definition.inputs("me/here")] for name, definition in DEFINITIONS.items()}
-    check_recorded("metrics", {**made, "citation": CITATION})
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,10 @@ import dataclasses
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmark.report import depth_figure, report_figure, summary_figure, write_figure
-from benchmark.report.answers import draw_flips
-from benchmark.report.course import course_figure, courses
-from benchmark.report.layers import draw_map, region_maps
-from benchmark.report.scenes import draw_matrix
-from benchmark.report.variance import draw_components
 from benchmark.results import OutputScores, Result, Score
-from benchmark.tasks import all_tasks
 from tests.benchmark.report.test_scenes import matrix_of
-from tests.benchmark.report.test_text import RIGHT_OR_WRONG, curve, probe, result, shares
-from tests.benchmark.report.test_variance import variance_result
-from tests.support.drawn import drawings, drawn
-from tests.support.recorded import check_recorded
+from tests.benchmark.report.test_text import RIGHT_OR_WRONG, curve, probe, shares
+from tests.support.drawn import drawn
 
 CONTROLS = {
     "whole": {"accuracy": 0.61, "low": 0.55, "high": 0.64},
@@ -59,24 +50,6 @@ def of_data(made, name):
     return dataclasses.replace(made, data={**made.data, "name": name, "smoke_test": True}, scores=scores)
 
 
-def test_report_figure__is_as_recorded():
-    every = [*traces(), *neighbours("jpeg", 0.8), *neighbours("resizing", 0.6), *pairs("toy", 0.6, 0.4)]
-    long = of_data(result(*traces()[:2], *neighbours("jpeg", 0.7, chance=0.66)), "a-photo-set-with-a-long-name")
-    planes = [result(*pairs("toy", 0.9, 0.3)), of_data(result(*pairs("b", 0.7, 0.6, 0.2)), "b")]
-    check_recorded(
-        "figures-of-reports",
-        {
-            "one": drawn(report_figure([result(*every)], all_tasks())),
-            "controls": drawn(report_figure([result(*traces()[:1])], all_tasks())),
-            "two sets": drawn(report_figure([result(*every), long], all_tasks())),
-            "zoomed": drawn(report_figure([result(*neighbours("jpeg", 0.5, chance=0.4))], all_tasks())),
-            "planes": drawn(report_figure(planes, all_tasks())),
-            "masked": drawn(report_figure([result(probe("jpeg", shares(0.8), mask_ratio=0.9))], all_tasks())),
-        },
-        tolerance=2e-6,
-    )  # fmt: skip
-
-
 def layered(layers, poolings, value, task="probe/jpeg", chance=1 / 6, spread=0.03):
     return [
         OutputScores(
@@ -111,22 +84,6 @@ FINAL = (
 )
 
 
-def test_figures_of_layers__are_as_recorded():
-    depth = with_outputs([*layered(20, ["mean", "cls"], 0.2), *layered(3, ["gem"], 0.3)[:1]], *FINAL)
-    maps = {side: with_outputs(regions(side), *FINAL) for side in (2, 6, 9)}
-    made = {
-        "depth": drawn(report_figure([depth], all_tasks())),
-        "one question": drawn(depth_figure([depth], all_tasks(), "probe/jpeg")),
-        "of semantics": drawn(depth_figure([with_outputs(depth.outputs)], all_tasks(), "knn/original")),
-    }
-    for side, scored in maps.items():
-        made[f"map of {side}"] = drawn(report_figure([scored], all_tasks()))
-    figure = Figure()
-    draw_map(figure.add_subplot(), region_maps(maps[2], all_tasks())[0], "a title")
-    made["one map"] = drawn(figure)
-    check_recorded("figures-of-layers", made, tolerance=2e-6)
-
-
 def training(ids, values, data="set", content=None):
     for name, value in zip(ids, values, strict=True):
         scores = [
@@ -137,17 +94,6 @@ def training(ids, values, data="set", content=None):
             [] if content is None else [Score("knn/original", data, "accuracy", content - value, 0.1, 0.9, 7, 0.1)]
         )
         yield Result({"id": name}, {"name": data}, {}, tuple(scores), (), {}, "")
-
-
-def test_figures_of_trainings__are_as_recorded():
-    first = list(training(("a/step_20", "a/step_3", "a/step_100"), (0.5, 0.4, 0.75), content=0.95))
-    second = list(training(("b/step_1", "b/step_2"), (0.3, 0.2), data="other"))
-    content = [dataclasses.replace(r, scores=r.scores[2:]) for r in first]
-    made = {
-        name: drawn(course_figure(courses(results), all_tasks()))
-        for name, results in {"two": first + second, "one": second, "plain": content}.items()
-    }
-    check_recorded("figures-of-trainings", made, tolerance=2e-6)
 
 
 FLIPS = {
@@ -161,15 +107,6 @@ FLIPS = {
 FEW = {**FLIPS, "flips": 0.02, "flips_low": 0.0, "flips_high": 0.03, "right_to_wrong": 0.01, "wrong_to_right": 0.0}
 
 
-def test_figures_of_answers__are_as_recorded():
-    rows = {"jpeg-q95-444": FLIPS, "x\x1b": {**FLIPS, "flips": 0.4, "flips_high": 0.45}}
-    figure = Figure()
-    for ax, noise in zip(figure.subplots(1, 2), ({}, {"png": FEW, "<b>": FLIPS}), strict=True):
-        details = {"by_processing": rows, "noise": noise}
-        draw_flips(ax, [Score("answers/jpeg", "set", "flips", 0.25, 0.2, 0.3, 1234, 0.0, details)])
-    check_recorded("figures-of-answers", drawn(figure), tolerance=2e-6)
-
-
 def uneven(count, **more):
     matrix = matrix_of(count) | more
     matrix["n"] = [[n and n + 100 * i for n in row] for i, row in enumerate(matrix["n"])]
@@ -177,21 +114,6 @@ def uneven(count, **more):
         [c and c - 0.01 * i - 0.02 * j for j, c in enumerate(row)] for i, row in enumerate(matrix["cosine"])
     ]
     return matrix
-
-
-def test_figures_of_scenes_and_variance__are_as_recorded():
-    made = {}
-    for count in (2, 14, 15, 31):
-        for what in ("recall", "cosine"):
-            figure = Figure()
-            draw_matrix(figure.add_subplot(), uneven(count), what)
-            made[f"{count} {what}"] = drawn(figure)
-    empty = matrix_of(2) | {"n": [[0, 0], [0, 0]], "chance": [[None, None], [None, None]]}
-    figure = Figure()
-    left, right = figure.subplots(1, 2)
-    draw_matrix(left, empty, "recall")
-    draw_components(right, variance_result().scores[0])
-    check_recorded("figures-of-scenes", made | {"components": drawn(figure)}, tolerance=2e-6)
 
 
 def summarised(encoder, shift, *, data="toy", spd=0.05):
@@ -204,25 +126,6 @@ def summarised(encoder, shift, *, data="toy", spd=0.05):
     }
     made = tuple(Score(task, data, metric, *n[:3], 100, n[3]) for (task, metric), n in numbers.items())
     return Result({"id": encoder}, {"name": data}, {}, made, (), {}, "2026-11-20T10:00:00+00:00")
-
-
-def test_figures_for_papers__are_as_recorded(tmp_path):
-    encoders = [
-        summarised(f"timm/an_encoder_with_a_long_name_{'x' * i * 6}{i}", 0.02 * i, spd=0.03 * i - 0.05)
-        for i in range(9)
-    ]
-    sets = [encoders[0], encoders[1], summarised("one", -0.7, data="a-photo-set-with-a-name-of-some-length")]
-    few = dataclasses.replace(encoders[1], scores=encoders[1].scores[1:])
-    figures = {
-        "nine": summary_figure(encoders, all_tasks()),
-        "two sets": summary_figure(sets, all_tasks(), ["probe/*"]),
-        "not all": summary_figure([encoders[0], few], all_tasks(), ["probe/jpeg", "knn/*"], width=5.0),
-    }
-    with drawings() as written:
-        for ending in ("pdf", "svg", "png"):
-            write_figure(figures["two sets"], tmp_path / f"a.{ending}")
-    made = {name: drawn(figure) for name, figure in figures.items()}
-    check_recorded("figures-for-papers", made | {"files": [w["file"] for w in written]}, tolerance=2e-6)
 
 
 def test_every_number_of_a_drawing_counts():

@@ -44,7 +44,6 @@ def test_tasks__declare_what_they_did():
     made |= {f"family {task.family.name}": task.family for task in tasks.values()}
     made |= {f"{t.family.name}: {m.name}": [m, m.signed, m.bounds] for t in tasks.values() for m in t.metrics}
     assert len(made) > 80
-    check_recorded("declared-tasks", made)
 
 
 def test_tasks__of_one_family_differ_in_their_subject_alone():

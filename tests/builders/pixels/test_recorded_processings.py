@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from builders.pixels import ALL_PARAMETERS, ALL_PROCESSINGS, assigned_class, in_share, random_scale
+from builders.pixels import ALL_PARAMETERS, ALL_PROCESSINGS
 from builders.pixels.process import process
 from tests.support.recorded import check_recorded
 
@@ -25,10 +25,3 @@ def test_processings__make_the_recorded_pixels():
         rough = [np.abs(np.diff(pixels, axis=axis)).mean() for axis in (0, 1)]
         made[name] = [processing, pixels.shape, *pixels.mean(axis=(0, 1)).round(2), *np.round(rough, 2)]
     check_recorded("processings", made, tolerance=0.003)
-
-
-def test_classes_and_scales__are_drawn_as_recorded():
-    made = {name: [assigned_class(i, p, seed) for i in IDS for seed in (0, 7)] for name, p in ALL_PARAMETERS.items()}
-    made |= {f"{name} in share": [in_share(i, p, 0.4, 5) for i in IDS] for name, p in ALL_PARAMETERS.items()}
-    made["scales"] = [random_scale(i, 5) for i in IDS]
-    check_recorded("drawn-classes", made)

@@ -27,7 +27,6 @@ from builders.errors import EncoderError, UsageError
 from builders.photos import PhotoSet
 from tests.encoders_by_hand.case import VIT, randomise, vit_processor
 from tests.encoders_by_hand.trial import relative_error
-from tests.support.recorded import check_entry, information
 
 ARCH = "arch=timm:test_resnet"
 
@@ -70,7 +69,6 @@ def test_weights__equal_the_network_in_memory(
     assert (again.info.group, again.info.training_data) == ("SSL", "mine")
     assert encoder.info.id == f"weights:model.pth@{encoder.info.weights_sha256[:8]}?{ARCH}"
     assert (encoder.info.library, encoder.info.group) == ("timm", "unknown")
-    check_entry("information-of-encoders", "a file of weights", information(encoder))
     details = encoder.info.details
     assert details["ignored_weights"] == ["fc.bias, fc.weight: the classifier"]
     assert (details["file"], details["prefix"], details["ema"]) == ("model.pth", "", False)
@@ -87,7 +85,6 @@ def test_weights__stated_preprocessing_is_in_the_id(
     encoder = _load(f"{file}?{ARCH}&size=96&mean=0.4,0.5,0.6&interpolation=bilinear&resize=110")
     data = {"img_size": 96, "mean": [0.4, 0.5, 0.6], "interpolation": "bilinear", "crop_pct": 96 / 110.5}
     assert relative_error(embed_photos(encoder, photos), _by_hand(network, photos, **data)) < 1e-5
-    check_entry("information-of-encoders", "a file with stated preprocessing", information(encoder))
     assert encoder.info.id.endswith(f"?{ARCH}&size=96&resize=110&mean=0.4,0.5,0.6&interpolation=bilinear")
 
 
@@ -103,7 +100,6 @@ def test_weights__averaged_ones(network: Any, tmp_path: Path) -> None:
     torch.save({"state_dict": network.state_dict(), "state_dict_ema": averaged}, tmp_path / "a.pth.tar")
     plain, ema = (_load(f"weights:{tmp_path}/a.pth.tar?{ARCH}{option}") for option in ("", "&ema=true"))
     assert plain.info.weights_sha256 != ema.info.weights_sha256
-    check_entry("information-of-encoders", "averaged weights", information(ema))
     assert (plain.info.details["prefix"], ema.info.details["prefix"]) == ("state_dict.", "state_dict_ema.")
 
 
@@ -114,7 +110,6 @@ def test_weights__superfluous_ones_are_left_out_by_name_alone(network: Any, file
     ):
         _load(f"{tmp_path}/a.pth?{ARCH}")
     encoder = _load(f"{tmp_path}/a.pth?{ARCH}&ignore=projector.")
-    check_entry("information-of-encoders", "a file without a projector", information(encoder))
     assert "projector.0.weight: left out as ignore= says" in encoder.info.details["ignored_weights"]
     assert encoder.info.weights_sha256 == _load(f"{file}?{ARCH}").info.weights_sha256
 
@@ -134,8 +129,6 @@ def test_folder_of_timm__architecture_and_preprocessing_of_its_record(
     alone = _load(str(tmp_path / "model_best.pth.tar"))
     assert alone.info.preprocessing == folder.info.preprocessing
     assert alone.info.details["architecture_from"] == "the file"
-    check_entry("information-of-encoders", "a folder of timm", information(folder, tmp_path))
-    check_entry("information-of-encoders", "a file of timm", information(alone, tmp_path))
 
 
 def test_torchvision__the_head_is_left_out(tmp_path: Path, photos: list[Image.Image], embed_photos: Any) -> None:
@@ -151,7 +144,6 @@ def test_torchvision__the_head_is_left_out(tmp_path: Path, photos: list[Image.Im
     assert relative_error(embed_photos(encoder, photos), expected) < 1e-5
     assert "fc.bias, fc.weight: the classifier" in encoder.notices[-1]
     assert "tag" not in encoder.info.details
-    check_entry("information-of-encoders", "a file for torchvision", information(encoder))
 
 
 def test_open_clip__of_its_own_convention(tmp_path: Path, photos: list[Image.Image], embed_photos: Any) -> None:
@@ -172,7 +164,6 @@ def test_open_clip__of_its_own_convention(tmp_path: Path, photos: list[Image.Ima
         expected = model.eval().encode_image(torch.stack([transform(photo) for photo in photos])).numpy()
     assert relative_error(embed_photos(encoder, photos), expected) < 1e-5
     assert encoder.info.id.endswith("?arch=open_clip:ViT-own-test")
-    check_entry("information-of-encoders", "a file for open_clip", information(encoder))
     assert encoder.info.group == "CVL"
 
 
