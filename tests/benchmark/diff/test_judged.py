@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.benchmark.diff.invented import compared, row
 
 from benchmark.diff import page
 from benchmark.diff.embed import Embedded, Lane
@@ -16,6 +15,7 @@ from benchmark.diff.result import HEADER, Measured, diff_table, diff_text, trace
 from benchmark.diff.rows import Comparer, Photos, ratio_to, rows_of
 from benchmark.stats import photo_interval
 from builders.photos import UNLABELLED
+from tests.benchmark.diff.invented import compared, row
 
 
 @pytest.mark.parametrize("kind", ["path", "step", "noise", "trace"])

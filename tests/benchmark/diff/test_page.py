@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.benchmark.diff.invented import compared, row
 
 from benchmark.diff import page
 from benchmark.diff.result import Measured
+from tests.benchmark.diff.invented import compared, row
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6b6b6b"
 
