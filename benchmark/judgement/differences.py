@@ -113,8 +113,9 @@ def moves(result: Result, questions: Questions) -> dict[tuple[str, str], Decisio
 def _move(score: Score) -> Comparison:
     ties = score.details.get("ties")
     choices = (float(ties["least"]), float(ties["greatest"])) if isinstance(ties, Mapping) else None
-    ends = (score.value, score.low, score.high)
-    return Comparison(*ends, units=units_of(score), bound=POINT, two_sided=True, choices=choices)
+    permuted = (score.details.get("controls") or {}).get("shuffled", {}).get("p_value")
+    ends, units = (score.value, score.low, score.high), units_of(score)
+    return Comparison(*ends, units=units, bound=POINT, two_sided=True, choices=choices, permuted=permuted)
 
 
 def jitter_of(score: Score) -> Mapping[str, Any] | None:

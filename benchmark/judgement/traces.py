@@ -13,8 +13,8 @@ from benchmark.results import MetricKind, Questions, Result, metric_of
 from benchmark.stats import EffectSize, effect_size
 
 Trace = Literal["readable", "weak", "none", "undecided"]
-"""``readable``: above chance by ``WEAK_BELOW`` of the way to 1 or more; ``weak``: above chance, by less; ``none``:
-shown to be less than that above chance; ``undecided``: none of these was shown."""
+"""``readable``: above chance; ``weak``: above chance, and shown to be so by less than ``WEAK_BELOW`` of the way to 1;
+``none``: shown to be less than that above chance; ``undecided``: none of these was shown."""
 
 WEAK_BELOW = 0.05
 """Share of the way from chance to 1. With many views of each photo, 17.0 % is significantly above 16.7 %, but such a
@@ -65,6 +65,7 @@ def against_guess(score: ScoreLike, *, bound: float = WEAK_BELOW) -> Comparison:
         reference=chance,
         p_value=None if p_value is None else float(p_value),
         permuted=shuffled.get("p_value"),
+        needed=float(score.details.get("p_within_label", 0.0)),
     )
 
 
@@ -78,21 +79,21 @@ def judge(scores: Sequence[ScoreLike], *, level: float = LEVEL, weak_below: floa
     Args:
         scores: those of one result, for example.
         level: of corrected p-values and of the permutation test.
-        weak_below: share of the way from chance to 1 below which a trace is weak, and the bound of *no*.
+        weak_below: share of the way from chance to 1: a trace that is shown to be smaller is weak, or absent.
     """
     decisions = decide([against_guess(score, bound=weak_below) for score in scores], level=level)
     return [
-        _verdict(score, decision, rises, weak_below)
+        _verdict(score, decision, rises, level)
         for score, decision, rises in zip(scores, decisions, rising(scores), strict=True)
     ]
 
 
-def _verdict(score: ScoreLike, decision: Decision, rises: bool, weak_below: float) -> Verdict:
+def _verdict(score: ScoreLike, decision: Decision, rises: bool, level: float) -> Verdict:
     chance = chance_of(score)
     effect = effect_size(score.value, score.low, score.high, chance) if chance < 1 else None
     trace: Trace = "undecided" if decision.answer == "undecided" else "none"
-    if decision.answer == "yes" and effect is not None:
-        trace = "weak" if effect.value < weak_below else "readable"
+    if decision.answer == "yes":
+        trace = "weak" if decision.p_absent < level else "readable"
     p_value = decision.p_value if "p_chance" in score.details else None
     return Verdict(trace, chance, effect, p_value, chance > score.chance, decision, rises and decision.answer == "yes")
 

@@ -19,7 +19,7 @@ BOUND = f"{100 * WEAK_BELOW:g} % of the way"
 TRACE_GROUPS: Mapping[Trace, str] = MappingProxyType(
     {
         "readable": "Readable from the embedding",
-        "weak": f"Weak, above chance by less than {BOUND}",
+        "weak": f"Weak, shown to be above chance by less than {BOUND}",
         "none": f"No trace, shown to be less than {BOUND} above chance",
         "undecided": f"Undecided, shown neither to be above chance nor to be less than {BOUND} above it",
     }
@@ -129,7 +129,7 @@ def trace_text(score: Score, verdict: Verdict) -> str:
         case "readable":
             return f"{name} can be read from the embedding: {numbers}."
         case "weak":
-            return f"{name} can be read, but weakly, less than {BOUND} from chance to always right: {numbers}."
+            return f"{name} can be read, but is shown to be weak, less than {BOUND} to always right: {numbers}."
         case "none":
             return f"{name} leaves no trace of {BOUND} from chance to always right or more: {numbers}."
     return f"Whether {name} can be read is undecided ({REASONS[verdict.decision.reason]}): {numbers}."

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmark.leaderboard.entries import Observation, Part
 from benchmark.results import PhotoValues, Questions, ResultFile, task_answers
-from benchmark.stats import Deviations, joint_units, pair_p_values, unit_deviations
+from benchmark.stats import Deviations, effective_number, joint_units, pair_p_values, unit_deviations
 
 STORED_BYTES = 512 << 20
 """Limit of answers in memory. 200 encoders on one question with seven metrics and 50,000 photos take 70 MB."""
@@ -229,29 +229,18 @@ def _put(p_values: np.ndarray, first: list[_Row], second: list[_Row], units: _Un
 def _deviations(rows: Sequence[_Row], units: _Units) -> Deviations:
     """Value and deviations by unit of each row, over the photos of the units."""
     value = np.array([row.value for row in rows])
-    apart = np.zeros((len(rows), units.count))
-    shift, weights, equal = np.zeros(len(rows)), np.zeros(units.count), True
+    apart, weights, equal = np.zeros((len(rows), units.count)), np.zeros(units.count), True
     for t, (at, codes) in enumerate(zip(units.at, units.codes, strict=True)):
         slopes = np.array([row.slopes[t] for row in rows])
         part = unit_deviations(np.stack([row.parts[t].values(at) for row in rows]), codes, units.count)
         apart += slopes[:, None] * part.apart
-        if part.shift is not None:
-            shift += slopes * part.shift
-            equal = False
-        weights += abs(slopes[0]) * _weights(part, codes, units.count)
+        equal &= part.freedom == 0
+        sizes = np.ones(units.count) if codes is None else np.bincount(codes, minlength=units.count)
+        weights += abs(slopes[0]) * sizes / sizes.sum()
         if at is not None:
             whole = np.array([row.parts[t].values().mean() for row in rows])
             value = value + slopes * (part.value - whole)
-    return Deviations(value, apart) if equal else Deviations(value, apart, shift, weights)
-
-
-def _weights(part: Deviations, codes: np.ndarray | None, count: int) -> np.ndarray:
-    """float64 [G], the weight of each unit in the mean of one part."""
-    if part.weights is not None:
-        return part.weights
-    sizes = np.ones(count) if codes is None else np.bincount(codes, minlength=count).astype(np.float64)
-    share: np.ndarray = sizes / sizes.sum()
-    return share
+    return Deviations(value, apart, 0.0 if equal else effective_number(weights) - 1)
 
 
 def _units(row: _Row, at: Sequence[np.ndarray] | None = None) -> _Units | None:

@@ -247,7 +247,7 @@ DETAILS: Mapping[str, tuple[Form, str]] = {
     **_each("protocol resampled distractors", TEXT),
     **_each("k classes units train_photos questions processings photos_left_out collection copies", WHOLE),
     **_each("chosen_on matches", WHOLE),
-    **_each("mask_ratio effective_units p_chance most_frequent_class tied_votes", NUMBER),
+    **_each("mask_ratio effective_units p_chance p_within_label most_frequent_class tied_votes", NUMBER),
     **_each("guess_flips no_option spoiled threshold threshold_low threshold_high stated_rate", NUMBER),
     "ties": (_ties, "an object of the numbers least, greatest, random and share"),
     "controls": (of_each(_control), "an object of controls"),

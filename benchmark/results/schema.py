@@ -94,6 +94,7 @@ class Score:
 
     - every task: ``resampled``, ``units``: what intervals resample (photos, scenes or owners).
     - probes: ``p_chance``, the p-value against chance; ``most_frequent_class``, its share of the test photos;
+      ``p_within_label`` of a group, the p-value of "no better than the label tells it";
       ``learning_curve`` (``LearningCurve.details``: ``share``, ``n_train``, ``accuracy``, ``low``, ``high`` of each
       part of the train photos, the paired ``gain`` of the last step, ``rises``); ``training_spread``
       (``TrainingSpread.details``: the ``deviation`` over other train photos, by how many ``probes``); of the readers

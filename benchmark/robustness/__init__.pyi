@@ -19,11 +19,13 @@ from .index import (
 )
 from .neighbours import BOXES_OF, CURVE, Neighbours, neighbours_of
 from .removals import LeftOut, Sums
+from .shuffles import MOST_AGREEMENT, ShuffledSpd, agreement_of_shuffles, shuffled_groups, shuffled_spd
 from .variance import MOST_FACTORS, REST, Components, variance_bytes, variance_components
 
 __all__ = [
     "BOXES_OF",
     "CURVE",
+    "MOST_AGREEMENT",
     "MOST_FACTORS",
     "REST",
     "Blocks",
@@ -34,8 +36,10 @@ __all__ = [
     "LeftOut",
     "Neighbours",
     "PerformanceDrop",
+    "ShuffledSpd",
     "Statistic",
     "Sums",
+    "agreement_of_shuffles",
     "balanced_chance",
     "balanced_index",
     "clustering_score",
@@ -48,6 +52,8 @@ __all__ = [
     "robustness_index",
     "setup_accuracy",
     "setup_chances",
+    "shuffled_groups",
+    "shuffled_spd",
     "simulated_chance",
     "spd",
     "spd_beyond_chance",

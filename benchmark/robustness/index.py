@@ -108,22 +108,17 @@ def spd(neighbours: Neighbours, chance: float) -> Statistic:
     )
 
 
-def spd_beyond_chance(distraction: Statistic) -> Statistic:
-    """How far SPD lies outside the range from 0 to its chance; the chance of this distance is 0.
+def spd_beyond_chance(distraction: Statistic, expected: float) -> Statistic:
+    """SPD less what it would be if the group had no influence (``shuffled_spd``); the chance of this distance is 0.
 
-    Without an effect of the group SPD is 0 where content alone decides, and its chance where nothing does.
-
-    >>> spd_beyond_chance(Statistic(0.3, np.array([0.2, 0.4]), None, -0.1)).value
-    0.3
-    >>> spd_beyond_chance(Statistic(-0.3, np.array([-0.2, -0.4]), None, -0.1)).left_out.round(3).tolist()
-    [-0.1, -0.3]
+    >>> spd_beyond_chance(Statistic(0.3, np.array([0.2, 0.4]), None, -0.1), 0.1).left_out.round(3).tolist()
+    [0.1, 0.3]
     """
-    expected = distraction.chance
-    reference = min(max(distraction.value, min(0.0, expected)), max(0.0, expected))
+    two = distraction.two_left_out
     return distraction._replace(
-        value=distraction.value - reference,
-        left_out=distraction.left_out - reference,
-        two_left_out=None if distraction.two_left_out is None else distraction.two_left_out - reference,
+        value=distraction.value - expected,
+        left_out=distraction.left_out - expected,
+        two_left_out=None if two is None else two - expected,
         chance=0.0,
     )
 

@@ -15,7 +15,7 @@ from .leave_one_out import Jackknife, jackknife, statistic_interval, statistic_o
 from .methods import METHODS
 from .one_sided import p_above, p_below
 from .paired_tests import NamedTest, PairedDifference, paired_differences
-from .power import POWER, detectable_effect, needed_units, paired_power
+from .power import POWER, detectable_effect, detectable_share, needed_units, paired_power, share_power
 from .ranks import (
     Deviations,
     Ranks,
@@ -71,6 +71,7 @@ __all__ = [
     "bootstrap_interval",
     "correlation_ratio",
     "detectable_effect",
+    "detectable_share",
     "effect_size",
     "effective_number",
     "error_units",
@@ -95,6 +96,7 @@ __all__ = [
     "rank_intervals",
     "ranks_of_pairs",
     "ratio_p_value",
+    "share_power",
     "single_units",
     "standard_error",
     "statistic_interval",

@@ -1,18 +1,17 @@
 """Means of clusters of unequal size: their weights, the variance of their mean, and its degrees of freedom.
 
-The usual cluster-robust variance is too small where a few clusters have most of the photos, because such a cluster
-pulls the mean towards itself. Three rules hold the level for equal, geometric and Zipf sizes
+Every mean is over photos, whatever their clusters: a cluster of n photos counts n times. So a score, a difference and
+a rank are about one quantity, also where the size of a cluster goes with its answers (Williamson, Datta and Satten,
+Biometrics 59, 2003, call such sizes informative). The usual cluster-robust variance is too small where a few clusters
+have most of the photos, because such a cluster pulls the mean towards itself. Two rules hold the level
 (``scripts/checks/clusters.py``, docs/explanation/statistics.md):
 
 - The squared deviation of each cluster is divided by its share of an expected one (CR2: Bell and McCaffrey, Survey
   Methodology 28, 2002), if photos of one cluster correlate by ``WORKING_CORRELATION``.
 - Student's t has the effective number of clusters, ``(sum w)^2 / sum w^2`` of their weights w, less one as degrees of
   freedom (Kish, Survey Sampling, 1965).
-- Differences weight a cluster of n photos by ``n / (1 + (n - 1) WORKING_CORRELATION)`` (Donner and Klar, Design and
-  Analysis of Cluster Randomization Trials, 2000), so that no cluster counts as more than ten photos. A single score is
-  the mean over photos, whatever their clusters.
 
-Weights depend on sizes alone, never on answers. With equal sizes all three are the usual t-test over cluster means.
+Weights depend on sizes alone, never on answers. With equal sizes both are the usual t-test over cluster means.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WORKING_CORRELATION = 0.1
-"""Correlation of two photos of one cluster that weights and corrections assume. Coverage depends on it little: 0.05 to
+"""Correlation of two photos of one cluster that corrections assume. Coverage depends on it little: 0.05 to
 0.3 hold the level, whatever the true correlation."""
 
 
@@ -54,21 +53,8 @@ def photo_weights(sizes: np.ndarray) -> ClusterWeights:
     >>> round(photo_weights(np.array([30.0, 10.0, 10.0])).effective, 2)
     2.27
     """
-    return _corrected(np.asarray(sizes, dtype=np.float64), np.asarray(sizes, dtype=np.float64))
-
-
-def balanced_weights(sizes: np.ndarray) -> ClusterWeights:
-    """Weights of a difference, for G clusters of these sizes.
-
-    >>> balanced_weights(np.array([100.0, 10.0, 1.0])).weights.round(2).tolist()
-    [0.59, 0.34, 0.06]
-    """
-    given = np.asarray(sizes, dtype=np.float64)
-    return _corrected(given, given / (1 + (given - 1) * WORKING_CORRELATION))
-
-
-def _corrected(sizes: np.ndarray, raw: np.ndarray) -> ClusterWeights:
-    weights = raw / raw.sum()
+    sizes = np.asarray(sizes, dtype=np.float64)
+    weights = sizes / sizes.sum()
     present = sizes > 0
     count = int(present.sum())
     if np.ptp(sizes[present]) <= 1e-9 * sizes.max():
@@ -91,18 +77,7 @@ def scaled_deviations(sums: np.ndarray, rows: np.ndarray, weights: ClusterWeight
     """
     clusters = sums.shape[1]
     means = sums / np.where(rows > 0, rows, 1.0)
-    centre = means @ weights.weights
+    centre = sums.sum(axis=1) / rows.sum()
     factor = np.sqrt(clusters * max(clusters - 1, 1) * weights.correction) * weights.weights
     scaled: np.ndarray = (means - centre[:, None]) * factor
     return scaled
-
-
-def weighted_mean(sums: np.ndarray, rows: np.ndarray, weights: ClusterWeights) -> np.ndarray:
-    """float64 [K]: the mean of the clusters' means by their weights.
-
-    >>> sums, rows = np.array([[9.0, 1.0]]), np.array([9.0, 2.0])
-    >>> weighted_mean(sums, rows, photo_weights(rows)).round(3).tolist()  # 10 of 11
-    [0.909]
-    """
-    mean: np.ndarray = (sums / np.where(rows > 0, rows, 1.0)) @ weights.weights
-    return mean

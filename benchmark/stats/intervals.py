@@ -103,15 +103,14 @@ def difference_intervals(
     if clusters is None:
         means = unit_means(table, counts, width)
     else:
-        means = cluster_means(*cluster_sums(table, counts, clusters), len(counts), width, balanced=True)
-    shown = means.value if means.reported is None else means.reported
+        means = cluster_means(*cluster_sums(table, counts, clusters), len(counts), width)
     lows, highs = ends(means, level)
     if clusters is not None:
         lows, highs = lengthened(lows, highs, means, values=table, rows=counts, clusters=clusters, level=level)
     errors = np.where(means.equal, standard_error(lows, highs, level), means.error)
     intervals = [
         Interval(float(value), float(low), float(high), len(counts), float(error), means.units)
-        for value, low, high, error in zip(shown, lows, highs, errors, strict=True)
+        for value, low, high, error in zip(means.value, lows, highs, errors, strict=True)
     ]
     return intervals, means
 

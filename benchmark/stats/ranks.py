@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from benchmark.stats.clusters import balanced_weights, scaled_deviations, weighted_mean
+from benchmark.stats.clusters import photo_weights, scaled_deviations
 from benchmark.stats.resampling import CHUNK_VALUES, LEVEL, checked
 from benchmark.stats.significance import holm
 from benchmark.stats.student import Means, p_values
@@ -29,34 +29,18 @@ class Deviations:
     apart: np.ndarray
     """float64 [E, G]: deviation of each unit from the statistic, times its weight; rows have mean 0 if units
     are equally large."""
-    shift: np.ndarray | None = None
-    """float64 [E]: the statistic with the weights of ``benchmark.stats.clusters``, less ``value``; None: all are 0."""
-    weights: np.ndarray | None = None
-    """float64 [G], these weights; None if units are equally large."""
+    freedom: float = 0.0
+    """Degrees of freedom of Student's t; 0 for one less than the units."""
 
     def __getitem__(self, rows: slice | np.ndarray) -> Deviations:
-        shift = None if self.shift is None else self.shift[rows]
-        return Deviations(self.value[rows], self.apart[rows], shift, self.weights)
-
-    @property
-    def centre(self) -> np.ndarray:
-        """float64 [E]: the weighted statistics, which are tested."""
-        return self.value if self.shift is None else self.value + self.shift
-
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of Student's t; 0 for one less than the units."""
-        if self.weights is None:
-            return 0.0
-        return float(self.weights.sum() ** 2 / np.square(self.weights).sum()) - 1
+        return Deviations(self.value[rows], self.apart[rows], self.freedom)
 
 
 def unit_deviations(values: np.ndarray, units: np.ndarray | None = None, count: int = 0) -> Deviations:
     """Means of K values by photo, and the contribution of each unit to them.
 
-    A unit's deviation counts as if all units had equally many photos, as in ``cluster_means``. The deviations (and the
-    shifts) of a weighted sum of means, also of means of different photos of the same units, are the weighted sums of
-    theirs.
+    A unit's deviation counts as if all units had equally many photos, as in ``cluster_means``. The deviations of a
+    weighted sum of means, also of means of different photos of the same units, are the weighted sums of theirs.
 
     Args:
         values: [K, n], one value per photo.
@@ -74,13 +58,12 @@ def unit_deviations(values: np.ndarray, units: np.ndarray | None = None, count: 
     if units is None:
         return Deviations(value, table - value[:, None])
     sizes = np.bincount(units, minlength=count).astype(np.float64)
-    weights = balanced_weights(sizes)
+    weights = photo_weights(sizes)
     if weights.equal:
         scale, apart = count / len(units), table - value[:, None]
         return Deviations(value, np.stack([scale * np.bincount(units, weights=row, minlength=count) for row in apart]))
     sums = np.stack([np.bincount(units, weights=row, minlength=count) for row in table])
-    shift = weighted_mean(sums, sizes, weights) - value
-    return Deviations(value, scaled_deviations(sums, sizes, weights), shift, weights.weights)
+    return Deviations(value, scaled_deviations(sums, sizes, weights), weights.freedom)
 
 
 def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.ndarray:
@@ -123,9 +106,7 @@ def pair_p_values(first: Deviations, second: Deviations, width: float) -> np.nda
         row = a[i] - b[j]
         squared = np.square(row)
         square[i, j], cube[i, j] = squared.mean(), (squared * row).mean()
-    apart = first.centre[:, None] - second.centre
-    reported = None if first.shift is None and second.shift is None else first.value[:, None] - second.value
-    return p_values(Means(apart, square, cube, units, width, first.freedom, reported))
+    return p_values(Means(first.value[:, None] - second.value, square, cube, units, width, first.freedom))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from benchmark.stats.clusters import ClusterWeights, balanced_weights, photo_weights, scaled_deviations, weighted_mean
+from benchmark.stats.clusters import photo_weights, scaled_deviations
 from benchmark.stats.resampling import clopper_pearson, cluster_sums, shrinking
 
 STEADY = 1e-18
@@ -42,7 +42,7 @@ class Means:
     """Means of values over units, and moments of the units; arrays of one shape (or numbers)."""
 
     value: np.ndarray
-    """Means; of clusters of unequal size, weighted means (``benchmark.stats.clusters``)."""
+    """Means over photos."""
     square: np.ndarray
     """Mean over units of the squared deviation; a unit's deviation counts as if all units had equally many rows."""
     cube: np.ndarray
@@ -53,9 +53,6 @@ class Means:
     """Values lie between minus and plus this."""
     freedom: float = 0.0
     """Degrees of freedom of Student's t; 0 for one less than ``units``."""
-    reported: np.ndarray | None = None
-    """Means over photos that a reader sees, where they differ from ``value``. An interval contains them too, and a
-    p-value is 1 where they do not lie on the side of ``value``."""
 
     @property
     def degrees(self) -> float:
@@ -102,7 +99,7 @@ def unit_means(sums: np.ndarray, rows: np.ndarray, width: float) -> Means:
     return Means(value, square.mean(axis=1), (square * apart).mean(axis=1), sums.shape[1], width)
 
 
-def cluster_means(sums: np.ndarray, rows: np.ndarray, n: int, width: float, *, balanced: bool) -> Means:
+def cluster_means(sums: np.ndarray, rows: np.ndarray, n: int, width: float) -> Means:
     """Means of K statistics over clusters, whose sizes may differ (``benchmark.stats.clusters``).
 
     Args:
@@ -110,27 +107,20 @@ def cluster_means(sums: np.ndarray, rows: np.ndarray, n: int, width: float, *, b
         rows: [G], rows of each cluster; clusters without rows are ignored.
         n: number of photos.
         width: values lie between minus and plus this.
-        balanced: whether clusters count as in a difference; otherwise each photo counts alike.
 
     >>> sums, rows = np.array([[30.0, 0.0, 2.0]]), np.array([30.0, 3.0, 2.0])
-    >>> means = cluster_means(sums, rows, 35, 1.0, balanced=True)
-    >>> round(float(means.value[0]), 3), round(float(means.reported[0]), 3), round(means.freedom, 2)
-    (0.792, 0.914, 1.1)
+    >>> means = cluster_means(sums, rows, 35, 1.0)
+    >>> round(float(means.value[0]), 3), round(means.freedom, 2)
+    (0.914, 0.34)
     """
     sums, rows = sums[:, rows > 0], rows[rows > 0]
-    weights = (balanced_weights if balanced else photo_weights)(rows * (n / rows.sum()))
+    weights = photo_weights(rows * (n / rows.sum()))
     if weights.equal:
         return unit_means(sums, rows, width)
-    return weighted_means(sums, rows, weights, width)
-
-
-def weighted_means(sums: np.ndarray, rows: np.ndarray, weights: ClusterWeights, width: float) -> Means:
-    """``cluster_means`` with given weights of the clusters."""
     apart = scaled_deviations(sums, rows, weights)
     square = np.square(apart)
-    value, reported = weighted_mean(sums, rows, weights), sums.sum(axis=1) / rows.sum()
     moments = (square.mean(axis=1), (square * apart).mean(axis=1))
-    return Means(value, *moments, sums.shape[1], width, weights.freedom, reported)
+    return Means(sums.sum(axis=1) / rows.sum(), *moments, sums.shape[1], width, weights.freedom)
 
 
 def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.ndarray:
@@ -155,8 +145,6 @@ def p_values(means: Means, *, greater: bool = False, far: bool = False) -> np.nd
     spread = stdtr(means.degrees, -np.maximum(np.minimum(t, bent), 0))
     steady = (means.width / (size + means.width)) ** means.units
     one = np.minimum(np.where(means.equal, steady, spread), 0.5)
-    if means.reported is not None:
-        one = np.where(means.reported * means.value < 0, 0.5, np.where(means.reported == 0, 0.5, one))
     return np.where(means.value > 0, one, 1 - one) if greater else 2 * one
 
 
@@ -174,10 +162,7 @@ def ends(means: Means, level: float) -> tuple[np.ndarray, np.ndarray]:
     unseen = 1 - tail ** (1 / means.units)
     below = np.where(means.equal, unseen * (means.value + means.width), below)
     above = np.where(means.equal, unseen * (means.width - means.value), above)
-    low, high = np.maximum(means.value - below, -means.width), np.minimum(means.value + above, means.width)
-    if means.reported is not None:
-        low, high = np.minimum(low, means.reported), np.maximum(high, means.reported)
-    return low, high
+    return np.maximum(means.value - below, -means.width), np.minimum(means.value + above, means.width)
 
 
 def _bent(t: np.ndarray, bend: np.ndarray, far: bool = False) -> np.ndarray:
@@ -253,7 +238,7 @@ def lengthened(
 
 def _share(values: np.ndarray, rows: np.ndarray, clusters: Any, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Shares [K] and their effective numbers of independent photos, at most n; NaN if a share is 0 or 1."""
-    means = cluster_means(*cluster_sums(values, rows, clusters), len(rows), 1.0, balanced=True)
+    means = cluster_means(*cluster_sums(values, rows, clusters), len(rows), 1.0)
     share = means.value
     variance = means.square / max(means.units - 1, 1)
     binomial = share * (1 - share)

@@ -58,8 +58,9 @@ def single_units(n: int, rule: str = PHOTO) -> ErrorUnits:
 def error_units(columns: Mapping[str, Any], photos: np.ndarray) -> ErrorUnits:
     """The units of some photos of a set: the values of the first of ``CLUSTER_COLUMNS`` that groups them.
 
-    A column groups photos if two of them share a value, and two have different ones. A photo without a value in that
-    column belongs with its near-duplicates, or is its own unit. If no column groups the photos, each is a unit.
+    A column groups the photos of a set if two of them share a value, and two have different ones. A photo without a
+    value in that column belongs with its near-duplicates, or is its own unit. If no column groups these photos, each is
+    a unit. Photos that all are of one cluster of the set are one unit: nothing is known of other clusters.
 
     Args:
         columns: columns of the whole photo set by name, [N] values each; an empty text is no value.
@@ -69,15 +70,16 @@ def error_units(columns: Mapping[str, Any], photos: np.ndarray) -> ErrorUnits:
     >>> units = error_units(columns, np.arange(5))
     >>> units.rule, units.count, round(units.effective, 2), units.index.tolist()
     ('owner', 4, 3.57, [1, 2, 1, 8, 9])
-    >>> error_units(columns, np.array([0, 1])).rule
-    'photo'
+    >>> error_units(columns, np.array([0, 1])).rule, error_units(columns, np.array([0, 2])).count
+    ('photo', 1)
     """
     for column in CLUSTER_COLUMNS:
         if column not in columns:
             continue
-        index = _codes(columns, column)[photos]
+        codes = _codes(columns, column)
+        index = codes[photos]
         sizes = np.unique(index, return_counts=True)[1]
-        if 2 <= len(sizes) < len(index):
+        if len(sizes) < len(index) and (len(sizes) > 1 or len(np.unique(codes)) > 1):
             return ErrorUnits(index, column, len(sizes), effective_number(sizes), alone=False)
     return single_units(len(photos))
 

@@ -254,7 +254,7 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
     has some.
 
     Scenes are clusters where none are given. Whole clusters are assigned by iterative stratification over the cells of
-    label x group.
+    label x group. The draw depends on their names, not on those of their photos.
 
     Args:
         photos: whose splits are drawn again.
@@ -271,21 +271,29 @@ def drawn_splits(photos: PhotoSet, *, seed: int, val_share: float) -> PhotoSet:
         splits = seeded_splits(photos.ids, names, seed=seed, val_share=val_share)
         drawn = np.array([SPLITS.index(split) for split in splits], dtype=np.int8)
     else:
-        clusters = [str(name) for name in photos.columns[column]]
+        names_of = [
+            str(name) or f"\0{photo_id}" for name, photo_id in zip(photos.columns[column], photos.ids, strict=True)
+        ]
+        order = np.array(sorted(range(len(photos)), key=lambda i: (names_of[i], photos.ids[i])), dtype=np.int64)
+        clusters = [names_of[i] for i in order]
+        turns = rank_within(np.unique(clusters, return_inverse=True)[1])
+        members = [f"{name}\0{turn}" for name, turn in zip(clusters, turns, strict=True)]
         strata = {"label": photos.labels.values, **{f"group {n}": g.values for n, g in photos.groups.items()}}
         for name, group in photos.groups.items():
             cell = photos.labels.values.astype(np.int64) * len(group.names) + group.values
             known = (photos.labels.values >= 0) & (group.values >= 0)
             strata[f"cell {name}"] = np.where(known, cell, UNLABELLED)
         shares = (1 - val_share, val_share, 0.0)
-        made = make_splits(photos.ids, strata, owners=clusters, shares=shares, assign="stratified", seed=seed)
-        sizes, drawn = np.bincount(made.groups), made.splits
+        ordered = {name: values[order] for name, values in strata.items()}
+        made = make_splits(members, ordered, owners=clusters, shares=shares, assign="stratified", seed=seed)
+        sizes, drawn, groups = np.bincount(made.groups), np.empty_like(made.splits), np.empty_like(made.groups)
+        drawn[order], groups[order] = made.splits, made.groups
         if len(sizes) < 2:
             raise DataError(
                 f"{photos.name}: all photos are of one {column}, and no split can be drawn between {column}s"
             )
         if len(np.unique(drawn)) < 2:  # too few clusters for the shares
-            smallest = made.groups == np.argmin(sizes)
+            smallest = groups == np.argmin(sizes)
             drawn = np.where(smallest, SPLITS.index("val"), SPLITS.index("train")).astype(np.int8)
         how += ", clusters apart"
     return replace(photos, splits=drawn, drawn_splits=True, evidence={**photos.evidence, "splits": how})

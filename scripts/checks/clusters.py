@@ -40,7 +40,7 @@ from scipy import special, stats
 from tqdm import tqdm
 
 from benchmark.stats import against_chance, photo_intervals, rank_intervals
-from benchmark.stats.clusters import balanced_weights, photo_weights
+from benchmark.stats.clusters import photo_weights
 from benchmark.stats.intervals import difference_intervals
 from benchmark.stats.resampling import cluster_sums
 from benchmark.stats.student import p_values
@@ -141,7 +141,7 @@ def measure_difference(first: np.ndarray, second: np.ndarray, clusters: np.ndarr
     error = of_clusters.std(axis=1, ddof=1) / math.sqrt(len(rows))
     reach = stats.t.ppf(0.975, len(rows) - 1) * error
     t_detected = np.abs(of_clusters.mean(axis=1)) > reach + 1e-12
-    wild = float(np.mean(wild_p_values(of_clusters, balanced_weights(rows).weights) < 0.05))
+    wild = float(np.mean(wild_p_values(of_clusters, photo_weights(rows).weights) < 0.05))
     return Held(float(held), float(np.mean(p_values(means) < 0.05)), float(t_detected.mean()), wild)
 
 

@@ -6,7 +6,7 @@ A group is given, not assigned: what is measured about it is observational, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,11 @@ ANY_GROUP = "<group>"
 GROUP_NAME = re.compile(r"[^\s/*?\[\]<>]([^/*?\[\]<>]{0,98}[^\s/*?\[\]<>])?")
 """Names of groups that can be a part of a task's name."""
 
-TEST_SHARE = 1 / 3
-"""Share of the clusters of each cell that are tested on, where the splits of the photos do not keep clusters apart."""
+FOLDS = 3
+"""Parts that the clusters are divided into, where the splits of the photos do not keep clusters apart."""
 
 VALIDATION_SHARE = 0.2
-"""Share of the other clusters that the search of a probe is validated on."""
+"""Share of the training clusters of each cell that the search of a probe is validated on."""
 
 OBSERVATIONAL = (
     "The group is given, not assigned: it may differ in more than its name says, and what is measured is observational."
@@ -49,6 +49,8 @@ class GroupData:
     """int64 [n], indices into the photo set, ascending."""
     cells: Cells
     units: ErrorUnits
+    cluster_names: tuple[str, ...]
+    """Names of the clusters, by the code in ``cells``. What is drawn depends on them alone."""
     label_names: tuple[str, ...]
     group_names: tuple[str, ...]
 
@@ -89,7 +91,7 @@ def group_data(group: str, inputs: TaskInput) -> GroupData:
     """The photos, cells and clusters of a group.
 
     Raises:
-        DataError: fewer than two groups or labels are left among the usable photos.
+        DataError: fewer than two groups are left among the usable photos, or the label says which group a photo is of.
     """
     from benchmark.robustness import Cells
 
@@ -103,12 +105,18 @@ def group_data(group: str, inputs: TaskInput) -> GroupData:
     cells = Cells.of(labels[at], of_group.values[at], units.index)
     if cells.n_groups < 2:
         raise DataError(f"{photos.name}: the usable photos have {cells.n_groups} value(s) of {group}, two are needed")
+    if cells.n_labels > 1 and ((cells.sizes > 0).sum(axis=1) == 1).all():
+        raise DataError(
+            f"{photos.name}: photos of one label are all of one {group}, so nothing tells the {group} from the label: "
+            f"photos of one label and two values of {group} are needed"
+        )
     names = photos.labels.names if len(photos.labels.names) > 1 else ("all",)
     return GroupData(
         group,
         at,
         cells,
         units,
+        _cluster_names(photos, at, cells.clusters, units),
         tuple(names[i] for i in np.unique(labels[at])),
         tuple(of_group.names[i] for i in np.unique(of_group.values[at])),
     )
@@ -135,56 +143,95 @@ def unfit_for_group(group: str, photos: PhotoSet, *, labels: bool = False) -> st
     return ""
 
 
+def no_control(group: str) -> str:
+    """Why a group has no control of shuffled groups, for reports."""
+    return f"no control is possible, because clusters of one label that differ in their {group} are too few to shuffle."
+
+
+def _cluster_names(photos: PhotoSet, at: np.ndarray, clusters: np.ndarray, units: ErrorUnits) -> tuple[str, ...]:
+    """The value of the column that makes clusters; the id of the first photo where a cluster has no such value."""
+    first = np.unique(clusters, return_index=True)[1]
+    values = photos.columns.get(units.rule)
+    ids = [photos.ids[i] for i in at[first]]
+    return tuple(ids if values is None else [str(values[i]) or ids[c] for c, i in enumerate(at[first])])
+
+
+Parts = Mapping[str, np.ndarray]
+"""Positions in ``GroupData.photos`` of ``train``, ``val`` and ``test``; no cluster is in two of them."""
+
+
 @dataclass(frozen=True, eq=False)
 class ClusterSplits:
-    """Photos of training, validation and test, as positions in ``GroupData.photos``; no cluster is in two of them."""
+    """Where a reader of a group is trained and tested."""
 
-    parts: Mapping[str, np.ndarray]
+    folds: tuple[Parts, ...]
+    """One, by the splits of the photos; or several, of which each photo is in the test of one."""
     drawn: bool
     """Whether clusters were drawn because the splits of the photos do not keep them apart."""
 
+    @property
+    def tested(self) -> np.ndarray:
+        """int64, positions of the photos of all tests, fold by fold."""
+        return np.concatenate([parts["test"] for parts in self.folds])
+
 
 def cluster_splits(data: GroupData, photos: PhotoSet, options: RunOptions) -> ClusterSplits:
-    """Splits that keep clusters apart: those of the photos if they do, else clusters drawn in each cell by a hash.
+    """The splits that the photos were given if they keep clusters apart, else a cross-fit over clusters.
+
+    In a cross-fit every cluster is tested on once, by a reader that was trained on the other two thirds: the score is
+    of all photos, and does not depend on which third was drawn. Draws depend on the names of clusters and on the seed.
 
     Raises:
         DataError: some group has fewer than two clusters, so that it cannot be in both parts.
     """
     splits = photos.splits[data.photos]
-    cluster = data.cells.clusters
+    cluster, groups = data.cells.clusters, data.cells.groups
     is_test = splits != SPLITS.index("train")
     if splits.max(initial=0) > 1:  # val for the search, test for the score
         is_test = splits == SPLITS.index("test")
     apart = not set(cluster[is_test]) & set(cluster[~is_test])
-    everywhere = all(len(np.unique(data.cells.groups[part])) == data.cells.n_groups for part in (is_test, ~is_test))
-    drawn = not (apart and everywhere)
+    everywhere = all(len(np.unique(groups[part])) == data.cells.n_groups for part in (is_test, ~is_test))
+    drawn = photos.drawn_splits or not (apart and everywhere)
+    tests = [is_test]
     if drawn:
-        is_test = _drawn(data, np.ones(len(cluster), bool), TEST_SHARE, f"test\0{options.seed}", photos)
-    for part in (is_test, ~is_test):
-        if len(np.unique(data.cells.groups[part])) < data.cells.n_groups:
-            few = data.group_names[int(np.argmin(np.bincount(data.cells.groups[part], minlength=data.cells.n_groups)))]
+        fold = _folds(data, f"test\0{options.seed}")[cluster]
+        tests = [fold == i for i in range(FOLDS) if (fold == i).any()]
+    for is_test in tests:
+        if len(np.unique(groups[~is_test])) < data.cells.n_groups:
+            few = data.group_names[int(np.argmin(np.bincount(groups[~is_test], minlength=data.cells.n_groups)))]
             raise DataError(
                 f"{photos.name}: {data.name} {few} has one {data.units.rule}, so it cannot be trained and tested on"
             )
-    is_val = _drawn(data, ~is_test, VALIDATION_SHARE, f"val\0{options.seed}", photos)
-    parts = {"train": ~is_test & ~is_val, "val": is_val, "test": is_test}
-    return ClusterSplits({name: np.flatnonzero(part) for name, part in parts.items()}, drawn)
+    return ClusterSplits(tuple(_parts(data, is_test, options) for is_test in tests), drawn)
 
 
-def _drawn(data: GroupData, among: np.ndarray, share: float, seed: str, photos: PhotoSet) -> np.ndarray:
-    """bool [n]: a share of the clusters of each cell, equal for every encoder; none of a cell with one cluster."""
+def _parts(data: GroupData, is_test: np.ndarray, options: RunOptions) -> Parts:
+    """Training, validation and test, where some of the training clusters of each cell are for validation."""
     chosen = np.zeros(data.cells.n_clusters, bool)
+    for members in _by_cell(data, ~is_test, f"val\0{options.seed}"):
+        chosen[members[: min(max(1, round(VALIDATION_SHARE * len(members))), len(members) - 1)]] = True
+    is_val = ~is_test & chosen[data.cells.clusters]
+    parts = {"train": ~is_test & ~is_val, "val": is_val, "test": is_test}
+    return {name: np.flatnonzero(part) for name, part in parts.items()}
+
+
+def _folds(data: GroupData, seed: str) -> np.ndarray:
+    """int64 [clusters], the fold of each: those of each group are dealt in turn, cell by cell."""
+    fold, dealt = np.zeros(data.cells.n_clusters, np.int64), [0] * data.cells.n_groups
+    group_of = np.zeros(data.cells.n_clusters, np.int64)
+    group_of[data.cells.clusters[::-1]] = data.cells.groups[::-1]
+    for members in _by_cell(data, np.ones(len(data.cells), bool), seed):
+        for cluster in members:
+            fold[cluster] = dealt[group_of[cluster]] % FOLDS
+            dealt[group_of[cluster]] += 1
+    return fold
+
+
+def _by_cell(data: GroupData, among: np.ndarray, seed: str) -> Iterator[np.ndarray]:
+    """The clusters of each cell in the order of a hash of their names; each in the first of its cells only."""
     decided = np.zeros(data.cells.n_clusters, bool)
-    first = np.full(data.cells.n_clusters, -1)
-    for position in np.flatnonzero(among)[::-1]:
-        first[data.cells.clusters[position]] = position
-    hashes = {
-        int(c): hash64(f"clusters\0{seed}\0{photos.ids[data.photos[first[c]]]}") for c in np.flatnonzero(first >= 0)
-    }
     for cell in np.unique(data.cells.cell[among]):
         members = np.unique(data.cells.clusters[among & (data.cells.cell == cell)])
-        members = np.array(sorted((c for c in members if not decided[c]), key=lambda c: hashes[int(c)]), dtype=np.int64)
+        names = [(hash64(f"clusters\0{seed}\0{data.cluster_names[c]}"), c) for c in members if not decided[c]]
         decided[members] = True
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        chosen[members[:count]] = True
-    return among & chosen[data.cells.clusters]
+        yield np.array([c for _, c in sorted(names)], dtype=np.int64)

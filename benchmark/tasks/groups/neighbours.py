@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.results import AnswerFacts, Family, Metric, PhotoValues, Score
-from benchmark.tasks.groups.data import GroupData, group_data, unfit_for_group
+from benchmark.tasks.groups.data import GroupData, group_data, no_control, unfit_for_group
 from benchmark.tasks.knn import SET_UPS, balanced_queries, tie_rule
 from benchmark.tasks.processing_probe import plain_views
 from benchmark.tasks.scores import WIDE, add_freedom, freedom_of, score_of_statistic
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from builders.errors import DataError
 from builders.processes import step_bar
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ GROUP_SET_UPS = (
     Metric(
         name="spd-beyond-chance",
         title="SPD beyond chance",
-        explain="How far SPD lies outside the range from 0, the SPD of photos that content alone arranges, to that of "
-        "neighbours drawn at random from cells of these sizes.",
+        explain="SPD less the SPD of photos whose groups were shuffled among the clusters of their label: what the "
+        "group does beyond the sizes of cells and its association with the label.",
         kind="difference",
         chance="0",
         unit="points",
@@ -162,13 +163,20 @@ def searched(group: str, inputs: TaskInput) -> Searched:
 
 
 def _searched(group: str, inputs: TaskInput) -> Searched:
+    from benchmark.knn import Box
     from benchmark.robustness import neighbours_of
     from benchmark.views import ORIGINAL
 
     data = group_data(group, inputs)
-    queries = None
+    queries = np.flatnonzero((data.cells.candidates[[Box.SO, Box.OS]] > 0).all(axis=0))
+    if not len(queries):
+        raise DataError(
+            f"{inputs.photos.name}: no photo has both photos of its label in another {group} and of another label in "
+            f"its {group}, in other clusters: nothing tells what the {group} does from what the label does"
+        )
     if inputs.options.queries is not None:
-        queries = np.searchsorted(data.photos, balanced_queries(inputs.photos, data.photos, inputs.options))
+        sample = np.searchsorted(data.photos, balanced_queries(inputs.photos, data.photos, inputs.options))
+        queries = np.intersect1d(sample, queries)
     neighbours = neighbours_of(
         inputs.view(ORIGINAL, data.photos),
         data.cells,
@@ -183,16 +191,33 @@ def _searched(group: str, inputs: TaskInput) -> Searched:
 def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``knn/<group>``: the six set-ups from the four boxes of neighbours, and SPD."""
     from benchmark.knn import Setup
-    from benchmark.robustness import setup_accuracy, setup_chances, spd, spd_beyond_chance
+    from benchmark.robustness import setup_accuracy, setup_chances, shuffled_spd, spd, spd_beyond_chance
+    from benchmark.views import ORIGINAL
 
     search = searched(group, inputs)
     chances = setup_chances(search.neighbours)
     expected = chances[Setup.POS_SAME] - chances[Setup.NEG_SAME]
     statistics = {setup.label: setup_accuracy(search.neighbours, setup, chances[setup]) for setup in Setup}
     statistics["spd"] = spd(search.neighbours, expected)
-    statistics["spd-beyond-chance"] = spd_beyond_chance(statistics["spd"])
-    more = {setup.label: {"tied_votes": float(search.neighbours.tied[setup])} for setup in Setup}
-    return _outcome(f"knn/{group}", GROUP_SET_UPS, statistics, search, inputs, more)
+    more: dict[str, dict[str, Any]] = {
+        setup.label: {"tied_votes": float(search.neighbours.tied[setup])} for setup in Setup
+    }
+    notes = []
+    shuffled = shuffled_spd(
+        inputs.view(ORIGINAL, search.data.photos),
+        search.data.cells,
+        k=search.neighbours.k,
+        queries=search.neighbours.queries,
+        random_ties=tie_rule(inputs.options) == "random",
+        device=inputs.device,
+    )
+    if shuffled is None:
+        notes.append(f"SPD beyond chance: {no_control(group)}")
+    else:
+        statistics["spd-beyond-chance"] = spd_beyond_chance(statistics["spd"], shuffled.mean)
+        control = {"accuracy": _rounded(shuffled.mean), "p_value": shuffled.p_value}
+        more["spd-beyond-chance"] = {"controls": {"shuffled": control}}
+    return _outcome(f"knn/{group}", GROUP_SET_UPS, statistics, search, inputs, more, notes)
 
 
 def run_robustness(group: str, inputs: TaskInput) -> TaskOutcome:
@@ -300,6 +325,8 @@ def _outcome(
 ) -> TaskOutcome:
     """Scores of statistics that exist, and their values by photo."""
     neighbours, data = search.neighbours, search.data
+    from benchmark.knn import Box
+
     blocks = data.cells.blocks
     by_query = blocks.index[neighbours.queries]
     shared = {
@@ -310,6 +337,11 @@ def _outcome(
         "covers": "new clusters of the same cells, as queries and as neighbours (jackknife)",
         "short_lists": round(neighbours.short, 6),
     }
+    if (left := int((data.cells.candidates[[Box.SO, Box.OS]] == 0).any(axis=0).sum())) > 0:
+        notes = [
+            *notes,
+            f"{left} of {len(data.cells)} photos are no queries: no other cluster has their label or group.",
+        ]
     if notes:
         shared["notes"] = [*shared.get("notes", []), *notes]
     scores: list[Score] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,22 @@ import numpy as np
 from benchmark.results import Family, Metric
 from benchmark.tasks.acquisition_probe import SplitPart, accuracy_and_ends, labelled_splits, read_acquisition_probe
 from benchmark.tasks.facts import labelled_facts, largest_share
-from benchmark.tasks.groups.data import GroupData, cluster_splits, group_data, unfit_for_group
+from benchmark.tasks.groups.data import (
+    ClusterSplits,
+    GroupData,
+    Parts,
+    cluster_splits,
+    group_data,
+    no_control,
+    unfit_for_group,
+)
 from benchmark.tasks.processing_probe import OTHER_READERS, other_readers, plain_views, reader_score
 from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 if TYPE_CHECKING:
-    from benchmark.probe import LabelledSplits
+    from benchmark.probe import LabelledSplits, ProbeAnswers
+    from benchmark.stats import ErrorUnits
 
 PERMUTATION_SEED = 17
 """Seed of the shuffling of groups."""
@@ -50,36 +59,33 @@ ACCURACY = Metric(
 
 def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<group>`` with its controls: groups shuffled within labels, and cells of equal size."""
-    from benchmark.probe import labelled_probe
-    from benchmark.views import ORIGINAL
-
     data = group_data(group, inputs)
     splits = cluster_splits(data, inputs.photos, inputs.options)
-    parts, classes = splits.parts, data.cells.groups
-    units = units_of(inputs, data.photos[parts["test"]])
-    how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
-
-    def labelled(at: Mapping[str, np.ndarray]) -> LabelledSplits:
-        chosen = {name: SplitPart(data.photos[positions], classes[positions]) for name, positions in at.items()}
-        rows = {name: inputs.view(ORIGINAL, part.photos) for name, part in chosen.items()}
-        clusters = {name: data.cells.clusters[positions] for name, positions in at.items()}
-        return labelled_splits(rows, chosen, data.cells.n_groups, clusters)
-
-    problem = labelled(parts)
-    answers = labelled_probe(problem, **how)
-    most_frequent = largest_share(classes[parts["test"]])
+    tested, classes = splits.tested, data.cells.groups
+    units = units_of(inputs, data.photos[tested])
+    problems = [_labelled(data, parts, inputs) for parts in splits.folds]
+    answers = _joined([labelled_probe_of(problem, inputs) for problem in problems])
     chance = 1 / data.cells.n_groups
+    has_control = can_be_shuffled(data, splits)
+    most_frequent = largest_share(classes[tested])
 
     def controls() -> dict[str, Any]:
-        shuffled = _shuffled(data, parts, problem, dict(answers.chosen), answers.accuracy, inputs)
-        outcome: dict[str, Any] = {"shuffled": shuffled} if shuffled else {}
-        balanced = {name: _balanced(data, at) for name, at in parts.items()}
-        if all(len(np.unique(classes[balanced[name]])) == data.cells.n_groups for name in ("train", "test")):
-            equal = labelled_probe(labelled(balanced), **how)
-            equal_units = units_of(inputs, data.photos[balanced["test"]])
+        outcome: dict[str, Any] = {}
+        if has_control:
+            outcome["shuffled"] = _shuffled(data, splits, problems, answers, inputs)
+        balanced = [{name: _balanced(data, at) for name, at in parts.items()} for parts in splits.folds]
+        if all(
+            len(np.unique(classes[at[name]])) == data.cells.n_groups for at in balanced for name in ("train", "test")
+        ):
+            equal = _joined([labelled_probe_of(_labelled(data, at, inputs), inputs) for at in balanced])
+            positions = np.concatenate([at["test"] for at in balanced])
+            equal_units = units_of(inputs, data.photos[positions])
             outcome["balanced"] = accuracy_and_ends(equal, equal_units, inputs.options)
         return outcome
 
+    further: dict[str, Any] = {} if inputs.brief else {"controls": controls()}
+    if not has_control:
+        further["notes"] = [*data.details().get("notes", []), f"Shuffled groups: {no_control(group)}"]
     score = score_of(
         f"probe/{group}",
         ACCURACY.name,
@@ -94,26 +100,58 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
             "class_names": list(data.group_names),
             "most_frequent_class": most_frequent,
             "p_chance": p_of_chance(answers.photo_accuracy, units, max(chance, most_frequent)),
+            "p_within_label": _p_within_label(answers.photo_accuracy, data, tested, units),
             "resampled": units.rule,
             "units": units.count,
-            "split": "clusters drawn" if splits.drawn else "as given",
-            **({} if inputs.brief else {"controls": controls()}),
+            "split": f"{len(splits.folds)} folds of clusters" if splits.drawn else "as given",
+            **further,
             **answers.details(),
         },
     )
     arrays = {
         "predicted": answers.predicted,
         "expected": answers.expected,
-        "photos": data.photos[parts["test"]],
+        "photos": data.photos[tested],
         "classes": np.array(data.cells.n_groups),
         **unit_answers(units),
     }
     scores = [score]
     for metric, reader in other_readers(inputs.options).items():
-        read = labelled_probe(problem, reader=reader, **how)
+        read = _joined([labelled_probe_of(problem, inputs, reader=reader) for problem in problems])
         scores.append(reader_score(score, metric, read, inputs, units))
         arrays[f"predicted-{reader}"] = read.predicted
     return TaskOutcome(tuple(scores), arrays)
+
+
+def labelled_probe_of(problem: LabelledSplits, inputs: TaskInput, **more: Any) -> ProbeAnswers:
+    """The probe of one fold."""
+    from benchmark.probe import labelled_probe
+
+    return labelled_probe(problem, protocol=inputs.options.protocol, device=inputs.device, **more)
+
+
+def _labelled(data: GroupData, parts: Parts, inputs: TaskInput) -> LabelledSplits:
+    """Embeddings, groups and clusters of one fold."""
+    from benchmark.views import ORIGINAL
+
+    chosen = {name: SplitPart(data.photos[at], data.cells.groups[at]) for name, at in parts.items()}
+    rows = {name: inputs.view(ORIGINAL, part.photos) for name, part in chosen.items()}
+    clusters = {name: data.cells.clusters[at] for name, at in parts.items()}
+    return labelled_splits(rows, chosen, data.cells.n_groups, clusters)
+
+
+def _joined(folds: Sequence[ProbeAnswers]) -> ProbeAnswers:
+    """The answers of all folds as one; photos and rounds of training are of the first."""
+    if len(folds) == 1:
+        return folds[0]
+    return replace(
+        folds[0],
+        predicted=np.concatenate([fold.predicted for fold in folds], axis=2),
+        expected=np.concatenate([fold.expected for fold in folds], axis=1),
+        converged=np.stack([fold.converged for fold in folds]).all(axis=0),
+        search_s=sum(fold.search_s for fold in folds),
+        fit_s=sum(fold.fit_s for fold in folds),
+    )
 
 
 def _balanced(data: GroupData, positions: np.ndarray) -> np.ndarray:
@@ -133,58 +171,68 @@ def _balanced(data: GroupData, positions: np.ndarray) -> np.ndarray:
     return positions[np.sort(np.concatenate(remaining))]
 
 
+def _p_within_label(values: np.ndarray, data: GroupData, tested: np.ndarray, units: ErrorUnits) -> float:
+    """P-value of "the group is read no better than the label tells it", from right answers [n] of the tested photos.
+
+    Every group of a label counts alike, so that an answer that follows from the label is right in one over the groups.
+    """
+    from benchmark.stats import against_chance
+
+    labels = data.cells.labels[tested]
+    counts = np.zeros((data.cells.n_labels, data.cells.n_groups), np.int64)
+    np.add.at(counts, (labels, data.cells.groups[tested]), 1)
+    present = (counts > 0).sum(axis=1)[labels]
+    weights = np.where(present > 1, 1 / counts[labels, data.cells.groups[tested]], 0.0)
+    if not weights.any():
+        return 1.0
+    above = (values - 1 / present) * weights
+    return against_chance(above, 0.0, weights, clusters=units.clusters, bounds=(-1.0, 1.0))
+
+
+def can_be_shuffled(data: GroupData, splits: ClusterSplits) -> bool:
+    """Whether shuffled groups differ enough from the true ones to be a control."""
+    from benchmark.robustness import MOST_AGREEMENT, agreement_of_shuffles
+
+    return agreement_of_shuffles(data.cells, _exchangeable(data, splits)) <= MOST_AGREEMENT
+
+
+def _exchangeable(data: GroupData, splits: ClusterSplits) -> list[np.ndarray]:
+    """Positions of photos whose clusters exchange groups: all in a cross-fit, else training and test by themselves."""
+    if splits.drawn:
+        return [np.arange(len(data.photos))]
+    parts = splits.folds[0]
+    return [np.concatenate([parts["train"], parts["val"]]), parts["test"]]
+
+
 def _shuffled(
     data: GroupData,
-    parts: Mapping[str, np.ndarray],
-    problem: LabelledSplits,
-    chosen: Mapping[str, float],
-    accuracy: float,
+    splits: ClusterSplits,
+    problems: Sequence[LabelledSplits],
+    answers: ProbeAnswers,
     inputs: TaskInput,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Accuracies of probes whose groups were shuffled among the clusters of a label, in training and in the test."""
     from benchmark.probe import shuffled_accuracies
+    from benchmark.robustness import shuffled_groups
     from benchmark.stats import null_range
 
-    rng = np.random.default_rng(PERMUTATION_SEED)
-    fits = np.concatenate([parts["train"], parts["val"]])
+    whole = _exchangeable(data, splits)
+    nulls = []
+    for parts, problem in zip(splits.folds, problems, strict=True):
+        fits = np.concatenate([parts["train"], parts["val"]])
 
-    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
-        shuffled = [shuffled_groups(data, [fits, parts["test"]], rng) for _ in range(count)]
-        return np.stack([groups[fits] for groups in shuffled]), np.stack([groups[parts["test"]] for groups in shuffled])
+        def draw(
+            count: int, fits: np.ndarray = fits, test: np.ndarray = parts["test"]
+        ) -> tuple[np.ndarray, np.ndarray]:
+            same = np.random.default_rng(PERMUTATION_SEED)  # every fold meets the same shufflings
+            shuffled = [shuffled_groups(data.cells, whole, same) for _ in range(count)]
+            return np.stack([groups[fits] for groups in shuffled]), np.stack([groups[test] for groups in shuffled])
 
-    first, second = draw(2)[0]
-    if (first == second).all():  # one cluster of each kind: nothing to exchange
-        return {}
-    how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
-    null = shuffled_accuracies(problem, chosen=chosen, shuffled=draw, **how)
-    return asdict(null_range(null, accuracy))
-
-
-def shuffled_groups(data: GroupData, parts: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """int64 [n]: groups of photos where clusters of one set of labels exchanged theirs, each part by itself.
-
-    A cluster with photos of several groups keeps them: its group is no label of the cluster.
-    """
-    cells, result = data.cells, data.cells.groups.copy()
-    pairs = np.unique(np.stack([cells.clusters, cells.groups]), axis=1)
-    names, counts = np.unique(pairs[0], return_counts=True)
-    single = np.zeros(cells.n_clusters, bool)
-    single[names[counts == 1]] = True
-    of_cluster = np.zeros(cells.n_clusters, np.int64)
-    of_cluster[pairs[0]] = pairs[1]
-    labels_of = np.zeros((cells.n_clusters, cells.n_labels), bool)
-    labels_of[cells.clusters, cells.labels] = True
-    kind = np.unique(labels_of, axis=0, return_inverse=True)[1].reshape(-1)
-    for positions in parts:
-        present = np.unique(cells.clusters[positions])
-        present = present[single[present]]
-        new = of_cluster.copy()
-        for one in np.unique(kind[present]):
-            members = present[kind[present] == one]
-            new[members] = of_cluster[rng.permutation(members)]
-        movable = positions[single[cells.clusters[positions]]]
-        result[movable] = new[cells.clusters[movable]]
-    return result
+        how: dict[str, Any] = {"protocol": inputs.options.protocol, "device": inputs.device}
+        nulls.append(
+            len(parts["test"]) * shuffled_accuracies(problem, chosen=dict(answers.chosen), shuffled=draw, **how)
+        )
+    return asdict(null_range(np.sum(nulls, axis=0) / len(splits.tested), answers.accuracy))
 
 
 def group_probe(group: str) -> Task:

@@ -176,7 +176,9 @@ def photos_of(
     splits: np.ndarray | None = None,
     evidence: Mapping[str, str] | None = None,
 ) -> PhotoSet:
-    """A photo set from a table, ids and a source of pictures, all in the order of the rows.
+    """A photo set from a table, ids and a source of pictures, in the order of the ids.
+
+    The order of a table's rows means nothing, so no score depends on it.
 
     Args:
         table: with the columns that are named.
@@ -201,7 +203,8 @@ def photos_of(
     if splits is None and not (columns.split or columns.label or columns.cluster or columns.scene):
         photos = drawn_splits(photos, seed=seed, val_share=val_share)
     named = [source for source in columns.of_table() if not is_path_source(source)]
-    return with_columns(photos, columns, table=table.labels(named), seed=seed, val_share=val_share)
+    photos = with_columns(photos, columns, table=table.labels(named), seed=seed, val_share=val_share)
+    return photos.select(sorted(range(len(ids)), key=ids.__getitem__))
 
 
 def picture_paths(values: Sequence[str | None], folder: Path, name: str) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from benchmark.robustness import (
     BOXES_OF,
     MOST_FACTORS,
     Cells,
-    Statistic,
     balanced_index,
     clustering_score,
     deciding_share,
@@ -25,7 +24,6 @@ from benchmark.robustness import (
     robustness_index,
     setup_chances,
     simulated_chance,
-    spd_beyond_chance,
     variance_bytes,
     variance_components,
 )
@@ -89,23 +87,6 @@ def test_statistics__where_no_neighbour_decides():
     assert older_index(neighbours_of(-rows, Cells.of(label, group, np.arange(8) // 4), k=3)) != older_index(other)
     alone = Cells.of(label, group, np.arange(8) // 4)  # no neighbour has the label or the group
     assert np.isnan(older_index(neighbours_of(rows, alone, k=3)))
-
-
-@pytest.mark.parametrize(
-    ("value", "chance", "beyond"),
-    [
-        *((0.3, 0.1, 0.2), (0.1, 0.1, 0.0), (0.05, 0.1, 0.0), (0.0, 0.1, 0.0), (-0.2, 0.1, -0.2)),
-        *((0.3, -0.1, 0.3), (0.0, -0.1, 0.0), (-0.05, -0.1, 0.0), (-0.1, -0.1, 0.0), (-0.3, -0.1, -0.2)),
-        *((0.3, 0.0, 0.3), (-0.3, 0.0, -0.3)),
-    ],
-)
-def test_spd_beyond_chance(value, chance, beyond):
-    given = Statistic(value, np.array([value, 0.5]), np.full((2, 2), value), chance)
-    made = spd_beyond_chance(given)
-    assert (made.value, made.chance) == (pytest.approx(beyond), 0.0)
-    np.testing.assert_allclose(made.left_out, [beyond, 0.5 - value + beyond])
-    np.testing.assert_allclose(made.two_left_out, np.full((2, 2), beyond))
-    assert spd_beyond_chance(given._replace(two_left_out=None)).two_left_out is None
 
 
 def test_setup_chances__every_draw_by_enumeration():

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats as scipy_stats
 
 from benchmark.stats.intervals import paired_difference, photo_interval, photo_intervals, standard_error
-from benchmark.stats.resampling import clustered_interval
 from builders.errors import DataError
 
 THIRTY_OF_FIFTY = [1] * 30 + [0] * 20
@@ -16,27 +15,6 @@ def test_photo_interval__level(level):
     result = photo_interval(THIRTY_OF_FIFTY, level=level, resamples=40_000)
     expected = scipy_stats.beta.ppf([0.5 - level / 2, 0.5 + level / 2], 30.5, 20.5)
     assert [result.low, result.high] == pytest.approx(expected, abs=0.005)
-
-
-@pytest.mark.parametrize("level", [0.5, 0.8, 0.99])
-def test_clustered_interval__level(level):
-    """8 and 4 right of 10 each: 6 photos' worth before Student's t of one degree of freedom."""
-    tail = 0.5 + level / 2
-    effective = 6 * (scipy_stats.norm.ppf(tail) / scipy_stats.t.ppf(tail, 1)) ** 2
-    right, wrong = 0.6 * effective, 0.4 * effective
-    expected = scipy_stats.beta.ppf([1 - tail, tail], [right, right + 1], [wrong + 1, wrong])
-    for result in (
-        clustered_interval(np.array([8.0, 4.0]), np.array([10.0, 10.0]), 20, level=level),
-        photo_interval([1] * 8 + [0] * 2 + [1] * 4 + [0] * 6, clusters=["a"] * 10 + ["b"] * 10, level=level),
-    ):
-        assert (result.low, result.high) == pytest.approx((min(expected[0], 0.6), max(expected[1], 0.6)), abs=1e-6)
-
-
-def test_clustered_interval__scenes_nearly_alike_are_no_surer_than_their_photos():
-    """50, 50, 50 and 51 right of 100 each: by their variance four scenes would be as good as 15,000 photos."""
-    result = clustered_interval(np.array([50.0, 50.0, 50.0, 51.0]), np.full(4, 100.0), 400)
-    expected = scipy_stats.beta.ppf([0.025, 0.975], [201, 202], [200, 199])
-    assert [result.low, result.high] == pytest.approx(expected, abs=1e-9)
 
 
 def test_paired_difference__a_lower_level_is_narrower_and_the_same_test():

@@ -22,7 +22,7 @@ from benchmark.stats import (
     photo_intervals,
 )
 from benchmark.stats.leave_one_out import statistic_of
-from benchmark.stats.student import Means, ends, p_values, unit_means
+from benchmark.stats.student import Means, ends, unit_means
 from benchmark.stats.units import units_of_sets
 
 LEVELS = (0.6, 0.8, 0.9, 0.99)
@@ -108,14 +108,6 @@ def test_paired_difference__of_gains_and_losses_in_plain_numbers(level, gains, l
     assert (made.low, made.high) == (pytest.approx(low, rel=1e-9), pytest.approx(high, rel=1e-9))
 
 
-def test_photo_interval__of_one_cluster_is_that_of_one_photo() -> None:
-    """Nothing is known of the spread between clusters: two of three right are no more than one answer."""
-    made = photo_interval([1, 0, 1], clusters=["a"] * 3)
-    low, high = reference.beta.ppf([0.025, 0.975], [2 / 3, 5 / 3], [4 / 3, 1 / 3])
-    assert (made.value, made.n, made.units) == (pytest.approx(2 / 3), 3, 1)
-    assert (made.low, made.high) == pytest.approx((low, high))
-
-
 UNLIKE = np.repeat(np.arange(7), [1, 2, 9, 4, 4, 1, 6])
 
 
@@ -181,23 +173,6 @@ def test_paired_difference__of_statistics_at_other_levels_and_limits(level, limi
 def means(value: float, reported: float | None) -> Means:
     shown = None if reported is None else np.array([reported])
     return Means(np.array([value]), np.array([0.02]), np.array([0.0]), 9, 1.0, 4.5, shown)
-
-
-@pytest.mark.parametrize(("value", "sign"), [(0.2, 1), (-0.2, -1)])
-def test_p_values__nothing_is_certain_where_the_reported_mean_is_not_on_the_side_of_the_weighted_one(
-    value, sign
-) -> None:
-    """The weighted mean is tested; readers see the mean over photos, which may be zero or have the other sign."""
-    t = 0.2 / np.sqrt(0.02 / 8)
-    one = reference.t.sf(t, 4.5)
-    for reported, expected in ((None, one), (0.1 * sign, one), (0.0, 0.5), (-0.1 * sign, 0.5)):
-        [two_sided], [greater] = (p_values(means(value, reported), greater=g) for g in (False, True))
-        assert two_sided == pytest.approx(2 * expected)
-        assert greater == pytest.approx(expected if sign > 0 else 1 - expected)
-        (low,), (high,) = ends(means(value, reported), 0.9)
-        half = reference.t.ppf(0.95, 4.5) * np.sqrt(0.02 / 8)
-        shown = value if reported is None else reported
-        assert (low, high) == pytest.approx((min(value - half, shown), max(value + half, shown)))
 
 
 def test_paired_difference__of_clusters_whose_photos_cancel_is_no_difference() -> None:

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats as reference
-from scipy.special import betainc
 
 from benchmark.stats import (
     Difference,
     Interval,
-    against_chance,
     effect_size,
     is_gain,
     jackknife,
@@ -23,7 +21,6 @@ from benchmark.stats import (
     paired_difference,
     paired_differences,
     photo_interval,
-    photo_intervals,
     rank_intervals,
     ratio_p_value,
     statistic_interval,
@@ -34,10 +31,9 @@ from benchmark.stats import (
 from benchmark.stats import association as association_module
 from benchmark.stats.association import _upper_tail
 from benchmark.stats.bootstrap import bootstrap_interval
-from benchmark.stats.clusters import balanced_weights, photo_weights
-from benchmark.stats.leave_one_out import Jackknife, _of_pairs, _within, statistic_of
+from benchmark.stats.leave_one_out import Jackknife, _within, statistic_of
 from benchmark.stats.one_sided import p_above, p_below
-from benchmark.stats.resampling import clustered_interval, clustered_tail, resampled_means
+from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
 
 RNG = np.random.default_rng(12)
@@ -99,72 +95,6 @@ def test_resampled_means__are_ratios_of_sums_with_gamma_weights(bounds: Any, tri
         assert made[draw, k] == pytest.approx(top / bottom, rel=1e-4)
 
 
-def test_photo_intervals__quantiles_and_spread_of_the_draws() -> None:
-    values = RNG.random((2, 30))
-    draws = resampled_means(values, resamples=500, seed=4)
-    for k, made in enumerate(photo_intervals(values, level=0.8, resamples=500, seed=4)):
-        low, high = np.quantile(draws[:, k], [0.1, 0.9])
-        assert made == Interval(values[k].mean(), pytest.approx(low), pytest.approx(high), 30,
-                                pytest.approx(draws[:, k].std()), 30)  # fmt: skip
-
-
-@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-1.0, 3.0)])
-@pytest.mark.parametrize("sizes", [[10, 10, 10, 10], [20, 9, 4, 1]])
-def test_clustered_interval__its_effective_photos_and_standard_error(
-    sizes: list[int], bounds: tuple[float, float]
-) -> None:
-    rows, width = np.array(sizes, float), bounds[1] - bounds[0]
-    shares = np.array([0.9, 0.3, 0.6, 0.7])
-    sums = (bounds[0] + width * shares) * rows
-    made = clustered_interval(sums, rows, int(rows.sum()), bounds=bounds, level=0.9)
-    weights = photo_weights(rows)
-    mean = float(shares @ rows / rows.sum())
-    apart = (shares - mean) * rows / rows.sum()
-    variance = float((weights.correction * apart**2).sum())
-    shrunk = (reference.norm.ppf(0.95) / reference.t.ppf(0.95, max(weights.freedom, 1))) ** 2
-    effective = min(rows.sum(), mean * (1 - mean) / variance * shrunk)
-    right, wrong = effective * mean, effective * (1 - mean)
-    low = reference.beta.ppf(0.05, right, wrong + 1)
-    high = reference.beta.ppf(0.95, right + 1, wrong)
-    posterior = reference.beta(right + 0.5, wrong + 0.5)
-    expected = [bounds[0] + width * x for x in (mean, low, high)]
-    assert [made.value, made.low, made.high] == pytest.approx(expected, rel=1e-9)
-    assert made.standard_error == pytest.approx(width * posterior.std())
-    assert (made.n, made.units) == (int(rows.sum()), 4)
-    for chance in (0.4, 0.8):
-        at = bounds[0] + width * chance
-        size = float((rows**2).sum()) / rows.sum()
-        correlated = mean * (1 - mean) / rows.sum() * (1 + (size - 1) * 0.1)
-        freedom, of_tail = weights.freedom, variance
-        if correlated > variance:
-            of_tail, freedom = (freedom * variance + 2 * correlated) / (freedom + 2), freedom + 2
-        shrunk = (reference.norm.ppf(0.95) / reference.t.ppf(0.95, max(freedom, 1))) ** 2
-        effective = min(rows.sum(), mean * (1 - mean) / of_tail * shrunk)
-        tail = betainc(effective * mean, effective * (1 - mean) + 1, chance)
-        assert clustered_tail(sums, rows, int(rows.sum()), at, bounds=bounds) == pytest.approx(float(tail))
-
-
-@pytest.mark.parametrize("right", [0.0, 1.0])
-def test_clustered_tail__of_answers_that_are_all_alike_counts_clusters(right: float) -> None:
-    tail = clustered_tail(np.full(5, 8.0) * right, np.full(5, 8.0), 40, 0.9)
-    assert tail == pytest.approx(0.9**5 if right else 1.0, abs=1e-9)
-
-
-def test_against_chance__of_a_frequent_class_is_at_least_the_binomial_tail() -> None:
-    """Only above the middle of the range, and only one-sided."""
-    clusters = np.arange(60) // 6
-    values = np.ones(60)
-    values[[3, 30, 31]] = 0
-    sums, rows = np.bincount(clusters, values), np.full(10, 6.0)
-    tail = clustered_tail(sums, rows, 60, 0.9)
-    by_t = against_chance(values, 0.9, clusters=clusters, two_sided=True) / 2
-    assert by_t < tail
-    assert against_chance(values, 0.9, clusters=clusters) == tail
-    for chance in (0.5, 0.3):
-        one, two = (against_chance(values, chance, clusters=clusters, two_sided=t) for t in (False, True))
-        assert two == pytest.approx(2 * one)
-
-
 def plain_jackknife(left_out: np.ndarray, strata: np.ndarray) -> float:
     known = np.isfinite(left_out)
     total = 0.0
@@ -192,32 +122,6 @@ def test_jackknife__strata_missing_values_deviations_and_freedom() -> None:
     with pytest.raises(DataError) as error:
         jackknife(0.5, np.array([1.0, 2.0]), np.array([0, 1]))
     assert str(error.value) == "no cell has two clusters, so the spread between clusters is unknown"
-
-
-def test_within__pairs_less_one_effect_of_each_cluster() -> None:
-    """Least squares on the pairs of six clusters: what no effect of single clusters explains, per degree of freedom."""
-    for count in (3, 4, 6):
-        table = RNG.normal(size=(count, count))
-        table = table + table.T
-        pairs = list(itertools.combinations(range(count), 2))
-        design = np.zeros((len(pairs), count + 1))
-        design[:, -1] = 1
-        for row, (a, b) in enumerate(pairs):
-            design[row, [a, b]] = 1
-        y = np.array([table[a, b] for a, b in pairs])
-        rest = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
-        expected = float(rest @ rest) * len(pairs) / (len(pairs) - count) if len(pairs) > count else 0.0
-        assert _within(table) == pytest.approx(expected, abs=1e-12)
-
-
-def test_of_pairs__across_strata_less_rows_and_columns() -> None:
-    strata = np.array([0, 0, 1, 1, 1, 2])
-    table = RNG.normal(size=(6, 6))
-    table = table + table.T
-    part = table[:2, 2:5]
-    rest = part - part.mean(1, keepdims=True) - part.mean(0) + part.mean()
-    # strata 0 and 1: two times three pairs, one times two degrees of freedom; a stratum of one adds nothing
-    assert _of_pairs(table, strata) == pytest.approx(float((rest**2).sum()) * 6 / 2)
 
 
 def test_jackknife__effects_of_pairs_are_taken_off_but_not_more_than_half() -> None:
@@ -273,24 +177,6 @@ def test_photo_values__have_the_statistic_and_its_error() -> None:
     one = statistic_interval(values, clusters, 4, (-9.0, 9.0))
     assert one.high == pytest.approx(made.interval(16, (-9.0, 9.0)).high)
     assert (one.n, one.units) == (16, 5)
-
-
-def test_weights__of_unequal_and_absent_clusters() -> None:
-    sizes = np.array([6.0, 2.0, 0.0, 1.0])
-    for made, raw in ((photo_weights(sizes), sizes), (balanced_weights(sizes), [4, 2 / 1.1, 0, 1])):
-        weights = np.array(raw) / np.sum(raw)
-        np.testing.assert_allclose(made.weights, weights)
-        assert made.effective == pytest.approx(1 / (weights**2).sum())
-        assert made.freedom == pytest.approx(made.effective - 1)
-        assert not made.equal
-        variances = [0.1 + 0.9 / n if n else 0.0 for n in sizes]
-        of_mean = sum(w * w * v for w, v in zip(weights, variances, strict=True))
-        for i, n in enumerate(sizes):
-            expected = variances[i] / (variances[i] - 2 * weights[i] * variances[i] + of_mean) if n else 0.0
-            assert made.correction[i] == pytest.approx(expected)
-    equal = photo_weights(np.array([3.0, 0.0, 3.0, 3.0]))
-    assert (equal.equal, equal.freedom, equal.correction.tolist()) == (True, 2.0, [1.5, 0, 1.5, 1.5])
-    assert photo_weights(np.array([4.0])).correction.tolist() == [1.0]
 
 
 @pytest.mark.parametrize("permutations", [50, 99, 150])

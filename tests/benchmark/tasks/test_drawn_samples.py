@@ -12,7 +12,6 @@ from benchmark.robustness import Cells
 from benchmark.tasks import TaskInput, all_tasks
 from benchmark.tasks import knn as knn_tasks
 from benchmark.tasks.copies import drawn_half
-from benchmark.tasks.groups.data import cluster_splits, group_data
 from benchmark.tasks.groups.probe import _balanced
 from benchmark.tasks.knn import QuerySet, balanced_queries
 from benchmark.tasks.scenes.scene_table import blocks_of
@@ -132,56 +131,6 @@ def of_groups(cells: dict[tuple[str, str], int], photos: int = 2, splits=None) -
         groups={"g": labels_of(group)},
         columns={"cluster": np.array(cluster)},
     )
-
-
-def drawn(photos: PhotoSet, among: list[int], share: float, seed: str) -> list[int]:
-    """Of the clusters of each cell a share by the hash of their first photo; of one cluster none, of two one."""
-    column, chosen, seen = photos.columns["cluster"].astype(str), set(), set()
-    label, group = photos.labels.values, photos.groups["g"].values
-    for cell in sorted({(int(label[i]), int(group[i])) for i in among}):
-        members = dict.fromkeys(column[i] for i in among if (label[i], group[i]) == cell and column[i] not in seen)
-        seen |= set(members)
-        first = {c: photos.ids[min(i for i in among if column[i] == c)] for c in members}
-        ordered = sorted(members, key=lambda c: hash64(f"clusters\0{seed}\0{first[c]}"))
-        count = min(max(1, round(share * len(ordered))), len(ordered) - 1)
-        chosen |= set(ordered[: max(count, 0)])
-    return [i for i in among if column[i] in chosen]
-
-
-@pytest.mark.parametrize("seed", [0, 4])
-def test_groups__clusters_drawn_by_cell_for_the_test_and_then_for_validation(seed):
-    """Cells of 1 to 9 clusters; the photos of a cluster are in train and val, so that splits do not keep them apart."""
-    cells = {("a", "x"): 9, ("a", "y"): 4, ("b", "x"): 2, ("b", "y"): 1, ("c", "x"): 3, ("c", "y"): 5}
-    photos = of_groups(cells, splits=["train"] * 24 + ["val"] * 24)
-    data = group_data("g", input_of(photos, np.zeros((48, 2))))
-    made = cluster_splits(data, photos, RunOptions(seed=seed))
-    everything = list(range(48))
-    test = drawn(photos, everything, 1 / 3, f"test\0{seed}")
-    rest = [i for i in everything if i not in test]
-    val = drawn(photos, rest, 0.2, f"val\0{seed}")
-    expected = {"train": [i for i in rest if i not in val], "val": val, "test": test}
-    assert made.drawn
-    assert {name: part.tolist() for name, part in made.parts.items()} == expected
-    assert list(made.parts) == ["train", "val", "test"]
-    clusters = {name: set(photos.columns["cluster"][part].tolist()) for name, part in made.parts.items()}
-    assert not clusters["train"] & clusters["val"] | clusters["test"] & (clusters["train"] | clusters["val"])
-
-
-def test_groups__splits_that_keep_clusters_apart_are_those_of_the_photos():
-    cells = dict.fromkeys([("a", "x"), ("a", "y")], 6)
-    photos = of_groups(cells, splits=(["train"] * 4 + ["val"] * 2) * 4)
-    data = group_data("g", input_of(photos, np.zeros((24, 2))))
-    made = cluster_splits(data, photos, RunOptions(seed=9))
-    test = [i for i in range(24) if i % 6 >= 4]
-    rest = [i for i in range(24) if i % 6 < 4]
-    val = drawn(photos, rest, 0.2, "val\0009")
-    assert not made.drawn
-    assert {name: part.tolist() for name, part in made.parts.items()} == {
-        "train": [i for i in rest if i not in val],
-        "val": val,
-        "test": test,
-    }
-    assert len(val) == 4  # one cluster of two photos in each of two cells
 
 
 def test_balanced__equally_many_of_each_cell_of_labels_with_all_groups():

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.options import RunOptions
-from benchmark.robustness import Cells
 from benchmark.tasks import TaskInput, all_tasks, fitting_tasks, select_tasks
-from benchmark.tasks.groups.data import cluster_splits, group_data
-from benchmark.tasks.groups.probe import shuffled_groups
+from benchmark.tasks.groups.data import group_data
 from benchmark.tasks.registry import trace_of, traces
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet, labels_of
@@ -73,77 +71,6 @@ def test_unfit__in_a_sentence(photos, of_probe, of_labels):
     assert stands_for_all.unfit(photos) == "it has no groups (group=NAME=SOURCE gives one)"
 
 
-def test_group_data__known_photos_and_the_notes_of_cells():
-    photos = photos_of("aaaabbbb-bbc", "xxyyxxxxxy--", "aabbcddeefgh")
-    data = group_data("g", input_of(photos))
-    assert data.photos.tolist() == [*range(8), 9]
-    details = data.details()
-    assert (details["labels"], details["groups"]) == (["a", "b"], ["x", "y"])
-    assert details["cells"] == [[2, 2], [4, 1]]
-    assert details["clusters"] == [[1, 1], [3, 1]]
-    assert (details["resampled"], details["units"], details["group"]) == ("cluster", 6, "g")
-    assert details["notes"] == [
-        "3 of 4 cells have one cluster: photos of these have no neighbour in their cell, and the spread in it is "
-        "unknown.",
-        "Cells have 1 to 4 photos: chance follows from these sizes.",
-    ]
-    for classes, groups, clusters, notes in (
-        ("aaabbb", "xxxyyy", "aabcdd", ["2 of 4 cells of label x g have no photo."]),
-        ("aaaaabbbb", "xxxyyxxyy", "aabcdefgh", []),  # three photos are no more than 1.5 times two
-        ("aaaaaabbbb", "xxxxyyxxyy", "aaabcdefgh", ["Cells have 2 to 4 photos: chance follows from these sizes."]),
-        (
-            "aaaabbbb",
-            "xxyyxxyy",
-            "",
-            ["No column says which photos err together (cluster=COLUMN): intervals may be too short."],
-        ),
-    ):
-        assert group_data("g", input_of(photos_of(classes, groups, clusters))).details().get("notes", []) == notes
-    one = photos_of("aabb", "xx--")
-    with pytest.raises(DataError) as refused:
-        group_data("g", input_of(one))
-    assert str(refused.value) == "toy: the usable photos have 1 value(s) of g, two are needed"
-    alone = group_data("g", input_of(photos_of("----", "xyxy")))
-    assert (alone.label_names, len(alone.photos)) == (("all",), 4)
-
-
-def test_splits__val_for_the_search_and_test_for_the_score_where_both_are_given():
-    photos = photos_of("a" * 12, "xy" * 6, "aabbccddeeff", "ttttttvvvvee")
-    splits = cluster_splits(group_data("g", input_of(photos)), photos, RunOptions())
-    assert (splits.parts["test"].tolist(), splits.drawn) == ([10, 11], False)
-    without = photos_of("a" * 12, "xy" * 6, "aabbccddeeff", "ttttttvvvvvv")
-    assert cluster_splits(group_data("g", input_of(without)), without, RunOptions()).parts["test"].tolist() == [
-        *range(6, 12)
-    ]
-    # one of the groups is missing in the test: clusters are drawn, by seed
-    lacking = photos_of("a" * 12, "xyxyxyxyxyxx", "aabbccddeeff", "ttttttttttee")
-    drawn = [cluster_splits(group_data("g", input_of(lacking)), lacking, RunOptions(seed=seed)) for seed in range(8)]
-    assert all(one.drawn for one in drawn)
-    assert len({tuple(one.parts["test"]) for one in drawn}) > 1
-    assert len({tuple(one.parts["val"]) for one in drawn}) > 1
-    few = photos_of("a" * 6, "xxxxyy", "abcdee", "tttttt")
-    with pytest.raises(DataError) as refused:
-        cluster_splits(group_data("g", input_of(few)), few, RunOptions())
-    assert str(refused.value) == "toy: g y has one cluster, so it cannot be trained and tested on"
-
-
-def test_shuffled_groups__a_cluster_of_several_groups_keeps_them_and_kinds_do_not_mix():
-    label = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1])
-    group = np.array([0, 0, 1, 1, 0, 0, 1, 1, 0, 1, 2, 2])
-    cluster = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])  # 4 has two groups; 5 has both labels
-    data = SimpleNamespace(cells=Cells.of(label, group, cluster))
-    seen = set()
-    for seed in range(40):
-        changed = shuffled_groups(data, [np.arange(12)], np.random.default_rng(seed))
-        assert changed[8:].tolist() == [0, 1, 2, 2]
-        assert all(changed[i] == changed[i + 1] for i in range(0, 8, 2))
-        assert sorted(changed[[0, 2]]) == sorted(changed[[4, 6]]) == [0, 1]
-        seen.add(tuple(changed[:8:2].tolist()))
-    assert len(seen) == 4
-    parts = [np.array([0, 1, 4, 5]), np.array([2, 3, 6, 7])]  # each part by itself: nothing to exchange
-    assert shuffled_groups(data, parts, np.random.default_rng(0)).tolist() == group.tolist()
-
-
 @pytest.fixture(scope="module")
 def planted():
     """Two labels, two groups and 16 clusters of two photos; cells of equal size; the group moves rows."""
@@ -184,12 +111,6 @@ def test_probe__details_chance_and_controls(planted):
     assert outcome.answers["photos"].tolist() == [*range(8, 16), *range(24, 32)]
     brief = PROBE.run(input_of(photos, rows)).scores[0]
     assert ("controls" in brief.details, brief.value) == (False, score.value)
-
-
-def test_probe__balanced_control_needs_each_group_under_a_label(planted):
-    photos, rows = planted
-    apart = dataclasses.replace(photos, labels=Labels(("a", "b"), photos.groups["g"].values))
-    assert "balanced" not in PROBE.run(input_of(apart, rows, brief=False)).scores[0].details["controls"]
 
 
 def test_neighbours__details_of_every_score_and_what_cannot_be_measured(planted):

@@ -7,19 +7,14 @@ import pytest
 
 from benchmark.compare.paired import compare_runs
 from benchmark.judgement import conclude, moves, verdicts
-from benchmark.options import RunOptions
 from benchmark.report.text import report_text
 from benchmark.results.answers import NO_FACTS, read_answers
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
-from benchmark.robustness import Cells, clustering, drop
-from benchmark.stats import error_units
-from benchmark.tasks.groups.data import GroupData, cluster_splits, group_data
-from benchmark.tasks.groups.probe import shuffled_groups
+from benchmark.robustness import clustering, drop
 from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks, trace_of
-from benchmark.tasks.task import TaskInput
 from builders.errors import DataError, UsageError
-from builders.photos import CLUSTER, Labels, PhotoSet
+from builders.photos import CLUSTER, Labels
 from tests.support.grouped_photos import grouped_photos, pixel_rows
 from tests.support.planted_groups import plain_counts
 from tests.support.scoring import as_rows, score_tasks, toy_encoder
@@ -161,69 +156,6 @@ def test_selection__names_come_from_the_photos(photos):
     with pytest.raises(DataError, match="it has no group scanner"):
         fitting_tasks([all_tasks()["probe/scanner"]], dataclasses.replace(photos, groups={}), named=True)
     assert trace_of("scanner", photos, None).classes == ("scanner 0", "scanner 1")
-
-
-def data_of(photos):
-    bank = dim = None
-    return group_data("scanner", TaskInput(photos, np.ones(len(photos), bool), bank, dim, "cpu"))
-
-
-def test_group_data__names_of_labels_and_of_groups_that_photos_have(photos):
-    """Of three scanners one has no photo; a set without labels has one label."""
-    group = photos.groups["scanner"]
-    more = dataclasses.replace(photos, groups={"scanner": Labels(("none", *group.names), group.values + 1)})
-    data = data_of(more)
-    assert data.label_names == photos.labels.names
-    assert data.group_names == group.names == ("scanner 0", "scanner 1")
-    assert (data.details()["labels"], data.details()["groups"]) == (list(photos.labels.names), list(group.names))
-    unlabelled = dataclasses.replace(photos, labels=Labels(("",), np.zeros(len(photos), np.int32)))
-    assert (data_of(unlabelled).label_names, data_of(unlabelled).group_names) == (("all",), group.names)
-
-
-def test_splits__clusters_are_apart_even_where_given_splits_are_not(photos):
-    from benchmark.options import RunOptions
-
-    mixed = dataclasses.replace(photos, splits=(np.arange(len(photos)) % 2).astype(np.int8))
-    for given, drawn in ((photos, False), (mixed, True)):
-        data = data_of(given)
-        splits = cluster_splits(data, given, RunOptions())
-        assert splits.drawn is drawn
-        clusters = [set(data.cells.clusters[part]) for part in splits.parts.values()]
-        assert sum(map(len, clusters)) == len(set().union(*clusters))
-        assert sum(map(len, splits.parts.values())) == len(given)
-        for name in ("train", "test"):
-            assert set(data.cells.cell[splits.parts[name]]) == {0, 1, 2, 3}
-
-
-@pytest.mark.parametrize(("clusters", "test", "val"), [(2, 1, 0), (3, 1, 1), (4, 1, 1), (9, 3, 1), (12, 4, 2)])
-def test_splits__of_each_cell_a_third_of_the_clusters_is_tested_and_a_fifth_of_the_others_validates(
-    clusters, test, val
-):
-    """At least one and never all; of a cell with one cluster none."""
-    cell = np.repeat([0, 1, 2, 3], 2 * clusters)
-    cluster = np.arange(len(cell)) // 2
-    photos = PhotoSet.of_bytes("few", {f"{i}.png": b"" for i in range(len(cell))})
-    cells = Cells.of(cell // 2, cell % 2, cluster)
-    data = GroupData("scanner", np.arange(len(cell)), cells, error_units({}, np.arange(4)), ("a", "b"), ("c", "d"))
-    splits = cluster_splits(data, photos, RunOptions())
-    assert splits.drawn
-    for name, number in (("test", test), ("val", val), ("train", clusters - test - val)):
-        at = splits.parts[name]
-        assert np.bincount(cell[at], minlength=4).tolist() == [2 * number] * 4
-        assert len(np.unique(cluster[at])) == 4 * number
-
-
-def test_shuffled_groups__stay_within_labels_and_clusters(photos):
-    data = data_of(photos)
-    cells = data.cells
-    everything = np.arange(len(cells))
-    groups = shuffled_groups(data, [everything], np.random.default_rng(1))
-    for cluster in range(cells.n_clusters):
-        assert len(set(groups[cells.clusters == cluster])) == 1
-    for label in range(2):
-        counts = [np.bincount(g[cells.labels == label]).tolist() for g in (groups, cells.groups)]
-        assert counts[0] == counts[1]
-    assert (groups != cells.groups).any()
 
 
 def test_what_cannot_be_compared__is_a_sentence(encoder, tmp_path):
