@@ -9,12 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 from builders.errors import PhotoError, missing_package
-from builders.exif import parser, reader
-from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags, positive_fraction
+from builders.exif import parser
+from builders.exif.acquisition import acquisition_from_raw, acquisition_from_tags, positive_fraction
 from builders.exif.parser import find_block, read_allowed, read_block
-from builders.exif.reader import Reading, read_in_worker, read_many
-from builders.processes import SandboxError, WorkerLost
-from builders.untrusted import UntrustedInputError
 from tests.support.exif_files import MAKE, tiff
 
 TAGS = {
@@ -47,16 +44,6 @@ def test_values__are_cut_and_empty_ones_are_absent():
     assert read_allowed(tiff([long, (272, 2, 4, b"\0abc")])) == {"Make": "x" * 256}
     assert read_allowed(tiff([], [(0x8827, 3, 2, struct.pack(">HH", 200, 0))])) == {"ISO": "200 0"}
     assert read_allowed(tiff([], [(0x829A, 5, 1, struct.pack(">II", 10, 600))])) == {"ExposureTime": "10/600"}
-
-
-@pytest.mark.parametrize("brand", ["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1", "avif", "avis"])
-def test_find_block__of_each_brand_of_heif(brand, monkeypatch):
-    data = b"\0\0\0\x18ftyp" + brand.encode() + bytes(12)
-    given = []
-    for block, rest in ((b"Exif\0\0II*\0rest", b"II*\0rest"), (b"II*\0rest", b"II*\0rest"), (None, None)):
-        monkeypatch.setattr(parser, "_in_heif", lambda data, block=block: given.append(data) or block)
-        assert find_block(data) == rest
-    assert given == [data] * 3
 
 
 @pytest.mark.parametrize(
@@ -109,55 +96,6 @@ def test_heif__needs_its_package_and_a_container(monkeypatch):
     assert find_block(data) == b"MM\0*rest"
     opened.info = {}
     assert find_block(data) is None
-
-
-def test_read_many__what_a_worker_is_given_and_what_is_said_of_its_end(monkeypatch, tmp_path):
-    calls, files = [], [b"a", tmp_path / "b"]
-    monkeypatch.setattr(reader, "map_sandboxed", lambda *given, **options: calls.append((given, options)) or "readings")
-    monkeypatch.setattr(reader, "default_workers", lambda: 7)
-    assert read_many(files) == read_many(files, workers=2, timeout_s=3.0, memory_bytes=5) == "readings"
-    target = "builders.exif.reader:read_in_worker"
-    assert calls == [
-        ((reader._read, files), {"target": target, "workers": 7, "timeout_s": 10.0, "memory_bytes": 2**30}),
-        ((reader._read, files), {"target": target, "workers": 2, "timeout_s": 3.0, "memory_bytes": 5}),
-    ]
-
-    def raising(error):
-        def call(file, parse):
-            raise error
-
-        return SimpleNamespace(call=call)
-
-    monkeypatch.setattr(reader, "MAX_PHOTO_BYTES", 5)
-    nothing = Acquisition()
-    assert reader._read(None, bytes(6)) == Reading(nothing, "the file has 6 bytes, more than 5")
-    lost = reader._read(raising(WorkerLost(-9)), bytes(5))
-    assert lost == Reading(nothing, "reading its Exif ended the reader (status -9)")
-    assert reader._read(raising(SandboxError("took too long")), b"") == Reading(
-        nothing, "reading its Exif took too long"
-    )
-    answers = SimpleNamespace(call=lambda file, parse: parse(file))
-    read = reader._read(answers, {"raw": {"Make": "Canon"}})
-    assert (read.acquisition.make, read.reason) == ("Canon", None)
-    for raw in ({}, {"SerialNumber": "7"}):
-        assert reader._read(answers, {"raw": raw}) == Reading(nothing, "the file carries no Exif that is read here")
-    assert reader._read(answers, {"reason": "it is odd"}) == Reading(nothing, "it is odd")
-
-
-def test_read_in_worker__of_a_file_or_its_bytes(monkeypatch, tmp_path):
-    data = tiff([MAKE])
-    (tmp_path / "a.tif").write_bytes(data)
-    assert read_in_worker(data) == read_in_worker(tmp_path / "a.tif") == {"raw": {"Make": "Canon"}}
-    assert read_in_worker(b"") == {"reason": "the file is empty"}
-    given = []
-
-    def refused(path, limit):
-        given.append((path, limit))
-        raise UntrustedInputError("p", "it is a pipe")
-
-    monkeypatch.setattr(reader, "read_untrusted", refused)
-    assert read_in_worker(tmp_path / "b") == {"reason": "it is a pipe"}
-    assert given == [(tmp_path / "b", reader.MAX_PHOTO_BYTES)]
 
 
 @pytest.mark.parametrize(

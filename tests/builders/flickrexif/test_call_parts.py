@@ -3,9 +3,8 @@
 import pytest
 
 from builders.errors import UsageError
-from builders.flickrexif.api import client as module
 from builders.flickrexif.api.call_budget import CallBudget, budget_file, burst_of, seconds_for
-from builders.flickrexif.api.client import Credentials, FlickrClient, FlickrRefusal, FlickrUnavailable
+from builders.flickrexif.api.client import Credentials
 from builders.flickrexif.api.search_results import SearchResult, month_of, search_result
 from tests.support.clocks import SimulatedClock
 
@@ -35,62 +34,6 @@ def test_credentials__of_the_environment(monkeypatch):
     monkeypatch.setenv("FLICKR_API_KEY", "  ")
     with pytest.raises(UsageError, match="FLICKR_API_KEY is not set: get a key at https"):
         Credentials.from_environment()
-
-
-class Answers:
-    """Takes the place of flickrapi: errors are raised, the rest is returned."""
-
-    def __init__(self, client, *outcomes):
-        self.outcomes, self.methods = list(outcomes), []
-        client._api = self
-
-    def do_flickr_call(self, method, **parameters):
-        self.methods.append((method, parameters))
-        outcome = self.outcomes.pop(0)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [*((code, "again") for code in (0, 10, 105, 106, 201)), *((code, "key") for code in range(95, 101)),
-     *((code, "final") for code in (1, 2, 3, 94, 101, 104, 107, 200, 202))],
-)  # fmt: skip
-def test_call__what_each_code_of_flickr_means(tmp_path, code, kind):
-    attempts = []
-    clock = SimulatedClock()
-    client = FlickrClient(
-        Credentials("k"), attempts.append, clock, CallBudget(tmp_path / "b", clock), user_agent="t", attempts=2
-    )
-    ok = {"stat": "ok", "photo": {}}
-    answers = Answers(client, module.flickrapi.FlickrError("no", code=code), ok)
-    if kind == "again":
-        assert client.call("photos.getInfo", "photo", expect="photo", photo_id=5) == ok
-        assert answers.methods == [("flickr.photos.getInfo", {"photo_id": 5})] * 2
-        assert [(a.method, a.subject, a.attempt, a.outcome) for a in attempts] == [
-            ("photos.getInfo", "photo", 1, f"code {code}"), ("photos.getInfo", "photo", 2, "ok"),
-        ]  # fmt: skip
-        return
-    with pytest.raises(UsageError if kind == "key" else FlickrRefusal) as error:
-        client.call("photos.getInfo", "photo", expect="photo")
-    assert [(a.attempt, a.outcome) for a in attempts] == [(1, f"code {code}")]
-    assert getattr(error.value, "code", code) == code
-
-
-def test_call__without_a_usable_answer_names_the_last_fault(tmp_path):
-    clock = SimulatedClock()
-    client = FlickrClient(
-        Credentials("k"), lambda a: None, clock, CallBudget(tmp_path / "b", clock), user_agent="t", attempts=2
-    )
-    Answers(client, {"stat": "ok"}, module.requests.Timeout())
-    with pytest.raises(FlickrUnavailable) as error:
-        client.call("photos.getInfo", "photo", expect="photo")
-    assert str(error.value) == (
-        "Flickr gave no usable answer in 2 attempts (last: timeout); results so far are saved, run the same command "
-        "again later"
-    )
-    assert error.value.error_class == "timeout"
 
 
 @pytest.mark.parametrize(

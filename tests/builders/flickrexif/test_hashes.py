@@ -2,14 +2,11 @@
 
 import hashlib
 import random
-from types import SimpleNamespace
 
 import pytest
 
-from builders.errors import DataError
 from builders.flickrexif.api.call_budget import budget_file
 from builders.flickrexif.api.search_results import rank
-from builders.flickrexif.fetch.import_files import _move_into_state, import_files
 from builders.flickrexif.search.forecast import Forecast
 from builders.flickrexif.search.strata import Stratum, round_order, turns_of, unit
 from builders.flickrexif.store.schema import IMPORTED_PLANS, VERSION, tombstone_hash
@@ -72,36 +69,3 @@ def test_forecast__of_everything_ends_with_what_is_not_known():
         "gigabytes           0.1  90 originals of 2.0 megapixels, 0.50 bytes a pixel (assumed until files are fetched)",
         "these are the most: the cap per owner and month leaves out what is known when months are read whole",
     ]
-
-
-class Folder:
-    """A folder of ranks on an object store without any file but these."""
-
-    folder = None
-
-    def __init__(self, **files):
-        self.files = files
-
-    def path(self, name):
-        return f"s3://b/{name}"
-
-    def read(self, name):
-        return self.files.get(name)
-
-    def get(self, name, target):
-        target.write_bytes(b"other")
-
-
-def test_import__rows_and_files_that_are_gone_or_others(state, tmp_path):
-    for files, what in (({}, "is not there"), ({"rows": b"x"}, "is not what its rank wrote")):
-        with pytest.raises(DataError) as error:
-            import_files(state, Folder(**files), {"rows": "0"})
-        assert str(error.value) == f"s3://b/rows: {what}; remove the marker of its rank and run that"
-    target = tmp_path / "a.jpg"
-    with pytest.raises(DataError) as error:
-        _move_into_state(
-            SimpleNamespace(path_of=lambda name: target), Folder(), SimpleNamespace(path="a.jpg", sha256="0")
-        )
-    assert str(error.value) == (
-        f"s3://b/a.jpg: is not what its rank fetched; remove {target} and its rank's marker, run again"
-    )

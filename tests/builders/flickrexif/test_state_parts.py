@@ -2,8 +2,6 @@
 
 import json
 import os
-import sqlite3
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +10,7 @@ from builders.flickrexif.api.client import CallAttempt, FlickrRefusal, FlickrUna
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.search_results import SearchResult, rank
 from builders.flickrexif.search.exif_calls import exif_is_hidden, request_exif, request_photo_exif
-from builders.flickrexif.search.import_ids import import_rows, import_table
+from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.search.refresh import refresh
 from builders.flickrexif.store.photos import (
     ImportCounts,
@@ -96,18 +94,6 @@ def test_state__reads_in_chunks_and_single_values(state):
     assert state.value("SELECT value FROM settings WHERE key = ?", "x") is None
 
 
-def test_state__is_written_anew_unless_another_reads_it(tmp_path):
-    with State(tmp_path, create=True) as state:
-        state.set("a", 1)
-        assert state.compact() is True
-        reader = sqlite3.connect(tmp_path / "state.sqlite")
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM settings").fetchall()
-        state._db.execute("PRAGMA busy_timeout = 0")
-        assert state.compact() is False
-        reader.close()
-
-
 def test_state__folder_of_its_user_alone_and_absent_ones(tmp_path):
     with pytest.raises(DataError, match=r"no state there; begin with 'flickrexif search' or 'flickrexif import'"):
         State(tmp_path / "a")
@@ -177,24 +163,6 @@ def test_import__tables_are_remembered_each_once(state):
     assert rows(state, "id, owner, urls, rank") == [
         (1, "1@N01", '{"o": ["https://a.net/1_ab_o.jpg", 0, 0]}', rank(1, 3))
     ]
-
-
-def test_import_table__one_of_two_places(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="say --hub REPO or --table FILE"):
-        import_table("a/b", tmp_path / "x.csv")
-    loaded = {}
-    table = SimpleNamespace(column_names=["Flickr ID"])
-    monkeypatch.setattr(
-        "builders.flickrexif.search.import_ids.DatasetRepo.load", lambda repo, where: loaded[repo.location]
-    )
-    loaded["a/b"] = {"train": table, "test": None}
-    assert import_table("a/b", None, "rev") is table
-    loaded["a/b"] = {"val": table, "test": None}
-    with pytest.raises(DataError, match="a/b: has no split 'train' among val, test"):
-        import_table("a/b", None)
-    loaded["a/b"] = {"train": SimpleNamespace(column_names=["x", "y"])}
-    with pytest.raises(DataError, match="a/b: has no column 'Flickr ID' among x, y"):
-        import_table("a/b", None)
 
 
 def test_drop_beyond_cap__the_lowest_ranks_of_each_owner_and_month_stay(state):

@@ -10,10 +10,8 @@ import pytest
 from builders.__main__ import main
 from builders.dataset import read_build
 from builders.errors import PhotoError, UsageError
-from builders.paircams import cli
 from builders.paircams.build import build_paircams, pair_rows
 from builders.paircams.cli import PairCams, PairCamsConfig
-from builders.photos import PhotoSet
 from builders.sources import read_pair_photos
 from tests.builders.paircams.test_paircams import exif_photo
 from tests.conftest import photo_bytes
@@ -143,38 +141,6 @@ def test_build__record_and_card(listed, tmp_path):
         "Note: by hand.",
     ):
         assert text in card
-
-
-DEFAULTS = {"license": "unknown", "fresh": False, "ignore_space": False, "update": False}
-
-
-@pytest.mark.parametrize(
-    ("words", "options", "types"),
-    [
-        ("--phone left --camera right --workers 2", {"workers": 2}, "pc"),
-        ("--phone right --camera left --workers 1", {"workers": 1}, "cp"),
-        ("--phone left --camera right --license cc0-1.0 --workers 1", {"workers": 1, "license": "cc0-1.0"}, "pc"),
-        ("--phone left --camera right --fresh", {"fresh": True}, "pc"),
-        ("--phone left --camera right --ignore-space", {"ignore_space": True}, "pc"),
-        ("--phone left --camera right --update", {"update": True}, "pc"),
-    ],
-)
-def test_command__every_option_arrives(words, options, types, listed, tmp_path, monkeypatch, capsys):
-    calls = []
-
-    def record(photos: PhotoSet, output, **given):
-        calls.append((photos, output, given))
-        raise UsageError("stopped by the test")
-
-    monkeypatch.setattr(cli, "build_paircams", record)
-    write_table(listed, "left", "right", ("", ""))
-    assert main(["paircams", "--data", str(listed), "-o", str(tmp_path / "out"), *words.split()]) == 2
-    [(photos, output, given)] = calls
-    assert output == tmp_path / "out"
-    by_model = dict(zip(photos.columns["camera"].tolist(), photos.columns["camera_type"].tolist(), strict=True))
-    assert "".join(by_model[model][0] for model in ("left", "right")) == types
-    assert given.pop("workers") >= 1 if "workers" not in options else True
-    assert given == DEFAULTS | options
 
 
 def test_command__record_of_a_build_and_photos_that_were_left_out(listed, tmp_path, capsys):

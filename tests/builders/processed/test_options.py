@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.__main__ import main
 from builders.data_specs import open_photos
 from builders.dataset import read_build
 from builders.errors import UsageError
@@ -16,110 +15,6 @@ from builders.processed import ProcessingSettings, cli
 from builders.processed.build import ProcessedPhotosConfig, associations, build_processed, processed_jobs
 from builders.splits import with_duplicates_on_one_side
 from tests.conftest import photo_bytes
-
-STOPPED = "stopped by the test"
-DEFAULTS = {
-    "parameters": ("jpeg",),
-    "processings": "",
-    "assignment": "uniform",
-    "seed": 0,
-    "assignment_seed": 0,
-    "lossless": False,
-    "license": "unknown",
-    "fresh": False,
-    "ignore_space": False,
-    "duplicates": None,
-    "update": False,
-}
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """Positional and keyword arguments of each call of ``build_processed`` by the command, which stops there."""
-    calls = []
-
-    def record(*positional, **options):
-        calls.append((positional, options))
-        raise UsageError(STOPPED)
-
-    monkeypatch.setattr(cli, "build_processed", record)
-    return calls
-
-
-@pytest.mark.parametrize(
-    ("words", "options"),
-    [
-        ("", {}),
-        ("--parameter sharpening,jpeg", {"parameters": ("sharpening", "jpeg")}),
-        ("--parameter sharpening --parameter jpeg", {"parameters": ("sharpening", "jpeg")}),
-        ("--parameter all", {"parameters": tuple(PARAMETERS)}),
-        ("--processings web --parameter web-size-webp", {"parameters": ("web-size-webp",), "processings": "web"}),
-        ("--assignment study", {"assignment": "study"}),
-        ("--assignment correlated:0.5", {"assignment": "correlated:0.5"}),
-        ("--seed 3", {"seed": 3}),
-        ("--assignment-seed 4", {"assignment_seed": 4}),
-        ("--lossless", {"lossless": True}),
-        ("--license cc0-1.0", {"license": "cc0-1.0"}),
-        ("--fresh", {"fresh": True}),
-        ("--ignore-space", {"ignore_space": True}),
-        ("--update", {"update": True}),
-        ("--duplicates move", {"duplicates": "move"}),
-        ("--duplicates ignore", {"duplicates": "ignore"}),
-        ("--workers 3", {"workers": 3}),
-    ],
-)
-def test_folder__every_option_arrives(words, options, calls, photo_folder, tmp_path, capsys):
-    assert main(["folder", "--data", str(photo_folder), "-o", str(tmp_path / "out"), *words.split()]) == 2
-    assert STOPPED in capsys.readouterr().err
-    [((photos, output), given)] = calls
-    assert (len(photos), output) == (36, tmp_path / "out")
-    assert given.pop("workers") >= 1 if "workers" not in options else True
-    assert given == DEFAULTS | options
-
-
-def test_folder__limit_split_seed_and_specifications(calls, photo_folder, tmp_path, monkeypatch, capsys):
-    """A word before a colon is a kind of data only where no such file is there."""
-
-    def photos_of(*words):
-        main(["folder", *words, "-o", str(tmp_path / "out")])
-        capsys.readouterr()
-        return calls[-1][0][0]
-
-    train = str(photo_folder / "train")
-    everything = open_photos(f"folder:{train}")
-    assert photos_of("--data", train).ids_hash() == everything.ids_hash()
-    assert photos_of("--data", f"folder:{train}").ids_hash() == everything.ids_hash()
-    assert photos_of("--data", train, "--split-seed", "5").ids_hash() == open_photos(f"folder:{train}", 5).ids_hash()
-    assert open_photos(f"folder:{train}", 5).ids_hash() != everything.ids_hash()
-    for limit in (1, 7, 24, 30):
-        assert photos_of("--data", train, "--limit", str(limit)).ids == everything.limited(limit).ids
-        assert len(everything.limited(limit)) == min(limit, 24)
-    seeds = ("--seed", "3", "--assignment-seed", "4")  # of what is made of the photos, not of the choice of photos
-    assert photos_of("--data", train, "--limit", "7", *seeds).ids == everything.limited(7).ids
-    assert everything.limited(7, 3).ids != everything.limited(7).ids
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder:x").symlink_to(photo_folder)
-    assert len(photos_of("--data", "folder:x")) == 36
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--workers 0", "--workers: 0: at least 1 is needed"),
-        ("--limit 0", "--limit: 0: at least 1 is needed"),
-        ("--limit -3", "--limit: -3: at least 1 is needed"),
-        ("--update --recipe r", "--update and --recipe exclude each other: a rebuild makes every photo to verify it"),
-        ("--parameter jpeg,sharpening,jpeg", "--parameter jpeg,sharpening,jpeg: a name stands there twice"),
-        ("--parameter alle", "unknown parameter 'alle': did you mean 'all'?"),
-        ("--assignment correlated:1.5", "assignment correlated:1.5: the share is a number from 0 to 1"),
-    ],
-)
-def test_folder__wrong_options_before_any_photo_is_read(words, message, calls, tmp_path, capsys):
-    arguments = ["--data", str(tmp_path / "nowhere"), "-o", str(tmp_path / "out"), *words.split()]
-    for kind in ("folder", "imagenet", "inat2018"):
-        assert main([kind, *arguments]) == 2
-        assert message in capsys.readouterr().err
-    assert not calls
 
 
 def test_parse_parameters__names_and_files():

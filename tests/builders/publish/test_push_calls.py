@@ -1,16 +1,15 @@
 """What an upload sends and in which order, by a double of the Hub's API; text and record of a planned upload."""
 
 import hashlib
-import json
 from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import HFValidationError
 
-from builders.errors import DataError, UsageError
-from builders.publish import cli, push
-from builders.publish.cli import Publication, describe_publication, plan_publication, publish, push_built_folder
+from builders.errors import UsageError
+from builders.publish import cli
+from builders.publish.cli import Publication, describe_publication
 from builders.publish.push import PushReport, push_folder
 
 
@@ -170,26 +169,6 @@ def test_push_folder__refusals(folder, monkeypatch):
     assert str(error.value) == "'a/b' is not a repository name: too long"
 
 
-@pytest.mark.parametrize(
-    ("is_bytes", "size", "sha256", "blob_id", "stated", "same"),
-    [
-        (False, 4, sha(b"data"), "x", None, True), (False, 4, sha(b"tada"), "x", None, False),
-        (False, 4, "s", "x", "s", True), (False, 4, sha(b"data"), "x", "s", False), (False, 5, "s", "x", "s", False),
-        (True, 4, sha(b"data"), "x", "s", True), (True, 4, "s", "x", "s", False),
-        (True, 3, sha(b"data"), "x", "s", False),
-        (False, 4, None, blob(b"data"), "s", True), (False, 4, None, blob(b"tada"), "s", False),
-        (True, 4, None, blob(b"data"), None, True), (True, 4, None, "x", None, False),
-    ],
-)  # fmt: skip
-def test_same__by_size_and_hash(tmp_path, is_bytes, size, sha256, blob_id, stated, same):
-    (tmp_path / "f").write_bytes(b"data")
-    lfs = None if sha256 is None else SimpleNamespace(sha256=sha256)
-    remote = SimpleNamespace(size=size, lfs=lfs, blob_id=blob_id)
-    local = b"data" if is_bytes else tmp_path / "f"
-    assert push._same(local, remote, stated) is same
-    assert push._same(local, None, stated) is False
-
-
 def split_of(config, split, files, rows, file_bytes):
     shards = [SimpleNamespace(file=f"data/{config}/{split}-{i}.parquet", sha256=f"{config}{i}") for i in range(files)]
     return SimpleNamespace(config=config, split=split, shards=shards, rows=rows, file_bytes=file_bytes,
@@ -227,145 +206,8 @@ def test_describe_publication__whole(tmp_path):
     ]  # fmt: skip
 
 
-def test_publish__data_before_texts_and_what_it_owns(tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(cli, "push_folder", lambda *given, **named: calls.append((given, named)) or "report")
-    assert publish(publication_in(tmp_path, public=True)) == "report"
-    ((given, named),) = calls
-    owned = named.pop("owned")
-    assert given == (tmp_path, "me/photos")
-    data = ("data/jpeg/train-0.parquet", "data/jpeg/train-1.parquet", "data/png/test-0.parquet")
-    assert named == {
-        "stages": (data, ("build.json", "README.md")),
-        "sha256": dict(zip(data, ("jpeg0", "jpeg1", "png0"), strict=True)),
-        "contents": {"README.md": bytes(1049)},
-        "public": True,
-        "message": "processed: jpeg, png",
-    }
-    paths = ("data/a.parquet", "data/a/b.parquet", "data/a.txt", "a.parquet", "more/data/a.parquet")
-    assert [owned(path) for path in paths] == [True, True, False, False, False]
-
-
-REPORT = PushReport("https://hub.example/me/photos", ("a", "b"), ("c",), 7)
-
-
-@pytest.mark.parametrize("pushes", [False, True])
-def test_run__prints_and_records(tmp_path, monkeypatch, capsys, pushes):
-    planned, calls = publication_in(tmp_path, note="A note."), []
-    monkeypatch.setattr(cli, "plan_publication", lambda *given, **named: calls.append((given, named)) or planned)
-    monkeypatch.setattr(cli, "publish", lambda publication: calls.append(publication) or REPORT)
-    words = [str(tmp_path), "--repo", "me/photos", "--recipe", *["--push", "--public"] * pushes]
-    assert cli.main(words) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        *describe_publication(planned).splitlines(),
-        "https://hub.example/me/photos: 2 uploaded, 7 unchanged, 1 removed" if pushes
-        else "dry run: nothing was uploaded; add --push to publish this",
-    ]  # fmt: skip
-    assert calls == [((tmp_path, "me/photos"), {"public": pushes, "recipe": True}), *[planned] * pushes]
-    assert cli.main([*words, "--json"]) == 0
-    record = json.loads(capsys.readouterr().out)
-    done = {"url": REPORT.url, "uploaded": ["a", "b"], "unchanged": 7, "deleted": ["c"]}
-    assert record == {
-        "repo": "me/photos", "kind": "processed", "note": "A note.",
-        "files": [*planned.data_files, "build.json", "README.md"], "bytes": 4_500_000, "dry_run": not pushes,
-        **(done if pushes else dict.fromkeys(done)),
-    }  # fmt: skip
-
-
-def test_push_built_folder__prints_the_plan_and_the_end(tmp_path, monkeypatch, capsys):
-    planned, calls = publication_in(tmp_path), []
-    monkeypatch.setattr(cli, "plan_publication", lambda *given, **named: calls.append((given, named)) or planned)
-    monkeypatch.setattr(cli, "publish", lambda publication: REPORT)
-    push_built_folder(tmp_path, "me/photos")
-    push_built_folder(tmp_path, "me/photos", public=True)
-    assert calls == [((tmp_path, "me/photos"), {"public": public}) for public in (False, True)]
-    assert capsys.readouterr().out.splitlines() == 2 * [
-        *describe_publication(planned).splitlines(), "https://hub.example/me/photos: 2 uploaded, 7 unchanged, 1 removed"
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize("repo", ["name", "a/b/c", "/name", "owner/", "/"])
 def test_run__a_name_without_owner_or_name(repo):
     with pytest.raises(UsageError) as error:
         cli.main(["folder", "--repo", repo])
     assert str(error.value) == f"--repo {repo}: write OWNER/NAME"
-
-
-@pytest.fixture
-def planning(tmp_path, monkeypatch):
-    """Plan an upload of a build of a kind: pixels that are allowed or not, a licence, files of these names."""
-    (tmp_path / "README.md").write_text("card PATH_OR_REPO")
-    (tmp_path / "build.json").write_text("{}")
-    (tmp_path / "x.parquet").write_bytes(bytes(100))
-    (tmp_path / ".recipe").mkdir()
-    (tmp_path / ".recipe" / "README.md").write_text("a recipe")
-    (tmp_path / ".recipe" / "build.json").write_text("{...}")
-
-    def plan(kind, *, allowed=True, settings=None, rows=0, files=(), **options):
-        shards = [SimpleNamespace(file="x.parquet", file_bytes=100, sha256=sha(bytes(100)))]
-        made = SimpleNamespace(kind=kind, shards=shards, recipe=settings or {},
-                               pixels=SimpleNamespace(allowed=allowed, reason="Not to be passed on."))  # fmt: skip
-        written = SimpleNamespace(kind="recipe", shards=[])
-        for name in files:
-            (tmp_path / name).write_text("{}\n")
-        calls = []
-        monkeypatch.setattr(cli, "read_build", lambda folder: made)
-        monkeypatch.setattr(cli, "taken_down_rows", lambda folder, names: calls.append((folder, names)) or rows)
-        monkeypatch.setattr(cli, "write_recipe", lambda source, target: calls.append((source, target)) or written)
-        planned = plan_publication(tmp_path, "me/photos", **options)
-        assert calls[0] == (tmp_path, ["x.parquet"])
-        return planned, made, written, calls[1:]
-
-    return plan
-
-
-def test_plan_publication__pixels_or_a_recipe(planning, tmp_path):
-    licence = {"license": "cc0-1.0"}
-    card, texts = b"card PATH_OR_REPO", ("build.json", "README.md")
-    for public in (False, True):
-        planned, made, _, calls = planning("processed", settings=licence, public=public)
-        assert planned == Publication(
-            tmp_path, "me/photos", public, made, ("x.parquet",), texts, card, 100 + 2 + len(card), ""
-        )
-        assert calls == []
-    for options in ({"allowed": False}, {"settings": licence, "recipe": True}, {"recipe": True, "public": True}):
-        planned, _, written, calls = planning("processed", **options)
-        assert calls == [(tmp_path, tmp_path / ".recipe")]
-        assert planned == Publication(
-            tmp_path / ".recipe", "me/photos", options.get("public", False), written, (), texts, b"a recipe", 5 + 8,
-            "Not to be passed on.",
-        )  # fmt: skip
-
-
-def test_plan_publication__a_recipe_is_published_as_it_is(planning, tmp_path):
-    for options in ({"allowed": False}, {}, {"public": True}):
-        planned, made, _, calls = planning("recipe", **options)
-        assert (planned.folder, planned.build, planned.note, calls) == (tmp_path, made, "", [])
-
-
-def test_plan_publication__failures_and_tombstones_before_the_card(planning):
-    planned, *_ = planning("flickrexif", files=("tombstones.txt", "failures.jsonl"))
-    assert planned.text_files == ("failures.jsonl", "tombstones.txt", "build.json", "README.md")
-    assert planned.total_bytes == 100 + 3 + 3 + 2 + len(planned.card)
-
-
-def test_plan_publication__refusals(planning, tmp_path):
-    with pytest.raises(DataError) as error:
-        planning("flickrexif", rows=3)
-    assert str(error.value) == f"{tmp_path}: 3 rows have been taken down since it was built; build it again (--fresh)"
-    with pytest.raises(DataError) as error:
-        planning("simcams", allowed=False)
-    assert str(error.value) == f"{tmp_path}: cannot be published. Not to be passed on."
-    for settings in ({}, {"license": "unknown"}):
-        with pytest.raises(DataError) as error:
-            planning("processed", settings=settings, public=True)
-        assert str(error.value) == (
-            f"{tmp_path}: the licence of its photos is unknown, so they cannot be made public; build it again with "
-            "--license (finished files are used), or publish its --recipe or a private repository"
-        )
-    (tmp_path / "x.parquet").write_bytes(bytes(99) + b"1")
-    with pytest.raises(DataError) as error:
-        planning("processed")
-    assert str(error.value) == (
-        f"{tmp_path / 'x.parquet'}: missing or not as it was built; run the builder again, it goes on"
-    )

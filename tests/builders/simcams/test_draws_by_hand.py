@@ -15,7 +15,7 @@ from builders.simcams.engine import Stages
 from builders.simcams.layouts import imagenet_es_files
 from builders.simcams.random_numbers import generator
 from builders.simcams.render import SimulatedShots
-from builders.simcams.stages import develop, scene
+from builders.simcams.stages import develop
 from builders.simcams.stages.light import auto_exposure
 from builders.simcams.stages.optics import Moment
 from builders.simcams.stages.sensor import Raw
@@ -86,48 +86,6 @@ def test_auto_exposure__of_the_mean_and_the_brightest_fiftieth() -> None:
         points = np.zeros((3, 1, 101), np.float32)
         points[:, 0, :lit] = 1
         assert auto_exposure(points) == pytest.approx(expected), "black but for some points"
-
-
-@pytest.mark.parametrize(("height", "width"), [(30, 50), (50, 30), (40, 40)])
-@pytest.mark.parametrize(
-    ("kind", "slope", "largest", "coverage"),
-    [("leaves", 1.2, 0.3, 3.0), ("blocks", 1.2, 0.35, 3.0), ("fields", 1.6, 0.2, 0.75), ("weave", 1.2, 0.2, 0.45)],
-)
-def test_draw__slope_sizes_and_coverage_of_each_kind(
-    monkeypatch: pytest.MonkeyPatch, kind: str, slope: float, largest: float, coverage: float, height: int, width: int
-) -> None:
-    calls: dict[str, tuple[Any, ...]] = {}
-
-    def record(name: str) -> None:
-        original = getattr(scene, name)
-
-        def called(*given: Any, **named: Any) -> Any:
-            calls[name] = (*(value for value in given if not isinstance(value, np.random.Generator)), named)
-            return original(*given, **named)
-
-        monkeypatch.setattr(scene, name, called)
-
-    for name in ("_background", "one_over_f", "_weave", "_shapes"):
-        record(name)
-    drawing = scene.draw(kind, height, width, generator("draw", kind))
-    assert calls.pop("_background") == (height, width, {"slope": slope})
-    assert calls.pop("one_over_f") == (height, width, 0.9, {})  # the last: the grain
-    assert calls.pop("_shapes") == (
-        2 * height, 2 * width, pytest.approx(2 * min(height, width) * largest), pytest.approx(coverage),
-        {"boxes": kind == "blocks"},
-    )  # fmt: skip
-    assert calls == ({"_weave": (2 * max(height, width), {})} if kind == "weave" else {})
-    assert (drawing.pattern is None) is (kind != "weave")
-    assert drawing.background.shape == (height, width, 3)
-    assert drawing.grain.shape == (height, width)
-
-
-def test_weave__of_the_drawn_numbers() -> None:
-    rng, made = generator("weave"), scene._weave(90, generator("weave"))
-    assert made.angle == rng.uniform(0, math.pi)
-    assert made.bend == pytest.approx(rng.uniform(-1, 1) / 90)
-    np.testing.assert_allclose(made.period, 2 * rng.uniform(5, 18, 2))
-    np.testing.assert_allclose(made.depth, rng.uniform(0.2, 0.45, 2))
 
 
 @pytest.mark.parametrize(

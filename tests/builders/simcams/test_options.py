@@ -10,16 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from builders.__main__ import main
 from builders.data_specs import open_photos
 from builders.errors import UsageError
-from builders.exif import STUDY_ATTRIBUTES
 from builders.photos import SPLITS, UNLABELLED, Labels
-from builders.processes import default_workers
 from builders.simcams import (
-    PhotoScenes,
     ProceduralScenes,
     bundled_catalogue,
     camera_named,
@@ -29,7 +25,6 @@ from builders.simcams import (
     simpairs_photos,
 )
 from builders.simcams import build as build_module
-from builders.simcams.catalogue import bundled_catalogue as cameras_of_the_file
 from builders.simcams.photo_sets import camera_labels
 from builders.simcams.render import SimulatedShots, date_taken
 from builders.simcams.settings import (
@@ -42,131 +37,16 @@ from builders.simcams.settings import (
     split_scenes,
 )
 from builders.sources import SIMULATED_FILE
-from tests.builders.simcams.test_catalogue import BUNDLED
-
-STOPPED = "stopped by the test"
-DEFAULTS = {"workers": default_workers(), "fresh": False, "ignore_space": False}
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[Any, ...], dict[str, Any]]]:
-    """Name and arguments of each builder that the command calls; it stops there."""
-    calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-
-    def recorder(name: str) -> Any:
-        def record(*positional: Any, **options: Any) -> None:
-            calls.append((name, positional, options))
-            raise UsageError(STOPPED)
-
-        return record
-
-    for module, name in ((build_module, "build_simcams"), (build_module, "build_simpairs"), (layouts, "build_layout")):
-        monkeypatch.setattr(module, name, recorder(name))
-    return calls
 
 
 def arguments(words: str, output: Path) -> list[str]:
     return ["simcams", "--scenes", "4", "--size", "32", *words.split(), "--output", str(output)]
 
 
-@pytest.mark.parametrize(
-    ("words", "options"),
-    [
-        ("", {}),
-        ("--workers 3", {"workers": 3}),
-        ("--fresh", {"fresh": True}),
-        ("--ignore-space", {"ignore_space": True}),
-        ("--configs all", {}),
-        ("--configs iso", {"configs": ("iso",)}),
-        ("--configs focal-length,make", {"configs": ("focal_length", "make")}),
-        ("--configs make --configs is_smartphone", {"configs": ("make", "is_smartphone")}),
-        ("--pairs", {"configs": None}),
-        ("--pairs --workers 2 --fresh", {"configs": None, "workers": 2, "fresh": True}),
-    ],
-)
-def test_command__every_option_arrives(words: str, options: dict[str, Any], calls: Any, tmp_path: Path) -> None:
-    assert main(arguments(words, tmp_path)) == 2
-    [(name, (photos, output), given)] = calls
-    expected = {"configs": tuple(STUDY_ATTRIBUTES), **DEFAULTS, **options}
-    if expected["configs"] is None:
-        del expected["configs"]
-    assert (name, output, given) == ("build_simpairs" if "--pairs" in words else "build_simcams", tmp_path, expected)
-    assert isinstance(photos.source, SimulatedShots)
-    assert photos.source.scenes == ProceduralScenes(4, 32, 32)
-
-
-def test_command__describes_its_photos(calls: Any, tmp_path: Path) -> None:
-    def source(words: str) -> SimulatedShots:
-        main(arguments(words, tmp_path))
-        source = calls[-1][1][0].source
-        assert isinstance(source, SimulatedShots)
-        return source
-
-    def fingerprint(**options: Any) -> str:
-        made = simcams_photos(scenes=ProceduralScenes(4, 32, 32, options.get("seed", 0)), **options).source
-        assert isinstance(made, SimulatedShots)
-        return made.fingerprint()
-
-    assert source("").fingerprint() == source("--data procedural --seed 0 --classes stops").fingerprint()
-    assert source("").fingerprint() == fingerprint()
-    assert source("--seed 7").fingerprint() == fingerprint(seed=7)
-    assert source("--classes study").fingerprint() == fingerprint(classes=STUDY_CLASSES)
-    assert source("--size 64x48 --scenes 5").scenes == ProceduralScenes(5, 48, 64)
-    pairs = simpairs_photos(seed=7, scenes=ProceduralScenes(4, 32, 32, 7)).source
-    assert isinstance(pairs, SimulatedShots)
-    assert source("--pairs --seed 7").fingerprint() == pairs.fingerprint()
-    table = yaml.safe_load(BUNDLED.read_text(encoding="utf-8"))
-    table["makes"] = {name: table["makes"][name] for name in ("Alderin", "Brevik")}
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(table), encoding="utf-8")
-    of_two = source(f"--cameras {tmp_path / 'two.yaml'}")
-    assert {shot.camera.make for shot in of_two.shots} == {"Alderin", "Brevik"}
-    (tmp_path / "photos").mkdir()
-    for i in range(3):
-        noise = np.random.default_rng(i).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-        (tmp_path / "photos" / f"{i}.ppm").with_suffix(".png").write_bytes(png(noise))
-    of_photos = source(f"--data folder:{tmp_path / 'photos'} --license cc0-1.0 --scenes 3").scenes
-    assert isinstance(of_photos, PhotoScenes)
-    assert (of_photos.count, of_photos.licence, of_photos.root) == (3, "cc0-1.0", tmp_path / "photos")
-
-
 def png(pixels: np.ndarray) -> bytes:
     from tests.support.images import image_bytes
 
     return image_bytes(pixels)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--workers 0", "--workers: 0: at least 1 is needed"),
-        ("--scenes 0", "--scenes: 0: at least 1 is needed"),
-        ("--size 30", "--size 30: both sides are even and at least 32"),
-        ("--size 64x33", "--size 64x33: both sides are even and at least 32"),
-        ("--size 33x64", "--size 33x64: both sides are even and at least 32"),
-        ("--size 64x30", "--size 64x30: both sides are even and at least 32"),
-        ("--size 9", "--size 9: pixels a side, or WIDTHxHEIGHT"),
-        ("--size 100000", "--size 100000: pixels a side, or WIDTHxHEIGHT"),
-        ("--size 64x", "--size 64x: pixels a side, or WIDTHxHEIGHT"),
-        ("--classes stop", "unknown class list 'stop': did you mean 'stops'"),
-        ("--configs iso,makes", "unknown config 'makes': did you mean 'make'"),
-        ("--data procedural:5", "unknown source 'procedural:5'"),
-        ("--data folder:", "unknown source 'folder:'"),
-        ("--layout fod", "unknown layout 'fod': did you mean 'fodb'"),
-        ("--layout fodb --configs iso", "leave it out with --layout"),
-        ("--layout imagenet-es --pairs", "--layout imagenet-es has one: leave one of them out"),
-    ],
-)
-def test_command__wrong_options(words: str, message: str, calls: Any, tmp_path: Path, capsys: Any) -> None:
-    assert main(arguments(words, tmp_path)) == 2
-    assert message in capsys.readouterr().err
-    assert not calls
-
-
-@pytest.mark.parametrize(("text", "size"), [("32", (32, 32)), ("64x48", (48, 64)), ("48x64", (64, 48))])
-def test_command__sizes(text: str, size: tuple[int, int], calls: Any, tmp_path: Path) -> None:
-    main(arguments(f"--size {text}", tmp_path))
-    scenes = calls[0][1][0].source.scenes
-    assert (scenes.height, scenes.width) == size
 
 
 def test_jobs__of_ranks(tmp_path: Path) -> None:
@@ -197,32 +77,6 @@ def test_simcams_jobs__other_labels_are_other_recipes(tmp_path: Path) -> None:
     assert recipes[0] != recipes[1]
     with pytest.raises(UsageError, match="unknown config 'isos': did you mean 'iso'"):
         build_module.build_simcams(photos, tmp_path, configs=("isos",))
-
-
-def test_layouts__files_of_fodb(calls: Any, tmp_path: Path) -> None:
-    """Devices in the order of the table, platforms after the camera's own file, scenes from 1 on."""
-    assert main(arguments("--layout fodb --workers 2 --fresh --seed 3", tmp_path)) == 2
-    [(_, (layout, scenes, files, output), options)] = calls
-    assert (layout, scenes, output) == ("fodb", ProceduralScenes(4, 32, 32, 3), tmp_path)
-    assert options == {"workers": 2, "fresh": True}
-    numbers = {camera.name: i for i, camera in enumerate(cameras_of_the_file(), 1)}
-    assert [len(of_scene) for of_scene in files] == [27 * 6] * 4
-    for scene, of_scene in enumerate(files, 1):
-        for i, file in enumerate(of_scene):
-            camera = file.shot.camera
-            device, platform = f"D{numbers[camera.name]:02}", ("", *layouts.PLATFORMS)[i % 6]
-            name = f"{camera.make}_{camera.model.replace(' ', '-').replace('.', '-')}"
-            kind = platform or "orig"
-            assert file.path == f"{device}_{name}_1/{kind}/{device}_img_{kind}_{scene:04}.jpg"
-            assert (file.platform, file.stops, file.steady, file.shot.unit) == (platform, 0, False, 1)
-            assert file.shot == of_scene[i - i % 6].shot
-
-
-def test_layouts__seed_of_imagenet_es(calls: Any, tmp_path: Path) -> None:
-    main(arguments("--layout imagenet-es --seed 3", tmp_path))
-    [(_, (layout, scenes, files, _), _)] = calls
-    assert (layout, scenes.seed) == ("imagenet-es", 3)
-    assert {file.shot.seed for file in files[0]} == {6, 7}
 
 
 def test_layouts__files_of_imagenet_es(tmp_path: Path) -> None:

@@ -12,13 +12,11 @@ from PIL import Image
 
 from builders import simcams
 from builders.data_specs import open_photos
-from builders.errors import PhotoError, UsageError
+from builders.errors import UsageError
 from builders.exif.acquisition import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import (
     PhotoScenes,
-    ProceduralScenes,
-    SceneLight,
     bundled_catalogue,
     simcams_photos,
     simpairs_photos,
@@ -201,30 +199,3 @@ def test_simpairs__the_two_shots_differ_and_show_the_same(pairs: PhotoSet) -> No
     assert table.diagonal().min() > 0.7
     for a, b in zip(range(0, 24, 2), range(1, 24, 2), strict=True):
         assert abs(grey(pairs.read(a)) - grey(pairs.read(b))).mean() > 2
-
-
-class Painted(ProceduralScenes):
-    """Scenes that record which of them were painted."""
-
-    def light(self, index: int) -> SceneLight:
-        painted.append(index)
-        return super().light(index)
-
-
-painted: list[int] = []
-
-
-def test_warm_up__caches_the_first_scene(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = simcams_photos(scenes=Painted(3, 32, 32, seed=77))
-    painted.clear()
-    photos.warm_up(2 * 27 + 5)
-    assert painted == [2]
-    photos.read(2 * 27)
-    photos.read(2 * 27 + 26)
-    assert painted == [2]
-    monkeypatch.setattr(SimulatedShots, "read", refused)
-    photos.warm_up(0)  # no error: it is raised when the photo is read
-
-
-def refused(self: SimulatedShots, row: int) -> bytes:
-    raise PhotoError("a truncated photo")

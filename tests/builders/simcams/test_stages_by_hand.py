@@ -12,7 +12,6 @@ import pytest
 from builders.simcams import Camera, Framing, SceneLight, Settings
 from builders.simcams.random_numbers import generator
 from builders.simcams.render import date_taken
-from builders.simcams.stages import sensor
 from builders.simcams.stages.light import auto_exposure
 from builders.simcams.stages.optics import (
     Moment,
@@ -98,37 +97,6 @@ def test_blur__of_depth_and_motion(camera: Camera) -> None:
         assert motion_vector_px(settings, moment, width) == pytest.approx(
             ((0.5 + 0.02 * focal / 36) * pixels, (-0.25 + 0.04 * focal / 36) * pixels)
         )
-
-
-@pytest.mark.parametrize("unit", [1, 2])
-def test_read_out__every_step_of_a_sensor_with_large_errors(
-    camera: Camera, unit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
-    body = dataclasses.replace(camera.body, prnu=0.9, dark_e_per_s=40.0, row_noise_share=0.5)
-    noisy = dataclasses.replace(camera, body=body)
-    settings = Settings(Fraction(1, 2), 4.0, 100, 50.0)
-    exposure = np.random.default_rng(0).uniform(0, 2, (HEIGHT, WIDTH)).astype(np.float32)
-    of_unit, noise = generator("fixed pattern", camera.name, unit, HEIGHT, WIDTH), generator("noise")
-    normals = of_unit.standard_normal(HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
-    sensitivity = 1 + 0.9 * normals
-    assert sensitivity.min() < 0
-    dark = 40 * of_unit.standard_exponential((HEIGHT, WIDTH), dtype=np.float32)
-    mean = exposure * np.where(sensitivity < 0, 0, sensitivity) * np.float32(body.white_e(100)) + dark / 2
-    electrons = np.minimum(noise.poisson(mean.astype(np.float32)), body.full_well_e).astype(float)
-    read = body.total_read_noise_e(100)
-    electrons += read * noise.standard_normal((HEIGHT, WIDTH), dtype=np.float32)
-    electrons += read / 2 * noise.standard_normal((HEIGHT, 1), dtype=np.float32)
-    levels = np.clip(np.rint(electrons * body.gain_dn_per_e(100) + body.black_level), 0, body.white_level)
-    raw = sensor.read_out(exposure, noisy, settings, unit, generator("noise"))
-    assert raw.dn.dtype == np.uint16
-    assert abs(raw.dn.astype(float) - levels).max() <= 1
-    assert (raw.dn == levels).mean() > 0.9
-    assert raw.white_e == body.white_e(100)
-    assert raw.white_balance.tolist() == [body.white_balance[0], 1.0, body.white_balance[1]]
-    assert body.white_balance[0] != body.white_balance[1]
-    gains = np.array([3.0, 1.0, 2.0])
-    assert sensor.read_out(exposure, noisy, settings, unit, generator("noise"), gains).white_balance is gains
 
 
 def test_read_out__compiled_has_the_balance_of_the_camera_too(camera: Camera, settings: Settings) -> None:

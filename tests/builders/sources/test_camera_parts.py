@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from builders.errors import DataError, UsageError
-from builders.photos import PhotoSet
-from builders.sources.cameras import sets, tables
-from builders.sources.cameras.archives import Entry, entries_below, is_junk
+from builders.errors import DataError
+from builders.sources.cameras.archives import entries_below, is_junk
 from builders.sources.cameras.design import (
     SIMULATED_FILE,
     Oddities,
@@ -22,8 +16,6 @@ from builders.sources.cameras.design import (
     stated_facts,
 )
 from builders.sources.cameras.layouts import ES_GRIDS, LAYOUTS, NOT_OF_LAYOUT, Capture, PathLayout
-from builders.sources.cameras.tables import TABLE_LAYOUTS, _dresden_row, _raise_row
-from builders.sources.columns.tables import Table
 
 ELSEWHERE = {
     "device": "photos in the folder of another device than their name says",
@@ -167,153 +159,6 @@ def test_design__sizes_and_what_is_missing():
     many = PathLayout("T", "form", LAYOUT.parse, 9, 0, "D")
     assert missing_text(many, whole) == "6 of 9 devices (D04, D05, D06, D07, ... (6))"
     assert missing_text(PathLayout("T", "form", LAYOUT.parse, 5, 0, ""), whole) == "2 of 5 devices"
-
-
-def entry(path, archive=""):
-    return Entry(path, archive, "/x", 0, 0, 0, -1, 0)
-
-
-def test_one_of_each__unpacked_before_archived_and_complete_names_before_copies():
-    captures = [capture("a", further=True), capture("a"), capture("a"), capture("b"), capture("b", platform="web")]
-    entries = [entry("1"), entry("2", "z.zip"), entry("3"), entry("5"), entry("4")]
-    odd = Oddities()
-    used, kinds = sets._one_of_each(entries, captures, odd)
-    assert [e.path for e in used] == ["3", "5", "4"]
-    assert [k.platform for k in kinds] == ["original", "original", "web"]
-    assert odd.text() == (
-        "photos that are there unpacked or in another archive too: 1 (the first: z.zip/2); further shots or copies of "
-        "one scene by one device: 1 (the first: 1)"
-    )
-
-
-def test_named_devices__by_the_most_frequent_spelling():
-    def named(*pairs):
-        made = sets._named_devices([Capture("i", "s", device, name) for device, name in pairs])
-        return [(c.device, c.unit, c.make, c.model) for c in made]
-
-    assert named(("D01", "Sony_Z1_1"), ("D02", "Sony_Z1_2")) == [
-        ("D01 Sony_Z1_1", "1", "Sony", "Sony Z1"), ("D02 Sony_Z1_2", "2", "Sony", "Sony Z1"),
-    ]  # fmt: skip
-    assert named(("D01", "Sony_Z1_1"), ("D02", "Apple_4")) == [
-        ("D01 Sony_Z1_1", "D01", "Sony", "Sony Z1 1"), ("D02 Apple_4", "D02", "Apple", "Apple 4"),
-    ]  # fmt: skip
-    assert named(("D01", ""), ("D01", "A_B"), ("D01", "")) == [("D01 A_B", "D01", "A", "A B")] * 3
-    assert named(("D01", "A_B"), ("D01", "A_C"), ("D01", "A_C"))[0][3] == "A C"
-    assert named(("AT2", "AT2"), ("D02", "")) == [("AT2", "", "", ""), ("D02", "", "", "")]
-
-
-@pytest.mark.parametrize(
-    ("captures", "part", "result"),
-    [
-        ([("es-val", 1), ("es-test", 1)], "es-test", ["es-test"]), ([("es-val", 1)], "", ["es-val"]),
-        ([("es-val", 1), ("", 2)], "", ["es-val"]), ([("", 28)], "", ["es-val"]), ([("", 27)], "es-test", ["es-test"]),
-    ],
-)  # fmt: skip
-def test_part__that_is_read(captures, part, result):
-    made = [Capture(p, "s", groups={"setting": f"param {n}"}, part=p) for p, n in captures]
-    _, chosen = sets._of_part("k", "p", LAYOUTS["imagenet-es"], [entry(c.id) for c in made], made, part)
-    assert [c.part for c in chosen] == result
-    if not captures[0][0]:
-        assert chosen[0].settings == ES_GRIDS[result[0]].settings(captures[0][1])
-
-
-@pytest.mark.parametrize(
-    ("kind", "captures", "part", "error", "words"),
-    [
-        (
-            "imagenet-es",
-            [("es-val", 1), ("es-test", 1)],
-            "",
-            DataError,
-            r"es-test and es-val have .*add \?part=es-test",
-        ),
-        ("imagenet-es", [("es-val", 1)], "es-test", UsageError, "part=es-test: it holds es-val"),
-        ("imagenet-es", [("", 27)], "", DataError, "no folder says what the settings mean"),
-        ("fodb", [("", 1)], "es-val", UsageError, "FODB has no parts with settings of their own: leave part= out"),
-    ],
-)
-def test_part__that_cannot_be(kind, captures, part, error, words):
-    made = [Capture(p, "s", groups={"setting": f"param {n}"}, part=p) for p, n in captures]
-    with pytest.raises(error, match=words):
-        sets._of_part(kind, "p", LAYOUTS[kind], [entry("x")] * len(made), made, part)
-
-
-def test_values__in_the_order_of_their_size():
-    assert sets._varying(["1/1000", "1/4", "", "1/60"]).names == ("1/1000", "1/60", "1/4")
-    assert sets._varying(["param 10", "param 2", "auto 2"]).names == ("auto 2", "param 2", "param 10")
-    assert sets._varying(["b", "a", "10", "9"]).names == ("9", "10", "a", "b")
-    assert sets._varying(["1/1000", "1/4", "", "1/60"]).values.tolist() == [0, 2, -1, 1]
-    assert sets._varying(["a", "", "a"]) is None
-    assert sets._varying([]) is None
-
-
-def scenes_of(counts):
-    names = [name for name, count in counts.items() for _ in range(count)]
-    photos = PhotoSet.of_bytes("set", {f"{i}": b"" for i in range(len(names))})
-    splits = np.array([int(name.startswith("v")) for name in names], dtype=np.int8)
-    return replace(photos, columns={"scene": np.array(names)}, splits=splits)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_scenes__from_both_splits_in_proportion(seed):
-    photos = scenes_of({"t1": 2, "t2": 1, "t3": 3, "t4": 1, "t5": 1, "t6": 1, "v1": 2, "v2": 1})
-    counts = []
-    for count in range(1, 9):
-        some = sets._some_scenes(photos, count, seed)
-        scenes = set(some.columns["scene"].tolist())
-        assert len(some) == sum(scene in scenes for scene in photos.columns["scene"].tolist())
-        counts.append((sum(s[0] == "t" for s in scenes), sum(s[0] == "v" for s in scenes)))
-    assert [a + b for a, b in counts] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert (counts[1], counts[7]) == ((1, 1), (6, 2))
-    assert len(sets._some_scenes(photos, 99, seed)) == len(photos)
-    with pytest.raises(UsageError, match="scenes=3: the set names no scenes"):
-        sets._some_scenes(PhotoSet.of_bytes("set", {"a": b""}), 3, seed)
-
-
-def test_rows__of_dresden_and_raise():
-    row = {"filename": "a.JPG", "brand": "Nikon", "model": "D200", "instance": "1", "position": "4", "motive": "2"}
-    made = _dresden_row(row)
-    assert (made.id, made.scene, made.device, made.name, made.unit, made.make, made.model) == (
-        "a.JPG", "4-2", "Nikon D200 1", "Nikon D200 1", "1", "Nikon", "Nikon D200",
-    )  # fmt: skip
-    for name in ("position", "motive"):
-        assert _dresden_row({**row, name: ""}).startswith("rows without position and motive")
-    of_raise = _raise_row({"file": "r1", "device": "Nikon D7000"})
-    assert (of_raise.id, of_raise.scene, of_raise.device, of_raise.make, of_raise.model) == (
-        "r1", "", "Nikon D7000", "Nikon", "Nikon D7000",
-    )  # fmt: skip
-    assert _raise_row({"file": "r1", "device": ""}) == "rows without a camera"
-
-
-def test_folders__without_the_endings_of_archives(tmp_path):
-    root = Path(tmp_path / "D01_A.ZIP")
-    assert sets._folders_of(root)[-1] == "D01_A"
-    assert sets._without_endings(["a.tar", "b.zip", "c.jpg"]) == ("a", "b", "c.jpg")
-
-
-@pytest.mark.parametrize(
-    ("names", "named"),
-    [
-        ("File Name,filename,Brand,MODEL,instance,PositionNum,motive_num",
-         "File Name,Brand,MODEL,instance,PositionNum,motive_num"),
-        ("model,Model,name,file,make,brand,body,device,position,positionnumber,motive,motivenumber",
-         "file,brand,model,device,positionnumber,motivenumber"),
-    ],
-)  # fmt: skip
-def test_columns_of_a_table__the_first_spelling_of_the_layout_and_of_the_file(names, named):
-    table = Table("t.csv", {}, tuple(names.split(",")), 0)
-    keys = ("filename", "brand", "model", "instance", "position", "motive")
-    assert tables._columns("dresden", table, TABLE_LAYOUTS["dresden"]) == dict(zip(keys, named.split(","), strict=True))
-
-
-def test_columns_of_a_table__all_that_are_absent_are_named():
-    table = Table("t.csv", {}, ("file", *(f"c{i}" for i in range(13))), 0)
-    with pytest.raises(DataError) as error:
-        tables._columns("raise", table, TABLE_LAYOUTS["raise"])
-    assert str(error.value) == (
-        f"raise:t.csv: no column device (its columns: file, {', '.join(f'c{i}' for i in range(11))}): the CSV file of "
-        "RAISE has file, device"
-    )
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, 4])

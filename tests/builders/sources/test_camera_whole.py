@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.photos import ColumnSources, MemorySource, PhotoSet, hash64
-from builders.sources.cameras import sets
 from builders.sources.cameras.kinds import terms_of
 from builders.sources.cameras.layouts import SLIDE, Capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
@@ -190,18 +188,3 @@ def test_dresden__a_table_whole(tmp_path):
         "and dark fields): 1 (the first: flat.JPG); photos that no row of the table names: 1 (the first: more.jpg)"
     )
     assert photos.evidence["terms"] == terms_of("dresden")
-
-
-def test_order__of_values_and_names():
-    assert [sets._order(name)[0] for name in ("1/8", "f 2", "l2", "param 3", "1/0", "")] == [0, 0, 1, 0, 1, 1]
-    assert sets._varying(["f 10", "f 9", "e 9"]).names == ("e 9", "f 9", "f 10")
-    assert np.array_equal(sets._varying(["b", "", "a"]).values, [1, -1, 0])
-
-
-def test_set__what_is_passed_on(monkeypatch):
-    calls = []
-    monkeypatch.setattr(sets, "with_columns", lambda photos, columns, **named: calls.append((columns, named)) or photos)
-    monkeypatch.setattr(sets, "_some_scenes", lambda photos, *given: calls.append(given) or photos)
-    sources, table = ColumnSources.of(label="x"), {"x": sets._varying(["a", "b", "a", "b"])}
-    opened(camera_set(table=table), columns=sources, scenes=2, seed=5, val_share=0.3)
-    assert calls == [(sources, {"table": table, "seed": 5, "val_share": 0.3}), (2, 5)]

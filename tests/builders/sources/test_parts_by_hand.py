@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +14,8 @@ from builders.sources.columns.given import mapped_splits, with_columns
 from builders.sources.columns.named import with_usual
 from builders.sources.columns.tables import open_table, picture_paths, table_photos
 from builders.sources.folders import FolderSource, drawn_splits, labelled_folder, seeded_splits, shard_pattern
-from builders.sources.hub_data_sets import _choose_splits, split_named
 from builders.sources.pair_proposals import APART_S, clock_offset, nearest_pairs
-from builders.sources.pairs import PairRow, _complete_pairs, _with_types
+from builders.sources.pairs import PairRow
 from builders.sources.repository import DatasetRepo
 
 
@@ -218,67 +216,8 @@ def test_pictures__the_first_hundred_are_looked_for(tmp_path):
             picture_paths(["there.jpg", bad], tmp_path, "t")
 
 
-SPLITS_OF_HUB = ("train", "validation", "val", "valid", "dev", "test", "other")
-
-
-@pytest.mark.parametrize(
-    ("there", "named", "chosen"),
-    [
-        (("train", "validation", "test"), {}, {"train": "train", "val": "validation", "test": "test"}),
-        (("train", "test"), {}, {"train": "train", "val": "test"}), (("train",), {}, {"train": "train"}),
-        (("test",), {}, {"train": "test"}), (("validation",), {}, {"train": "validation"}),
-        (("dev", "val", "train"), {}, {"train": "train", "val": "val"}),
-        (("a", "b"), {"train": "a", "val": "b"}, {"train": "a", "val": "b"}),
-        (("train", "test", "x"), {"test": "x"}, {"train": "train", "val": "x"}),
-    ],
-)  # fmt: skip
-def test_splits__of_a_data_set_on_the_hub(there, named, chosen):
-    requested = {"train": None, "val": None, "test": None, **named}
-    assert _choose_splits({name: name for name in there}, requested, "org/a") == chosen
-
-
-def test_splits__that_are_not_there():
-    with pytest.raises(UsageError, match=r"hub:org/a has the splits x, y: say which is which \(\?train=...&val=...\)"):
-        _choose_splits({"x": 1, "y": 2}, {"train": None, "val": None, "test": None}, "org/a")
-    with pytest.raises(UsageError, match="unknown split of org/a 'z'"):
-        _choose_splits({"x": 1}, {"train": "z", "val": None, "test": None}, "org/a")
-    assert [split_named(name) for name in SPLITS_OF_HUB] == ["train", "val", "val", "val", "val", "test", "train"]
-
-
 def row(pair, kind, camera="X", id=None):
     return PairRow(id or f"{pair}/{kind}", pair, camera, kind)
-
-
-def test_pairs__complete_ones_and_what_the_others_lack():
-    rows = [row("b", "camera"), row("b", "phone"), row("a", "phone"), row("c", "phone", "P1"), row("c", "phone", "P2"),
-            row("d", "camera"), row("e", "camera", "C"), row("e", "camera", "D"), row("g", "phone"),
-            row("f", "phone"), row("f", "camera"), row("f", "camera", id="f/2"), row("g", "camera")]  # fmt: skip
-    order, left_out = _complete_pairs(rows)
-    assert order == [1, 0, 8, 12]
-    assert left_out == (
-        "2 photos without their other half (for example a/phone); 1 pairs of photos by a phone alone (for example c: "
-        "P1 and P2); 1 pairs of photos by a camera alone (for example e: C and D); 1 pairs of more than two photos "
-        "(for example f)"
-    )
-    assert _complete_pairs(rows[:2]) == ([1, 0], "")
-    assert _complete_pairs([]) == ([], "")
-
-
-def test_pairs__types_of_devices_by_what_is_said_first():
-    unreadable = SimpleNamespace(read=lambda row: b"")
-    rows = [row("a", "", "MINE"), row("a", "camera", "other"), row("b", "", "coolpix s200"), row("b", "", "pixel 4")]
-    typed = _with_types(rows, unreadable, {"mine": "phone"}, False)
-    assert [each.camera_type for each in typed] == ["phone", "camera", "camera", "phone"]
-    swapped = _with_types(rows, unreadable, {"mine": "camera", "pixel 4": "camera", "other": "phone"}, False)
-    assert [each.camera_type for each in swapped] == ["camera", "camera", "camera", "camera"]
-    unknown = [row(str(i), "", f"box {i}") for i in range(6)]
-    with pytest.raises(
-        UsageError, match=r"^6 devices may be phones or cameras: box 0, .*box 4, \.\.\.; say --phone NAME"
-    ):
-        _with_types(unknown, unreadable, {}, False)
-    with pytest.raises(UsageError, match=r"^5 devices may be phones or cameras: box 0, .*box 4; say"):
-        _with_types(unknown[:5], unreadable, {}, False)
-    assert {each.camera_type for each in _with_types(unknown, unreadable, {}, True)} == {"camera"}
 
 
 @pytest.mark.parametrize("seed", range(6))

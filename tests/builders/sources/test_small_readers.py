@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from builders.errors import DataError, PhotoError, UsageError
-from builders.photos import Stamp, hash64
-from builders.sources import inaturalist, sample
+from builders.errors import DataError
+from builders.photos import hash64
+from builders.sources import inaturalist
 from builders.sources.inaturalist import inaturalist_2018, inaturalist_photos
-from builders.sources.remote.folders import StoreSource
-from builders.sources.sample import SCENES, Tile, TileSource, sample_photos
-from builders.untrusted import RemoteFacts
 
 
 def annotated(root, split, entries, **more):
@@ -114,69 +108,3 @@ def test_inaturalist__places_without_photos(tmp_path):
         inaturalist_photos(str(tmp_path))
     assert str(refused.value) == f"{tmp_path}/train_val2018: expected photos at <group>/<species>/<file>"
     assert inaturalist.VAL_SHARE == 0.05
-
-
-@pytest.fixture
-def scenes(monkeypatch):
-    """Scenes of 900 x 300 pixels whose colours say where a pixel is."""
-    y, x = np.mgrid[:300, :900]
-    pixels = np.stack([x // 4, y % 256, x % 256], axis=2).astype(np.uint8)
-    image = Image.fromarray(pixels)
-    monkeypatch.setattr(sample, "scene", lambda name: image)
-    return pixels
-
-
-def test_sample__tiles_of_each_scene(scenes):
-    photos = sample_photos()
-    lefts = {"train": [0, 118, 236, 354, 472], "val": [600, 772]}
-    tops = {"train": [0, 57, 114, 172], "val": [0, 43, 86, 129, 172]}
-    expected = [
-        (scene, left, top, split)
-        for scene in SCENES
-        for split in ("train", "val")
-        for top in tops[split]
-        for left in lefts[split]
-    ]
-    assert photos.ids == tuple(f"{scene}/{left:04}-{top:04}" for scene, left, top, _ in expected)
-    assert photos.splits.tolist() == [("train", "val").index(split) for *_, split in expected]
-    assert photos.labels.names == tuple(SCENES)
-    assert [photos.labels.names[value] for value in photos.labels.values] == [scene for scene, *_ in expected]
-    assert (photos.name, photos.smoke_test, photos.drawn_splits) == ("sample", True, False)
-    assert dict(photos.evidence) == {
-        "splits": "train tiles from the left two thirds of each scene, val tiles from the right third"
-    }
-    assert (len(photos), photos.rows.tolist()) == (330, list(range(330)))
-    for row in (0, 7, 25, 329):
-        _, left, top, _ = expected[row]
-        with Image.open(io.BytesIO(photos.read(row))) as tile:
-            assert tile.format == "PPM"
-            np.testing.assert_array_equal(np.asarray(tile), scenes[top : top + 128, left : left + 128])
-
-
-def test_sample__without_its_packages(monkeypatch):
-    monkeypatch.setattr(sample, "SCENES", {"a": ("no_such_package_here", "a.png"), "b": ("skimage", "no/such.png")})
-    sample.scene.cache_clear()
-    with pytest.raises(UsageError) as refused:
-        sample.scene("a")
-    assert "the bundled sample needs" in str(refused.value)
-    assert str(refused.value).endswith("pip install 'camtrace[sample]'")
-    with pytest.raises(PhotoError) as failed:
-        TileSource((Tile("b", 0, 0),)).read(0)
-    assert str(failed.value).startswith("the scene b cannot be read (")
-    sample.scene.cache_clear()
-
-
-def test_store__stamps_and_sentences(monkeypatch):
-    requests = []
-    monkeypatch.setattr("builders.untrusted.read_range", lambda *given: requests.append(given) or b"x" * given[2])
-    source = StoreSource("s3://b/p", ("a", "d/b"), (RemoteFacts(4, "x"), RemoteFacts(9, "y")))
-    assert list(source.stamps(np.array([1, 0, 1]))) == [
-        Stamp("s3://b/p/d/b y", 1), Stamp("s3://b/p/a x", 1), Stamp("s3://b/p/d/b y", 1),
-    ]  # fmt: skip
-    assert (source.read(1), source.head(0, 3)) == (b"x" * 9, (b"xxx", 4))
-    assert requests == [("s3://b/p/d/b", 0, 9), ("s3://b/p/a", 0, 3)]
-    monkeypatch.setattr("builders.sources.remote.folders.MAX_PHOTO_BYTES", 8)
-    with pytest.raises(PhotoError, match=r"^the file has 9 bytes, more than the 8 bytes that such a file may have$"):
-        source.read(1)
-    assert source.head(1, 99) == (b"x" * 8, 9)
-    assert source.is_remote

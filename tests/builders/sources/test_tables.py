@@ -14,7 +14,6 @@ import pytest
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import SPLITS, UNLABELLED, Labels
-from builders.sources.columns import named
 from tests.support.layouts import picture, write_layout
 
 COLUMNS = ("path", "finding", "site", "patient", "fold")
@@ -298,17 +297,3 @@ def test_folder__of_imagefolder_with_metadata_is_meant_for_the_hub_reader(tmp_pa
     meant = open_photos(str(refusal.value).split("'")[1])
     assert sorted(of(meant.labels)) == ["a"] * 4 + ["b"] * 4
     gc.collect()
-
-
-@pytest.mark.parametrize(
-    ("folders", "newest"),
-    [
-        (("v1.0",), "v1.0"), (("v1.0", "v2.0", "v1.1"), "v2.0"), (("v1.9", "v1.10"), "v1.10"),
-        (("v10.0", "v9.2"), "v10.0"), (("v1.0", "v1.0.1"), "v1.0.1"), (("v1.0", "vx", "v2.0-old"), "v1.0"),
-    ],
-)  # fmt: skip
-def test_wilds__the_newest_version_is_read(tmp_path, folders, newest):
-    for folder in folders:
-        (tmp_path / f"rxrx1_{folder}").mkdir()
-        (tmp_path / f"iwildcam_{folder}9").mkdir()
-    assert named._wilds_folder("rxrx1", str(tmp_path)) == tmp_path / f"rxrx1_{newest}"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.io import savemat
 
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError
 from builders.photos import file_stamp
-from builders.sources import imagenet, tar_index
-from builders.sources.imagenet import DEVKIT_FOLDER, DEVKIT_TAR, TRAIN_TAR, VAL_TAR, TarSource, imagenet_photos
-from builders.sources.tar_index import FileWindow, Member, indexed
+from builders.sources import tar_index
+from builders.sources.imagenet import DEVKIT_FOLDER, DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
+from builders.sources.tar_index import FileWindow, indexed
 from tests.support.camera_sets import tarred
 
 CLASSES = ("n00000002", "n00000001")
@@ -24,75 +23,6 @@ CLASSES = ("n00000002", "n00000001")
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
-
-
-def members_of(path):
-    """Regular files of a tar by the library: (name, offset, size)."""
-    with tarfile.open(path) as tar:
-        return [Member(m.name, m.offset_data, m.size) for m in tar if m.isfile()]
-
-
-def test_index__of_a_flat_archive(tmp_path, monkeypatch):
-    path = tmp_path / "a.tar"
-    with tarfile.open(path, "w") as tar:
-        tar.addfile(tarfile.TarInfo("folder"), None)
-        for i, size in enumerate((0, 1, 511, 512, 513)):
-            info = tarfile.TarInfo(f"folder/{i}.jpg")
-            info.size = size
-            tar.addfile(info, io.BytesIO(bytes(size)))
-        link = tarfile.TarInfo("link.jpg")
-        link.type = tarfile.SYMTYPE
-        tar.addfile(link)
-    expected = members_of(path)
-    assert indexed(path, nested=False, whole_names=True) == expected
-    with monkeypatch.context() as patched:
-        patched.setattr(tar_index, "_flat", None)
-        assert indexed(path, nested=False, whole_names=True) == expected  # from the cache
-    short = [member._replace(name=member.name.rpartition("/")[2]) for member in expected]
-    assert indexed(path, nested=False) == short  # both are cached, each under its name
-    status = path.stat()
-    stem = f"a.tar.{status.st_size:x}-{status.st_mtime_ns:x}"
-    assert sorted(file.name for file in (tmp_path / "cache" / "tar-index").iterdir()) == [
-        f"{stem}.npz", f"{stem}.paths.npz",
-    ]  # fmt: skip
-
-
-def test_index__is_saved_every_so_many_seconds_and_at_the_end(tmp_path, monkeypatch):
-    path = tmp_path / "a.tar"
-    path.write_bytes(tarred({f"{i}.jpg": b"x" * i for i in range(7)}))
-    saved, clock = [], iter(range(0, 10_000, 20))
-    monkeypatch.setattr(tar_index, "BATCH", 2)
-    monkeypatch.setattr(tar_index, "SAVED_EVERY_S", 40)
-    monkeypatch.setattr(tar_index, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    write = tar_index._write_index
-    monkeypatch.setattr(
-        tar_index, "_write_index", lambda *given: saved.append((len(given[2]), given[3])) or write(*given)
-    )
-    indexed(path, nested=False)
-    ends = [tar_index._padded(member.offset + member.size) for member in members_of(path)]
-    assert saved == [(6, ends[5]), (7, path.stat().st_size)]
-
-
-def test_index__goes_on_after_the_bytes_that_are_done(tmp_path):
-    """An index that says 4 of 7 files are done: the next three are added, whatever the first four are called."""
-    path = tmp_path / "a.tar"
-    path.write_bytes(tarred({f"{i}.jpg": b"x" * (100 * i) for i in range(7)}))
-    whole = members_of(path)
-    status = path.stat()
-    cached = tmp_path / "cache" / "tar-index" / f"a.tar.{status.st_size:x}-{status.st_mtime_ns:x}.npz"
-    done = tar_index._padded(whole[3].offset + whole[3].size)
-    early = [member._replace(name=f"early {member.name}") for member in whole[:4]]
-    key = f"2 {status.st_size} {status.st_mtime_ns}"
-    tar_index._write_index(cached, key, early, done)
-    assert tar_index._read_index(cached, key) == (early, done)
-    assert tar_index._read_index(cached, "another") == ([], 0)
-    assert indexed(path, nested=False) == early + whole[4:]
-    assert tar_index._read_index(cached, key) == (early + whole[4:], status.st_size)
-    for content in (b"", b"no arrays"):
-        cached.write_bytes(content)
-        assert indexed(path, nested=False) == whole
-    tar_index._write_index(cached, f"1 {status.st_size} {status.st_mtime_ns}", early, status.st_size)
-    assert indexed(path, nested=False) == whole  # of an earlier version
 
 
 def test_index__refusals(tmp_path):
@@ -169,26 +99,6 @@ def test_archives__train_before_val_each_by_name(archives):
     assert [stamp.text for stamp in stamps] == [
         f"{texts[photos.source.archive[i]]} {photos.source.offsets[i]}+{photos.source.sizes[i]}" for i in at
     ]
-
-
-def test_archive__photos_that_cannot_be_read(tmp_path, monkeypatch):
-    path = tmp_path / "a.tar"
-    path.write_bytes(b"0123456789")
-    source = TarSource(
-        (str(path), str(tmp_path / "gone")), np.array([0, 0, 1]), np.array([2, 8, 0]), np.array([3, 3, 1])
-    )
-    monkeypatch.setattr(imagenet, "MAX_PHOTO_BYTES", 3)
-    assert source.read(0) == b"234"
-    for row, sentence in (
-        (1, "the archive a.tar ends in the middle of the photo"),
-        (2, "the archive cannot be read (No such file or directory)"),
-    ):
-        with pytest.raises(PhotoError) as refused:
-            source.read(row)
-        assert str(refused.value) == sentence
-    monkeypatch.setattr(imagenet, "MAX_PHOTO_BYTES", 2)
-    with pytest.raises(PhotoError, match=r"^the file is larger than 0 MiB$"):
-        source.read(0)
 
 
 def test_imagenet__a_folder_of_every_form(archives, tmp_path):

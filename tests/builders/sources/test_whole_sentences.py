@@ -6,15 +6,14 @@ import io
 import struct
 import zipfile
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from builders.data_specs import open_photos
-from builders.errors import DataError, PhotoError, UsageError
+from builders.errors import DataError, UsageError
 from builders.photos import ColumnSources, PhotoSet, labels_of
-from builders.sources.cameras.archives import ArchiveSource, entries_below
+from builders.sources.cameras.archives import entries_below
 from builders.sources.cameras.kinds import CAMERA_SETS, terms_of
 from builders.sources.cameras.layouts import NOT_OF_LAYOUT
 from builders.sources.columns.given import mapped_splits, with_columns
@@ -251,33 +250,6 @@ def test_archives__that_cannot_be_read_in_place(tmp_path):
     text = f"fodb:{tmp_path}/x.jpg: neither a folder nor a .zip or .tar archive"
     refused(DataError, text, entries_below, tmp_path / "x.jpg", "fodb")
     refused(DataError, f"fodb:{tmp_path}/no: no such folder or archive", entries_below, tmp_path / "no", "fodb")
-
-
-def test_archive__photos_that_cannot_be_read(tmp_path, monkeypatch):
-    (tmp_path / "a.zip").write_bytes(zipped({"a": b"x" * 9}))
-    path = str(tmp_path / "a.zip")
-
-    def read(method, size=9, packed=9, crc=0, offset=0, file=path):
-        numbers = [np.array([value]) for value in (0, offset, packed, size, method, crc)]
-        return ArchiveSource((file,), *numbers).read(0)
-
-    with zipfile.ZipFile(path) as archive:
-        crc = archive.getinfo("a").CRC
-    assert read(zipfile.ZIP_STORED, crc=crc) == b"x" * 9
-    damaged = "the archive a.zip is damaged at this photo"
-    refused(PhotoError, damaged, read, zipfile.ZIP_STORED, crc=crc + 1)
-    refused(PhotoError, damaged, read, zipfile.ZIP_STORED, size=8, crc=crc)
-    refused(PhotoError, damaged, read, zipfile.ZIP_DEFLATED, crc=crc)
-    text = "a.zip compresses it by method 12 of zip, which is not read in place: unpack it"
-    refused(PhotoError, text, read, zipfile.ZIP_BZIP2, crc=crc)
-    refused(PhotoError, "the archive cannot be read (no local header)", read, zipfile.ZIP_STORED, offset=3)
-    text = "the archive cannot be read (No such file or directory)"
-    refused(PhotoError, text, read, zipfile.ZIP_STORED, file=f"{tmp_path}/no")
-    monkeypatch.setattr("builders.sources.cameras.archives.MAX_PHOTO_BYTES", 9)
-    assert read(zipfile.ZIP_STORED, crc=crc) == b"x" * 9
-    for large in ({"size": 10}, {"packed": 10}):
-        text = "the file has 10 bytes, more than the 9 bytes that such a file may have"
-        refused(PhotoError, text, read, zipfile.ZIP_STORED, **large)
 
 
 def test_camera_sets__places_without_one(tmp_path):

@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from builders.photos import UNLABELLED, Labels, hash64
+from builders.photos import UNLABELLED, Labels
 from builders.splits import Sizes, make_splits
 from builders.splits.limits import Choice, class_limits
-from builders.splits.make import LEFT_OUT, _by_hash, balance, stratified
+from builders.splits.make import LEFT_OUT, balance, stratified
 
 SHARES = [(0.5, 0.25, 0.25), (0.5, 0, 0.5), (1, 0, 0), (2, 1, 1), (0, 0.25, 0.75)]
 
@@ -166,14 +166,3 @@ def test_limits__text_of_few_classes():
         "",
         "make: no data set, 0 classes have 2 photos in each split; --least 1: 2 classes of 1 + 1 + 1 photos",
     )
-
-
-@pytest.mark.parametrize("shares", [(8, 1, 1), (0.8, 0.1, 0.1), (3, 0, 1), (0, 2, 0), (1, 1, 0)])
-def test_by_hash__each_name_by_its_place_among_the_shares(shares):
-    """The place is the upper 53 bits of the hash; shares need not add up to 1, and a split of none gets none."""
-    names = [f"n{i}" for i in range(300)]
-    ends = [sum(shares[: split + 1]) / sum(shares) for split in range(3)]
-    places = [(hash64(f"group\0{7}\0{name}") >> 11) / 2**53 for name in names]
-    expected = [min(split for split, end in enumerate(ends) if place < end) for place in places]
-    assert _by_hash(names, shares, 7).tolist() == expected
-    assert set(expected) == {split for split, share in enumerate(shares) if share}

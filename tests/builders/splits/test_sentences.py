@@ -10,7 +10,7 @@ import pytest
 
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
-from builders.splits import Sizes, duplicates, fingerprints, groups, make_splits, with_duplicates_on_one_side
+from builders.splits import Sizes, groups, make_splits, with_duplicates_on_one_side
 from builders.splits.duplicates import POLICIES, default_policy, guarded_by
 from builders.splits.limits import class_limits
 from builders.splits.near_duplicates import near_pairs
@@ -155,54 +155,6 @@ def test_guard__its_sentences():
     assert names.tolist() == ["a", "a", "", "", ""]  # a column of the source stays
 
 
-def test_fingerprints__bars_and_caches(monkeypatch, tmp_path):
-    bars, caches = [], []
-
-    class Bar:
-        def __init__(self, **settings):
-            bars.append(settings)
-
-        def update(self, count):
-            bars.append(count)
-
-        def close(self):
-            bars.append("closed")
-
-    class Cache:
-        def __init__(self, kind, root, stamps, version):
-            caches.append((kind, root, len(stamps), version))
-
-        def get(self, index):
-            return None
-
-        def put(self, index, value):
-            caches.append((index, len(bytes.fromhex(value[1]))))
-
-        def save(self):
-            caches.append("saved")
-
-    monkeypatch.setattr(groups, "progress_bar", Bar)
-    monkeypatch.setattr(groups, "FactCache", Cache)
-    monkeypatch.setattr(groups, "codec_canary", lambda: "canary")
-    monkeypatch.setattr(groups, "_BATCH", 2)
-    photos = planted()
-    monkeypatch.setattr(PhotoSet, "stamps", lambda self: range(5))
-    fingerprints(photos, tmp_path, workers=1)
-    assert bars == [{"total": 5, "desc": "looking for near-duplicates", "unit": "photo"}, 2, 2, 1, "closed"]
-    assert caches == [
-        ("perceptual-hashes", tmp_path, 5, "perceptual hashes 2 canary"), *((i, 8 * 32) for i in range(5)), "saved",
-    ]  # fmt: skip
-    caches.clear()
-    monkeypatch.setattr(groups, "NEAR_LIMIT", 4)
-    fingerprints(photos, tmp_path, workers=1)
-    assert caches[:2] == [("perceptual-hashes", tmp_path, 5, "perceptual hashes of whole pictures canary"), (0, 8)]
-    caches.clear()
-    fingerprints(photos, None, workers=1)
-    monkeypatch.setattr(PhotoSet, "stamps", lambda self: None)
-    fingerprints(photos, tmp_path, workers=1)
-    assert caches == []
-
-
 def test_report__its_text_whole():
     findings = (
         Finding("make", "test ids also in train", 2, 30, "problem", detail="2 x"),
@@ -278,14 +230,3 @@ def test_files__of_the_study_with_numbers_for_names(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps(ids))
     bare = read_split_file(tmp_path / "b.json")
     assert (bare.name, bare.labels, bare.ids.tolist()) == ("b", None, ["7", "8", "9"])
-
-
-def test_guard__threads_and_folder_are_those_of_the_build(monkeypatch, tmp_path):
-    calls, measure = [], duplicates.fingerprints
-    monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        duplicates, "fingerprints", lambda *given, **named: calls.append((given[1:], named)) or measure(*given, **named)
-    )
-    with_duplicates_on_one_side(planted(), "keep", workers=3, cached_for=tmp_path)
-    with_duplicates_on_one_side(planted(), "keep")
-    assert calls == [((tmp_path,), {"workers": 3}), ((None,), {"workers": None})]

@@ -8,27 +8,22 @@ import os
 import zipfile
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from builders.errors import DataError, PhotoError
+from builders.errors import PhotoError
 from builders.untrusted import (
     UntrustedInputError,
     checked_footer,
-    data_sets,
     documents,
     files,
-    parquet,
 )
 from builders.untrusted.addresses import AddressRefused, GuardedBackend, address_allowed
 from builders.untrusted.archives import open_archive
 from builders.untrusted.arrays import map_array, parse_array, read_array_header
-from builders.untrusted.data_sets import check_card, check_data_set, read_image_cell, roots_of
+from builders.untrusted.data_sets import read_image_cell, roots_of
 from builders.untrusted.documents import parse_csv_header, parse_json, parse_yaml
-from builders.untrusted.files import parse_arrays, read_untrusted, read_untrusted_arrays, read_untrusted_text
+from builders.untrusted.files import read_untrusted, read_untrusted_text
 from builders.untrusted.listing import files_below, files_matching, list_folder, walk_folders
-from builders.untrusted.parquet import read_columns, read_table, table_schema, unpacked_bytes
 
 
 def refused(error, sentence, call, *given, **named):
@@ -74,37 +69,6 @@ def zipped(members, method=zipfile.ZIP_STORED):
         for name, data in members:
             archive.writestr(name, data)
     return io.BytesIO(content.getvalue())
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_archives_of_arrays__that_are_none(tmp_path, monkeypatch):
-    one = saved(np.arange(2))
-    twice = "names of arrays that are there twice or are no text"
-    refused(ValueError, twice, parse_arrays, zipped([("a.npy", one), ("a", one)]))
-    refused(ValueError, twice, parse_arrays, zipped([("a\x1b.npy", one)]))
-    text = "a.npy: compressed in a way that numpy does not use"
-    refused(ValueError, text, parse_arrays, zipped([("a.npy", one)], zipfile.ZIP_BZIP2))
-    refused(
-        ValueError, "a.npy: an array of complex numbers", parse_arrays, zipped([("a.npy", saved(np.zeros(2, complex)))])
-    )
-    both = [("a.npy", one), ("b.npy", saved(np.arange(3)))]
-    assert {name: array.tolist() for name, array in parse_arrays(zipped(both)).items()} == {"a": [0, 1], "b": [0, 1, 2]}
-    assert list(parse_arrays(zipped(both), lambda name: name == "b")) == ["b"]
-    size = sum(len(data) for _, data in both)
-    monkeypatch.setattr(files, "MAX_ARCHIVE_BYTES", size)
-    assert len(parse_arrays(zipped(both))) == 2
-    monkeypatch.setattr(files, "MAX_ARCHIVE_BYTES", size - 1)
-    refused(ValueError, "2 arrays of 0.0 GB unpacked, more than 0.0", parse_arrays, zipped(both))
-    monkeypatch.setattr(files, "MAX_ARCHIVE_BYTES", 2_340_000_000)
-    for count, fits in ((2, True), (1, False)):
-        monkeypatch.setattr(files, "MAX_MEMBERS", count)
-        if fits:
-            assert len(parse_arrays(zipped(both))) == 2
-        else:
-            refused(ValueError, "2 arrays of 0.0 GB unpacked, more than 2.3", parse_arrays, zipped(both))
-    (tmp_path / "a.npz").write_bytes(b"x")
-    text = f"{tmp_path}/a.npz: cannot be read (BadZipFile: File is not a zip file)"
-    refused(UntrustedInputError, text, read_untrusted_arrays, tmp_path / "a.npz")
 
 
 def test_files__that_are_not_read(tmp_path):
@@ -194,68 +158,6 @@ def test_cells__that_hold_no_image(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/cache")
     assert roots_of("org/name")[0] == "/cache/datasets--org--name"
     assert len(roots_of("org/name")) == 3
-
-
-def test_data_sets__folders_with_other_files(tmp_path):
-    folder = tmp_path / "set"
-    (folder / "data").mkdir(parents=True)
-    (folder / "inside").symlink_to(folder / "data")
-    check_data_set(str(folder))
-    for make, name, what in (
-        (lambda path: path.symlink_to("/etc"), "out", "is a link that leaves the folder"),
-        (
-            lambda path: path.symlink_to(folder / "none"),
-            "to\nnothing",
-            "is a link to nothing (No such file or directory)",
-        ),
-        (os.mkfifo, "data/pipe", "is neither a file nor a folder"),
-    ):
-        make(folder / name)
-        refused(DataError, f"{folder}: {name.replace(chr(10), chr(92) + 'x0a')} {what}", check_data_set, str(folder))
-        (folder / name).unlink()
-    card = "---\nconfigs:\n- config_name: a\n  data_files: /x\n---\n"
-    for name, text in (("README.md", card), (".huggingface.yaml", card.replace("---\n", ""))):
-        (folder / name).write_text(text)
-        text = f"{folder}: {name}: its data are at '/x', which is not inside the data set"
-        refused(DataError, text, check_data_set, str(folder))
-        (folder / name).unlink()
-    text = "w: its data are at 'a/../b\\\\x0a', which is not inside the data set"
-    refused(DataError, text, check_card, {"configs": [{"data_dir": "a/../b\n"}]}, "w")
-    assert [data_sets._inside(p) for p in ("a/b", "a..b", "..", "a:b", "c:/x", "~a", "a~", "x://y", "a::b", "\\a")] == [
-        True, True, False, False, False, False, True, False, False, False,
-    ]  # fmt: skip
-
-
-def table(tmp_path, rows=6, group=2):
-    path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"a": list(range(rows)), "b": [str(i) for i in range(rows)]}), path, row_group_size=group)
-    return path
-
-
-def test_parquet__columns_groups_and_sentences(tmp_path, monkeypatch):
-    path = table(tmp_path)
-    file = pq.ParquetFile(path)
-    assert read_columns(file, ["b", "a"], limit=1 << 20, groups=[2, 0]).to_pydict() == {
-        "b": ["4", "5", "0", "1"], "a": [4, 5, 0, 1],
-    }  # fmt: skip
-    size = read_columns(file, ["a"], limit=1 << 20).nbytes
-    assert read_columns(file, ["a"], limit=size)["a"].to_pylist() == list(range(6))
-    refused(ValueError, "it unfolds to more than 0.0 GB", read_columns, file, ["a"], limit=size - 1)
-    refused(DataError, f"{path}: there is no column 'c\\\\x0a'", read_table, path, ["a", "c\n"])
-    assert read_table(path, ["b"]).column_names == ["b"]
-    assert read_table(path).column_names == table_schema(path).names == ["a", "b"]
-    (tmp_path / "x").write_bytes(b"x")
-    for call in (read_table, table_schema):
-        with pytest.raises(DataError, match=rf"^{tmp_path}/x: not a Parquet file that can be read \(.*\)$"):
-            call(tmp_path / "x")
-    every, one = unpacked_bytes(file, None), unpacked_bytes(file, ["a"])
-    groups = [file.metadata.row_group(i) for i in range(3)]
-    assert one == sum(max(g.column(0).total_uncompressed_size, 2) for g in groups)
-    assert every == one + sum(max(g.column(1).total_uncompressed_size, 2) for g in groups)
-    monkeypatch.setattr(parquet, "MAX_TABLE_BYTES", every)
-    read_table(path)
-    monkeypatch.setattr(parquet, "MAX_TABLE_BYTES", every - 1)
-    refused(DataError, f"{path}: 0 GB unpacked, more than 0", read_table, path)
 
 
 class Footer:
