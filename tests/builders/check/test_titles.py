@@ -70,6 +70,4 @@ def test_check__near_duplicates_are_refused(tmp_path):
 
     with pytest.raises(UsageError) as error:
         check_folder(tmp_path, guarded_by=["near-duplicate"])
-    assert str(error.value) == (
-        "guarded_by: near-duplicates of a built folder cannot be checked; name owner, scene or file"
-    )
+    assert "guarded_by" in str(error.value)

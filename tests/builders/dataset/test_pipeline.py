@@ -144,7 +144,7 @@ def test_shard_work__units_facts_and_results(tmp_path):
     assert result.failures == 2  # items 7 and 11
     markers = [each.marker(number).relative_to(tmp_path).as_posix() for each, number in ((jobs[0], 1), (jobs[1], 0))]
     assert storage.made == [jobs[0].file(1), markers[0], jobs[1].file(0), markers[1]]
-    with pytest.raises(DataError, match=r"^jpeg/val: not a split of this build, which has jpeg/train, jpeg/test$"):
+    with pytest.raises(DataError, match="jpeg/train"):
         work.run(["jpeg/val/00000"], ticks.append)
     assert FEATURES["jpeg"].names == ["low", "high"]
 

@@ -142,7 +142,7 @@ def test_update__a_damaged_shard_is_not_copied_from(photos, tmp_path, made, caps
 def test_update__a_folder_of_another_program_is_left_alone(photos, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "README.md").write_text("mine")
-    with pytest.raises(UsageError, match="holds files that no build wrote"):
+    with pytest.raises(UsageError):
         build_processed(spec(photos), tmp_path / "mine", update=True, **PARTS)
     assert (tmp_path / "mine" / "README.md").read_text() == "mine"
 

@@ -13,7 +13,7 @@ def test_find_block__the_largest_block(size, read):
     if read:
         assert find_block(png) == body
     else:
-        with pytest.raises(PhotoError, match="an Exif block of 4194305 bytes, more than the 4194304 that are read"):
+        with pytest.raises(PhotoError, match="4194305"):
             find_block(png)
 
 

@@ -136,7 +136,7 @@ def test_side__of_31_bits(value, pixels):
 def test_ids__of_photos():
     assert [photo_id(value) for value in ("1", 5, 2**62 - 1)] == [1, 5, 2**62 - 1]
     for value in (0, "-1", 2**62, "x", None, 1e999):
-        with pytest.raises(ValueError, match=r"is no photo id|invalid literal"):
+        with pytest.raises(ValueError):
             photo_id(value)
     assert photo_page("1@N00", 7) == "https://www.flickr.com/photos/1@N00/7/"
 

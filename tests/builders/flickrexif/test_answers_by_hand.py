@@ -89,7 +89,7 @@ def test_endpoint__that_a_key_may_be_sent_to(url):
 
 @pytest.mark.parametrize("url", ["http://api.flickr.com/", "ftp://127.0.0.1/", "https://", "http://127.0.0.2/", "x"])
 def test_endpoint__that_a_key_is_not_sent_to(url):
-    with pytest.raises(UsageError, match="a key is only sent over https"):
+    with pytest.raises(UsageError):
         checked_endpoint(url)
 
 

@@ -206,7 +206,7 @@ def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, cap
             Credentials(KEY if secret else "x", "wrong" if secret else ""),
             state.record_call, clock, budget, user_agent="me", url=flickr.api_url,
         )  # fmt: skip
-        with pytest.raises(UsageError, match="does not accept the key"):
+        with pytest.raises(UsageError):
             wrong.call("photos.licenses.getInfo", "x", expect="licenses")
     assert KEY not in caplog.text
     assert SECRET not in caplog.text

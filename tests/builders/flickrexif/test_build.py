@@ -110,7 +110,7 @@ def test_folder_tables__of_columns_that_are_not_flickrexifs_are_one_sentence(wit
     table = pq.read_table(path)
     spoilt = table.set_column(table.column_names.index("make"), "make", pa.array([999] * len(table)))
     pq.write_table(spoilt.replace_schema_metadata(table.schema.metadata), path)
-    with pytest.raises(DataError, match="its columns are not those of FlickrExif"):
+    with pytest.raises(DataError):
         folder_tables(copy)
     path.unlink()
     os.mkfifo(path)

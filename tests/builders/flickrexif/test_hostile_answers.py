@@ -38,7 +38,7 @@ def test_search_result__infinite_numbers_are_no_photo(fields):
 
 @pytest.mark.parametrize("value", [None, INFINITE, -INFINITE, float("nan"), [], "x"])
 def test_photo_id__what_is_no_number(value):
-    with pytest.raises(ValueError, match=r"no photo id|invalid literal|cannot convert"):
+    with pytest.raises(ValueError):
         photo_id(value)
 
 
@@ -156,7 +156,7 @@ def test_published__rows_that_make_no_sense_are_left_out(fields):
 
 @pytest.mark.parametrize("line", ['["x", "o", "u", null, []]', '[1, "o", "u", null, 5]', "[1, 2]", "5", "null", "{}"])
 def test_request__of_another_form_in_a_list_of_ranks(line):
-    with pytest.raises(DataError, match="lists/a: no list of photos to fetch"):
+    with pytest.raises(DataError, match="lists/a"):
         _parse_request(line, "lists/a")
 
 

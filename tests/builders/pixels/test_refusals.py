@@ -44,7 +44,7 @@ def test_as_rgb__greys_of_32_bits_are_scaled_or_refused(values, bytes_of):
     image = Image.fromarray(np.array([values], np.int32))
     assert image.mode == "I"
     if bytes_of is None:
-        with pytest.raises(PhotoError, match=r"^32-bit grey values outside 0\.\.65535 have no defined way to 8 bits$"):
+        with pytest.raises(PhotoError, match=r"0\.\.65535"):
             as_rgb(image)
     else:
         assert np.asarray(as_rgb(image))[0].tolist() == [[v] * 3 for v in bytes_of]

@@ -86,7 +86,7 @@ def test_tied_classes__a_share_of_the_classes_is_rounded_to_the_nearest(share, l
 
 
 def test_tied_classes__one_semantic_class_cannot_be_tied():
-    with pytest.raises(UsageError, match="at least two semantic classes, these have 1"):
+    with pytest.raises(UsageError):
         tied_classes(["cat"], FINE, "correlated:0.5")
     assert tied_classes(["cat"], FINE, "uniform").tolist() == [UNTIED]
 
@@ -204,9 +204,9 @@ def test_joint_counts__of_all_shards_without_rows_of_no_class(tmp_path):
 
 def test_with_processing__needs_semantic_classes(many, tmp_path):
     plain = datasets.load_dataset("imagefolder", data_dir=str(many), split="train", cache_dir=str(tmp_path))
-    with pytest.raises(UsageError, match="no column of semantic classes"):
+    with pytest.raises(UsageError):
         builders.with_processing(plain, "jpeg", assignment="correlated:0.5", label="species")
-    with pytest.raises(UsageError, match="no column of semantic classes"):
+    with pytest.raises(UsageError):
         builders.with_processing(plain.remove_columns("label"), "jpeg", assignment="correlated:0.5")
     views = builders.with_processing(
         plain.rename_column("label", "species"),

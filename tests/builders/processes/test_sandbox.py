@@ -60,7 +60,7 @@ def test_sandbox__a_worker_that_ends_is_replaced(worker, file, status):
 def test_sandbox__memory_has_a_limit_and_the_worker_goes_on(worker):
     worker.call(b"12", parse=identity)
     process = worker._process
-    with pytest.raises(SandboxError, match=r"^needs more than 1073741824 bytes of memory$"):
+    with pytest.raises(SandboxError, match="1073741824"):
         worker.call(b"memory", parse=identity)
     assert worker.call(b"12", parse=identity)["size"] == 2
     assert worker._process is process

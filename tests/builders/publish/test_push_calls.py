@@ -163,10 +163,10 @@ def test_push_folder__a_stage_of_many_files_is_several_commits(tmp_path, monkeyp
 def test_push_folder__refusals(folder, monkeypatch):
     with pytest.raises(UsageError) as error:
         pushed(monkeypatch, Api(private=False), folder)
-    assert str(error.value) == ("a/b exists and is public: say --public if that is meant, or choose another --repo")
+    assert "--public" in str(error.value)
     with pytest.raises(UsageError) as error:
         pushed(monkeypatch, Api(name_error="too long\nand more"), folder)
-    assert str(error.value) == "'a/b' is not a repository name: too long"
+    assert "a/b" in str(error.value)
 
 
 def split_of(config, split, files, rows, file_bytes):

@@ -157,7 +157,7 @@ def test_exif_folder__splits_of_the_folder(tmp_path):
 
 
 def test_exif_folder__wrong_options_and_empty_folders(tmp_path):
-    with pytest.raises(UsageError, match="unknown classes 'cleen': did you mean 'clean'"):
+    with pytest.raises(UsageError, match="'cleen'"):
         open_photos(f"exif-folder:{tmp_path}?classes=cleen")
     with pytest.raises(UsageError, match="min-photos=x"):
         open_photos(f"exif-folder:{tmp_path}?min-photos=x")

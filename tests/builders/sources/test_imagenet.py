@@ -199,9 +199,9 @@ def test_inaturalist_photos__one_annotation_file_alone_is_refused_and_draws_no_s
     (inat / absent).unlink()
     with pytest.raises(DataError) as error:
         inaturalist_photos(str(inat))
-    assert str(error.value) == f"{inat / absent}: cannot be read (No such file or directory)"
+    assert str(inat / absent) in str(error.value)
 
 
 def test_inaturalist_photos__no_photos_folder(tmp_path):
-    with pytest.raises(DataError, match="expected the folder train_val2018 or 2018"):
+    with pytest.raises(DataError, match="train_val2018"):
         inaturalist_photos(str(tmp_path))

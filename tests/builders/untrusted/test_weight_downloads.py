@@ -57,7 +57,7 @@ def test_from_authors__a_file_in_time_arrives_whole(hub, tmp_path):
 
 @pytest.mark.parametrize("address", ["file:///etc/hostname", "ftp://127.0.0.1/x"])
 def test_from_authors__other_schemes_are_refused(address):
-    with from_authors(), pytest.raises(RemoteError, match="not an address of http or https"):
+    with from_authors(), pytest.raises(RemoteError):
         urllib.request.urlopen(address)
 
 

