@@ -7,17 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from builders.cluster import Progress
 from builders.cluster.markers import Running, States
-from builders.cluster.status import Progress
-from builders.dataset.disk_space import require_space
+from builders.dataset import require_space
 from builders.errors import DataError, DiskError
-from builders.exif.acquisition import Acquisition, acquisition_from_tags
+from builders.exif import Acquisition, acquisition_from_tags
 from builders.exif.attributes import snapped
-from builders.photos import UNLABELLED, Labels
-from builders.photos.cells import GroupCells
-from builders.sources.columns.given import mapped_splits
-from builders.untrusted import UntrustedInputError
-from builders.untrusted.files import read_untrusted
+from builders.photos import UNLABELLED, GroupCells, Labels
+from builders.sources import mapped_splits
+from builders.untrusted import UntrustedInputError, read_untrusted
 
 
 def tags(**values):

@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from builders.cli import Parser, parse_query, real_number, whole_number
-from builders.cli.commands import Command, check_writable, group_parser
-from builders.cli.parser import LARGEST_WHOLE, Joined, Names, unknown_option
+from builders.cli import (
+    Command,
+    Joined,
+    Names,
+    Parser,
+    check_writable,
+    group_parser,
+    parse_query,
+    real_number,
+    unknown_option,
+    whole_number,
+)
+from builders.cli.parser import LARGEST_WHOLE
 from builders.errors import DiskError, UsageError
 
 

@@ -12,9 +12,18 @@ from types import MappingProxyType
 
 import pytest
 
-from builders.cli import Parser, Renamed, write_record
-from builders.cli.commands import record_only, result_stream
-from builders.cli.parser import Joined, Names, add_push, size_in_bytes, unknown_option
+from builders.cli import (
+    Joined,
+    Names,
+    Parser,
+    Renamed,
+    add_push,
+    result_stream,
+    size_in_bytes,
+    unknown_option,
+    write_record,
+)
+from builders.cli.commands import record_only
 from builders.errors import UsageError
 
 

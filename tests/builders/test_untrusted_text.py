@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from builders.cli import guarded
-from builders.dataset.folder import summary
+from builders.dataset import summary
 from builders.errors import DataError
 from tests.support.images import image_bytes
 from tests.support.untrusted_text import raising

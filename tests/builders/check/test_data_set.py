@@ -12,10 +12,9 @@ import pytest
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.__main__ import main
-from builders.check import check_folder
+from builders.check import Check, check_folder
 from builders.check import data_set as module
 from builders.check.cli import table
-from builders.check.result import Check
 from builders.errors import DataError, UsageError
 from tests.support.images import image_bytes
 
@@ -331,7 +330,7 @@ def test_command__report(monkeypatch, capsys, words, output, workers):
 @pytest.mark.parametrize(("equal", "words", "status"), [(True, ["--exit-code"], 0), (False, ["--exit-code"], 1),
                                                         (False, [], 0), (True, [], 0)])  # fmt: skip
 def test_command__diff_says_so_by_its_status_where_wanted(monkeypatch, capsys, equal, words, status):
-    from builders.check.diff import BuildDiff, ConfigDiff
+    from builders.check import BuildDiff, ConfigDiff
 
     diff = BuildDiff((ConfigDiff("x", 1, () if equal else ("new",)),), {"seed": (0, 1)})
     monkeypatch.setattr("builders.check.diff.diff_builds", lambda *folders: {(Path("a"), Path("b")): diff}[folders])

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
+from builders.check import ConfigDiff, diff_builds, diff_text
 from builders.check import diff as module
-from builders.check.diff import ConfigDiff, diff_builds, diff_text
 from builders.errors import DataError
 
 WORDS = Value("string")

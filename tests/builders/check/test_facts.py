@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
+from builders.check import ConfigDiff, diff_builds, diff_json, diff_text
 from builders.check import diff as diff_module
-from builders.check.diff import ConfigDiff, diff_builds, diff_json, diff_text
 from builders.check.report import facts as module
 from builders.check.report.facts import NOT_KNOWN, Count, distribution_of, report_facts
 

@@ -12,13 +12,13 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from builders.__main__ import main
+from builders.check import Check, diff_builds, diff_text
 from builders.check import diff as diff_module
-from builders.check.diff import diff_builds, diff_text
 from builders.check.report import facts as facts_module
 from builders.check.report import page as page_module
 from builders.check.report import sheets
 from builders.check.report.facts import NOT_KNOWN, Count, report_facts
-from builders.check.result import Adder, Check
+from builders.check.result import Adder
 from builders.untrusted import readable
 
 WORDS = Value("string")

@@ -27,9 +27,8 @@ from builders.check.report.facts import (
 )
 from builders.check.report.page import LicenceRow, bar_width, licence_row, page_html, write_report
 from builders.check.report.sheets import Sheet, SheetClass, Thumbnail
-from builders.dataset import Build, PixelRights
+from builders.dataset import Build, PixelRights, SplitShards
 from builders.dataset.shards import Shard
-from builders.dataset.write import SplitShards
 from builders.errors import DataError, DiskError
 
 WORDS = Value("string")

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from builders.cluster import EngineOptions, StorageFolder, Submission
 from builders.cluster.engines import hub_jobs, on_jobs, on_ray, ray
-from builders.cluster.engines.executors import EngineOptions, Submission, Task
-from builders.cluster.storage import StorageFolder
+from builders.cluster.engines.executors import Task
 from builders.errors import UsageError
 
 GIB = 2**30

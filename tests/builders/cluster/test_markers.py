@@ -11,15 +11,28 @@ from dataclasses import replace
 
 import pytest
 
-from builders.cluster import Finished, Markers, Plan, RankPlan, StorageFolder, read_plan, write_plan
+from builders.cluster import (
+    EngineOptions,
+    Finished,
+    Markers,
+    Plan,
+    RankPlan,
+    StorageFolder,
+    Submission,
+    check_facts,
+    ranks_here,
+    read_plan,
+    refuse_other_versions,
+    retire_plan,
+    run_locally,
+    upload_files,
+    use_cpus,
+    work_ranks,
+    write_plan,
+)
 from builders.cluster import serve as serve_ranks
-from builders.cluster.engines.executors import EngineOptions, Submission
-from builders.cluster.engines.local import SHARE, ranks_here, run_locally, use_cpus
+from builders.cluster.engines.local import SHARE
 from builders.cluster.markers import host
-from builders.cluster.plan import retire_plan
-from builders.cluster.rank_files import refuse_other_versions
-from builders.cluster.storage import upload_files
-from builders.cluster.worker import check_facts, work_ranks
 from builders.errors import DataError
 from builders.files import temporary_path
 

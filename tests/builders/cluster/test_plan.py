@@ -16,14 +16,15 @@ from builders.cluster import (
     RankPlan,
     StorageFolder,
     cut,
+    download_files,
     progress,
     read_plan,
     refuse_other_versions,
     state_text,
+    upload_files,
+    work_ranks,
     write_plan,
 )
-from builders.cluster.storage import download_files, upload_files
-from builders.cluster.worker import work_ranks
 from builders.errors import DataError, UsageError
 
 PLAN = Plan("count", ("count", "OUTPUT"), "out", tuple(RankPlan((str(n),), 10) for n in range(3)), {"the moon": "full"})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from builders.cluster import EngineOptions, StorageFolder, Submission
 from builders.cluster.engines import executors, slurm
-from builders.cluster.engines.executors import EngineOptions, Submission, Task
+from builders.cluster.engines.executors import Task
 from builders.cluster.engines.local import ENDS_WITH_PARENT
-from builders.cluster.storage import StorageFolder
 from builders.errors import DataError, UsageError
 
 

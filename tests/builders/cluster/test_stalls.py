@@ -2,8 +2,7 @@
 
 import pytest
 
-from builders.cluster import Plan, RankPlan, StorageFolder, write_plan
-from builders.cluster.worker import work_ranks
+from builders.cluster import Plan, RankPlan, StorageFolder, work_ranks, write_plan
 
 PLAN = Plan("count", (), "out", (RankPlan(("a",), 9),), {})
 

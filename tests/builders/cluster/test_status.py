@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builders.cluster import Plan, RankPlan, StorageFolder, cut, ranks_text
-from builders.cluster.markers import Failed, Finished, Running, States
-from builders.cluster.plan import rank_numbers
-from builders.cluster.status import Progress, state_record, state_text
+from builders.cluster import (
+    Finished,
+    Plan,
+    Progress,
+    RankPlan,
+    StorageFolder,
+    cut,
+    rank_numbers,
+    ranks_text,
+    state_record,
+    state_text,
+)
+from builders.cluster.markers import Failed, Running, States
 
 NOW = 1_000_000.0
 PLACE = StorageFolder("run.plan")

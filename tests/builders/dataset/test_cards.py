@@ -10,13 +10,21 @@ import pytest
 import yaml
 from datasets import ClassLabel, Features, Image
 
-from builders.dataset import Build, Card, PixelRights, card, folder, parse_build, read_build
+from builders.dataset import (
+    Build,
+    Card,
+    PixelRights,
+    SharedShards,
+    SplitShards,
+    card,
+    finish_folder,
+    folder,
+    parse_build,
+    pixel_rights,
+    read_build,
+)
 from builders.dataset.croissant import croissant_text, licence_address
-from builders.dataset.folder import finish_folder
-from builders.dataset.manifest import pixel_rights
 from builders.dataset.shards import ItemFailure, Shard
-from builders.dataset.shared_shards import SharedShards
-from builders.dataset.write import SplitShards
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from tests.builders.dataset.test_manifest import BUILD, SHARD

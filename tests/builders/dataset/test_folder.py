@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Features, Value
 
-from builders.dataset import claim_folder, prepare_folder, update, write_shards
+from builders.dataset import SplitShards, claim_folder, prepare_folder, update, write_shards
 from builders.dataset.folder import ClassCounts, class_counts
 from builders.dataset.shards import Shard
 from builders.dataset.update import previous_items, remove_previous, set_aside, with_previous_rows
-from builders.dataset.write import SplitShards, building, remove_split, write_failures
+from builders.dataset.write import building, remove_split, write_failures
 from builders.errors import DiskError, UsageError
 from tests.builders.dataset.test_shards import IDS, job, noise
 

@@ -18,13 +18,14 @@ from builders.dataset import (
     PixelRights,
     ShardJob,
     SharedShards,
+    SplitShards,
     finish_folder,
     grouped,
     parse_build,
+    write_groups,
 )
 from builders.dataset.shards import Shard
 from builders.dataset.shared_shards import in_split, patterns
-from builders.dataset.write import SplitShards, write_groups
 from builders.errors import DataError, UsageError
 
 CONFIGS = ("make", "iso", "year")

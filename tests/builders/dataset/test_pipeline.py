@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from builders.cli import Parser
-from builders.dataset import ShardWork, add_build_options
-from builders.dataset.cluster_work import gather_shards, hand_over_folder, scratch_folder
-from builders.dataset.disk_space import estimate_space, require_space
+from builders.dataset import (
+    ShardWork,
+    add_build_options,
+    estimate_space,
+    gather_shards,
+    hand_over_folder,
+    require_space,
+    scratch_folder,
+)
 from builders.errors import DataError, DiskError, PhotoError, UsageError
 from builders.files import scratch_prefix
 from builders.processes import default_workers

@@ -16,12 +16,15 @@ from datasets import ClassLabel, Features, Image, Value
 from datasets.config import DEFAULT_CDC_OPTIONS
 
 from builders.dataset import (
+    SplitShards,
     parquet_writer,
     write,
+    write_groups,
+    write_shards,
+    write_splits,
 )
 from builders.dataset.parquet_writer import bytes_of_row, rows_table, write_parquet
 from builders.dataset.shards import ItemFailure, Shard, finished_shard, write_shard
-from builders.dataset.write import SplitShards, write_groups, write_shards, write_splits
 from builders.errors import DataError, UsageError
 from builders.processes import WorkerKilled
 from tests.builders.dataset.test_shards import FEATURES, IDS, Rows, job

@@ -19,17 +19,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.cluster import StorageFolder
-from builders.dataset import BuildOptions, ShardWork, build_data_set, write
-from builders.dataset.disk_space import estimate_space, require_space
-from builders.dataset.shards import (
-    SHARD_BYTES,
-    SMALL_SHARD_BYTES,
+from builders.dataset import (
+    BuildOptions,
     ShardJob,
+    ShardWork,
+    build_data_set,
+    estimate_space,
     file_sha256,
     items_per_shard,
-    write_shard,
+    require_space,
+    write,
+    write_shards,
+    write_splits,
 )
-from builders.dataset.write import building, write_failures, write_shards, write_splits
+from builders.dataset.shards import SHARD_BYTES, SMALL_SHARD_BYTES, write_shard
+from builders.dataset.write import building, write_failures
 from builders.errors import DataError, PhotoError, UsageError
 from builders.processes import pool
 from tests.support.processes import start_python

@@ -11,14 +11,23 @@ import pytest
 import yaml
 from datasets import ClassLabel, Features, Image, Value
 
-from builders.dataset import Build, Card, PixelRights, parse_build, source_datasets, summary
-from builders.dataset.card import front_matter, size_category
+from builders.dataset import (
+    Build,
+    Card,
+    PixelRights,
+    SplitShards,
+    build_record,
+    items_per_shard,
+    parse_build,
+    require_space,
+    size_category,
+    source_datasets,
+    summary,
+)
+from builders.dataset.card import front_matter
 from builders.dataset.croissant import CONFORMS_TO, croissant_text, section, summary_of
-from builders.dataset.disk_space import require_space
-from builders.dataset.folder import build_record
 from builders.dataset.manifest import build_text
-from builders.dataset.shards import ItemFailure, Shard, items_per_shard
-from builders.dataset.write import SplitShards
+from builders.dataset.shards import ItemFailure, Shard
 from builders.errors import DiskError
 
 

@@ -9,8 +9,7 @@ import pytest
 from builders.__main__ import main
 from builders.check import diff_builds
 from builders.data_specs import open_photos
-from builders.dataset import write
-from builders.dataset.shards import file_sha256
+from builders.dataset import file_sha256, write
 from builders.errors import UsageError
 from builders.paircams import build as pair_builds
 from builders.paircams.build import build_paircams

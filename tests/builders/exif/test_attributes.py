@@ -12,17 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import UsageError
-from builders.exif.acquisition import Acquisition, acquisition_from_raw, acquisition_from_tags
-from builders.exif.attributes import (
+from builders.exif import (
     ATTRIBUTES,
     LABEL_SETS,
+    OTHER,
     STUDY_ATTRIBUTES,
+    UNKNOWN,
+    Acquisition,
+    acquisition_from_raw,
+    acquisition_from_tags,
     column_spelling,
     label,
-    printed,
     task_spelling,
 )
-from builders.exif.devices import OTHER, UNKNOWN
+from builders.exif.attributes import printed
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,23 @@ from fractions import Fraction
 
 import pytest
 
-from builders.exif import devices
-from builders.exif.acquisition import Acquisition
-from builders.exif.attributes import ATTRIBUTES, label, snapped
-from builders.exif.devices import (
+from builders.exif import (
+    ATTRIBUTES,
     OTHER,
     UNKNOWN,
+    Acquisition,
     alias_groups,
-    canonical_make,
     canonical_model,
     device_type_of_name,
+    devices,
     known_make,
+    label,
     questionable_names,
     release_year,
     study_pair_type,
 )
+from builders.exif.attributes import snapped
+from builders.exif.devices import canonical_make
 
 IPHONES = ("iPhone 11", "iPhone 11 Pro Max", "iPhone 12 Pro", "iPhone 12 Pro Max", "iPhone 13 Pro", "iPhone 6",
            "iPhone 6s", "iPhone 7", "iPhone 7 Plus", "iPhone X", "iPhone XR", "iPhone XS")  # fmt: skip

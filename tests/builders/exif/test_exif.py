@@ -11,14 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.exif import parser
-from builders.exif.acquisition import (
-    Acquisition,
-    acquisition_from_file,
-    acquisition_from_raw,
-    acquisition_from_tags,
-    positive_fraction,
-)
+from builders.exif import Acquisition, acquisition_from_file, acquisition_from_raw, acquisition_from_tags, parser
+from builders.exif.acquisition import positive_fraction
 from tests.support.exif_files import CAMERA, picture, tiff
 
 

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import PhotoError
-from builders.exif import parser
-from builders.exif.acquisition import acquisition_from_file
+from builders.exif import acquisition_from_file, parser
 from tests.support.exif_files import CAMERA, MAKE, picture, tiff
 
 HOSTILE = {

@@ -10,10 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.exif import devices
-from builders.exif.acquisition import Acquisition
-from builders.exif.attributes import ATTRIBUTES, label
-from builders.exif.devices import OTHER, UNKNOWN, canonical_make, canonical_model, device_type, device_type_of_name
+from builders.exif import (
+    ATTRIBUTES,
+    OTHER,
+    UNKNOWN,
+    Acquisition,
+    canonical_model,
+    device_type,
+    device_type_of_name,
+    devices,
+    label,
+)
+from builders.exif.devices import canonical_make
 from builders.files import read_package_yaml
 
 

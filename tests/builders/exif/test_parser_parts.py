@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from builders.errors import PhotoError, missing_package
-from builders.exif import parser
-from builders.exif.acquisition import acquisition_from_raw, acquisition_from_tags, positive_fraction
+from builders.exif import acquisition_from_raw, acquisition_from_tags, parser
+from builders.exif.acquisition import positive_fraction
 from builders.exif.parser import find_block, read_allowed, read_block
 from tests.support.exif_files import MAKE, tiff
 

@@ -11,13 +11,10 @@ from datasets import ClassLabel, Image
 
 from builders.errors import PhotoError
 from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
+from builders.flickrexif import photo_features
 from builders.flickrexif.assemble.build import BuildPlan
 from builders.flickrexif.assemble.collect import SCHEMA, SHARED, TableRows
-from builders.flickrexif.assemble.rows import (
-    METADATA_FEATURES,
-    RowMaker,
-    photo_features,
-)
+from builders.flickrexif.assemble.rows import METADATA_FEATURES, RowMaker
 from builders.splits import Sizes
 
 TEXTS = (

@@ -17,16 +17,16 @@ from PIL import Image
 from builders.data_specs import open_photos
 from builders.dataset import read_build
 from builders.errors import DataError
-from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
+from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
+from builders.flickrexif import LICENCES
 from builders.flickrexif.api.exif_answers import dumps
-from builders.flickrexif.api.licences import LICENCES
 from builders.flickrexif.assemble.build import BuildPlan, build, sources_of
 from builders.flickrexif.assemble.check_splits import folder_tables, tables_to_check
 from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.assemble.inspect_files import inspect_files
 from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.store.store import State
-from builders.splits.report import validate
+from builders.splits import validate
 from tests.builders.splits.test_variants import scene
 from tests.support.croissant import described_as_loaded, valid_description
 from tests.support.flickr import add

@@ -16,7 +16,8 @@ from builders.flickrexif.fetch.rank_work import _PlanTarget
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget
-from builders.untrusted.addresses import AddressRefused, GuardedBackend
+from builders.untrusted import AddressRefused
+from builders.untrusted.addresses import GuardedBackend
 from tests.support.flickr import PLAN, Faults, add, serving
 from tests.support.flickr_answers import IMAGE, JPEG, answering
 from tests.support.flickr_world import World

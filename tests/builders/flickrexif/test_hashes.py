@@ -5,13 +5,13 @@ import random
 
 import pytest
 
+from builders.flickrexif import TOMBSTONES_FILE
 from builders.flickrexif.api.call_budget import budget_file
 from builders.flickrexif.api.search_results import rank
 from builders.flickrexif.search.forecast import Forecast
 from builders.flickrexif.search.strata import Stratum, round_order, turns_of, unit
 from builders.flickrexif.store.schema import IMPORTED_PLANS, VERSION, tombstone_hash
 from builders.flickrexif.store.store import DATABASE, FILES, file_path
-from builders.flickrexif.store.tombstones import TOMBSTONES_FILE
 
 
 def blake(text):

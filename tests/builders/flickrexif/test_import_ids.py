@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders.errors import DataError, UsageError
-from builders.exif.acquisition import acquisition_from_tags
+from builders.exif import acquisition_from_tags
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.search.import_ids import import_rows, import_table
 from builders.flickrexif.store.store import State

@@ -5,8 +5,9 @@ import hashlib
 import pytest
 
 from builders.errors import DataError, PhotoError, RemoteError, UsageError
+from builders.flickrexif import LICENCES
 from builders.flickrexif.api.clock import Stopped, SystemClock
-from builders.flickrexif.api.licences import LICENCES, check_with_flickr
+from builders.flickrexif.api.licences import check_with_flickr
 from builders.flickrexif.api.search_results import side_of
 from builders.flickrexif.assemble.check_splits import tables_to_check
 from builders.flickrexif.assemble.rows import RowMaker

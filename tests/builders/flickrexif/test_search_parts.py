@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.errors import DiskError, RemoteError, UsageError
-from builders.exif.acquisition import acquisition_from_tags
+from builders.exif import acquisition_from_tags
+from builders.flickrexif import LICENCES
 from builders.flickrexif.api.call_budget import CallBudget, budget_file
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response, loads
-from builders.flickrexif.api.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
+from builders.flickrexif.api.licences import PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
 from builders.flickrexif.api.search_results import month_of, search_result, size_of_url
 from builders.flickrexif.search.plan import MIN_SLICE_S, SearchPlan, Slice, gaps, months, searchable_end, split
 from tests.support.clocks import SimulatedClock

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from builders.errors import DataError, UsageError
-from builders.flickrexif.api.licences import LICENCES
+from builders.flickrexif import LICENCES
 from builders.flickrexif.assemble.build import RAI
 from builders.flickrexif.assemble.check_splits import tables_to_check
 from builders.flickrexif.assemble.inspect_files import inspect_pixels

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from builders.errors import DataError, UsageError
+from builders.flickrexif import TOMBSTONES_FILE
 from builders.flickrexif.api.client import CallAttempt, FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.search_results import SearchResult, rank
@@ -22,7 +23,6 @@ from builders.flickrexif.store.photos import (
 )
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import (
-    TOMBSTONES_FILE,
     Tombstones,
     add_folder_tombstones,
     folder_tombstones,

@@ -13,7 +13,7 @@ from builders.check import check_folder
 from builders.errors import DataError, UsageError
 from builders.paircams.build import build_paircams
 from builders.paircams.cli import PairCams
-from builders.sources.pairs import CAMERA_TYPES, read_pair_photos
+from builders.sources import CAMERA_TYPES, read_pair_photos
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes
 

@@ -10,7 +10,7 @@ import pytest
 
 from builders.errors import DataError, UsageError
 from builders.paircams.build import cameras_hash, pair_rows
-from builders.sources.pairs import read_pair_photos
+from builders.sources import read_pair_photos
 from tests.support.images import image_bytes
 
 HEADER = "file,pair_id,camera,camera_type"

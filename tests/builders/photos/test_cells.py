@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from builders.errors import UsageError
-from builders.photos import UNLABELLED, Labels, PhotoSet, cells_text, group_cells
-from builders.photos.cells import GroupCells
+from builders.photos import UNLABELLED, GroupCells, Labels, PhotoSet, cells_text, group_cells
 
 
 def cells(photos, clusters=None, unknown=0, labels=None):

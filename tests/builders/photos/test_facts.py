@@ -3,8 +3,7 @@
 import os
 from types import SimpleNamespace
 
-from builders.photos import Stamp
-from builders.photos.stamps import file_stamp
+from builders.photos import Stamp, file_stamp
 
 STATUS = {"st_size": 1, "st_mtime_ns": 2, "st_ino": 3, "st_ctime_ns": 4}
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from builders.photos.stamps import FileStamps, file_stamp
+from builders.photos import file_stamp
+from builders.photos.stamps import FileStamps
 
 
 def test_stamps__of_files_by_row(tmp_path):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from builders.errors import DataError, PhotoError, UsageError
-from builders.photos import ColumnSources, Labels, NoPictures, PhotoSet, class_codes, column_of, group_cells
-from builders.photos.photo_set import (
+from builders.photos import (
     CLUSTER,
     GROUP_PREFIX,
     HUB_SPLITS,
@@ -17,8 +16,18 @@ from builders.photos.photo_set import (
     STORED_COLUMNS,
     TERMS_OF_USE,
     UNLABELLED,
+    ColumnSources,
+    Labels,
+    MemorySource,
+    NoPictures,
+    PhotoSet,
+    class_codes,
+    column_of,
+    group_cells,
+    hash64,
+    photo_digest,
+    rank_within,
 )
-from builders.photos.source import MemorySource, hash64, photo_digest, rank_within
 
 PHOTOS = replace(
     PhotoSet.of_bytes("two", {"a/1.jpg": b"1", "b/2.jpg": b"2"}, labels=["x", "y"]),

@@ -10,13 +10,25 @@ from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from builders.errors import PhotoError, UsageError
-from builders.pixels import codecs, reference
-from builders.pixels.codecs import format_versions, register_format, registered
+from builders.pixels import (
+    BUILT_IN,
+    STUDY_PARAMETERS,
+    STUDY_PROCESSINGS,
+    EditStep,
+    Processing,
+    codec_canary,
+    codec_versions,
+    codecs,
+    process_by_pillow,
+    processed_file,
+    read_definitions,
+    reference,
+    register_format,
+    request,
+)
+from builders.pixels.codecs import format_versions, registered
 from builders.pixels.definitions import use
-from builders.pixels.definitions.read import read_definitions
-from builders.pixels.parameters import BUILT_IN, STUDY_PARAMETERS, STUDY_PROCESSINGS
-from builders.pixels.processing import EditStep, Fit, Processing, drawn_number, is_range, unit_hash
-from builders.pixels.reference import codec_canary, codec_versions, process_by_pillow, processed_file, request
+from builders.pixels.processing import Fit, drawn_number, is_range, unit_hash
 
 
 def test_format_versions__of_each_format_once():

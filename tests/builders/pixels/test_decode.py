@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from builders.errors import PhotoError
-from builders.pixels.decode import MAX_PIXELS, decode_rgb
+from builders.pixels import MAX_PIXELS, decode_rgb
 from tests.support.images import image_bytes
 
 

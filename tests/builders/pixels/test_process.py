@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from builders.errors import PhotoError
-from builders.pixels.parameters import (
+from builders.pixels import (
     PARAMETERS,
     PROCESSINGS,
     STUDY_PARAMETERS,
@@ -18,11 +18,13 @@ from builders.pixels.parameters import (
     Parameter,
     Processing,
     assigned_class,
-    processings_of,
+    codec_canary,
+    processed_file,
     random_scale,
+    request,
 )
+from builders.pixels.parameters import processings_of
 from builders.pixels.process import process
-from builders.pixels.reference import codec_canary, processed_file, request
 from tests.support.images import image_bytes
 
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from builders.errors import PhotoError
-from builders.pixels.decode import as_rgb, decode_rgb
+from builders.pixels import decode_rgb
+from builders.pixels.decode import as_rgb
 from tests.support.images import image_bytes
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)

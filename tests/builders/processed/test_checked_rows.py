@@ -13,8 +13,8 @@ from builders.check.processed import _balance, _check_relative_sizes, _expected,
 from builders.check.result import Adder, examples
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
-from builders.processed import ProcessingSettings
-from builders.processed.rows import ProcessedRows, processed_features, processed_rows, settings_of
+from builders.processed import ProcessingSettings, settings_of
+from builders.processed.rows import ProcessedRows, processed_features, processed_rows
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes
 

@@ -13,7 +13,8 @@ from builders.__main__ import main
 from builders.data_specs import open_photos
 from builders.errors import UsageError
 from builders.pixels import ALL_PARAMETERS, assigned_class
-from builders.processed.assignment import UNTIED, classes_of, expected_counts, tied_classes
+from builders.processed import expected_counts
+from builders.processed.assignment import UNTIED, classes_of, tied_classes
 from builders.processed.build import joint_counts
 from builders.splits import cramers_v
 from tests.conftest import photo_bytes

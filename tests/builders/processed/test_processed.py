@@ -15,15 +15,14 @@ from builders.__main__ import main
 from builders.check import check_folder
 from builders.check.cli import main as check
 from builders.data_specs import open_photos
-from builders.dataset.shards import file_sha256
+from builders.dataset import file_sha256
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
-from builders.pixels.decode import decode_rgb
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class, decode_rgb, processed_file
 from builders.pixels.process import process
-from builders.pixels.reference import processed_file
+from builders.processed import ProcessingSettings
 from builders.processed.build import ProcessedPhotos, build_processed
-from builders.processed.rows import ProcessedRows, ProcessingSettings
+from builders.processed.rows import ProcessedRows
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes
 from tests.support.processes import start_python

@@ -16,8 +16,9 @@ from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import codec_versions
 from builders.processed import recipe as recipes
+from builders.processed import write_recipe
 from builders.processed.build import build_processed
-from builders.processed.recipe import rebuild, write_recipe
+from builders.processed.recipe import rebuild
 from tests.conftest import photo_bytes
 
 OPTIONS = {

@@ -8,9 +8,9 @@ import pytest
 from builders.errors import UsageError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PARAMETERS, decode_rgb, random_scale, read_definitions, read_jpeg_header
-from builders.processed import ProcessingSettings
-from builders.processed.assignment import classes_of, correlation_of
-from builders.processed.rows import ProcessedRows, settings_of
+from builders.processed import ProcessingSettings, correlation_of, settings_of
+from builders.processed.assignment import classes_of
+from builders.processed.rows import ProcessedRows
 from tests.builders.processed.test_options import small
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes

@@ -6,8 +6,7 @@ import pytest
 from huggingface_hub import constants
 
 from builders.errors import PhotoError, UsageError
-from builders.processed import view_files
-from builders.processed.rows import ProcessingSettings
+from builders.processed import ProcessingSettings, view_files
 from builders.processed.view_files import AllowedFolders, ViewSet, address, allowed_folders, share_views, view_cell
 
 

@@ -7,13 +7,12 @@ from PIL import Image
 
 import builders
 from builders.errors import PhotoError, UsageError
-from builders.pixels.decode import decode_rgb
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class, decode_rgb
 from builders.pixels.process import process
 from builders.processed import ProcessingSettings
 from builders.processed.build import build_processed
 from builders.processed.with_processing import _Stream
-from builders.sources.hub_data_sets import read_hub_photos
+from builders.sources import read_hub_photos
 from builders.sources.processed_sets import open_built
 
 

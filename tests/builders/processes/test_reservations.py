@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from builders.processes import child_environment, memory, memory_budget
-from builders.processes.memory import Reservation, free_memory, reserve_for
+from builders.processes import child_environment, memory, memory_budget, reserve_for
+from builders.processes.memory import Reservation, free_memory
 
 UNIT = 64 * 2**20
 VARIABLE = "CAMTRACE_MEMORY_BUDGET"

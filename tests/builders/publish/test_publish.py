@@ -14,8 +14,8 @@ from builders.data_specs import open_photos
 from builders.dataset import BUILD_FILE
 from builders.errors import DataError, RemoteError, UsageError
 from builders.processed.build import build_processed
+from builders.publish import retry
 from builders.publish.cli import card_in, describe_publication, main, plan_publication
-from builders.publish.push import retry
 from tests.support.camera_sets import tree_of, write_tree
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN, HubDouble
 from tests.support.processes import run_python
@@ -272,8 +272,9 @@ def test_publish__imagenet_goes_out_as_a_recipe_that_rebuilds_bit_for_bit(hub, t
 
 
 def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_like, photo_folder):
-    from builders.processed.recipe import rebuild, write_recipe
-    from builders.sources.imagenet import imagenet_photos
+    from builders.processed import write_recipe
+    from builders.processed.recipe import rebuild
+    from builders.sources import imagenet_photos
 
     build_processed(imagenet_photos(str(imagenet_like)), tmp_path / "out", progress=False)
     write_recipe(tmp_path / "out", tmp_path / "recipe")
@@ -292,8 +293,9 @@ def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_li
 
 
 def test_rebuild__other_codecs_are_refused(tmp_path, imagenet_like):
-    from builders.processed.recipe import rebuild, write_recipe
-    from builders.sources.imagenet import imagenet_photos
+    from builders.processed import write_recipe
+    from builders.processed.recipe import rebuild
+    from builders.sources import imagenet_photos
 
     photos = imagenet_photos(str(imagenet_like))
     build_processed(photos, tmp_path / "out", progress=False)

@@ -8,9 +8,9 @@ import pytest
 from huggingface_hub.errors import HFValidationError
 
 from builders.errors import UsageError
-from builders.publish import cli
+from builders.publish import cli, push_folder
 from builders.publish.cli import Publication, describe_publication
-from builders.publish.push import PushReport, push_folder
+from builders.publish.push import PushReport
 
 
 class Api:

@@ -9,9 +9,8 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
 from builders.errors import RemoteError
-from builders.publish import push
-from builders.publish.cli import viewer_address
-from builders.publish.push import ATTEMPTS, create_repo, retry
+from builders.publish import create_repo, push, retry, viewer_address
+from builders.publish.push import ATTEMPTS
 from builders.untrusted import MAX_WAIT_S
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from builders.errors import DataError, UsageError
-from builders.exif.acquisition import acquisition_from_file
+from builders.exif import acquisition_from_file
 from builders.simcams import bundled_catalogue, camera_named, catalogue, read_catalogue, simcams_photos
 
 BUNDLED = Path(catalogue.__file__).with_name("cameras.yaml")

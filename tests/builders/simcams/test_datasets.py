@@ -13,10 +13,9 @@ from PIL import Image as PillowImage
 
 from builders.__main__ import main
 from builders.dataset import read_build
-from builders.exif.acquisition import acquisition_from_file
-from builders.exif.attributes import STUDY_ATTRIBUTES
-from builders.flickrexif.assemble.rows import photo_features
-from builders.paircams.build import PAIR_FEATURES
+from builders.exif import STUDY_ATTRIBUTES, acquisition_from_file
+from builders.flickrexif import photo_features
+from builders.paircams import PAIR_FEATURES
 from builders.simcams import bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs, simcams_features
 from tests.support.croissant import described_as_loaded, valid_description

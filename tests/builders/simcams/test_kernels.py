@@ -11,10 +11,9 @@ import scipy.ndimage
 
 pytest.importorskip("numba")
 
-from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine
+from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine, render_shot
 from builders.simcams.kernels import develop, random, stages
 from builders.simcams.random_numbers import generator
-from builders.simcams.render import render_shot
 from builders.simcams.settings import STOPS, settings_for_scene
 from builders.simcams.stages import optics, scene
 from builders.simcams.stages.sensor import Raw

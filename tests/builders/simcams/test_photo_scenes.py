@@ -12,12 +12,11 @@ from PIL import Image
 
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import PhotoSet
-from builders.simcams import PhotoScenes, simcams_photos
+from builders.simcams import PhotoScenes, SceneLight, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs
-from builders.simcams.photo_sets import simpairs_photos
 from builders.simcams.render import SimulatedShots
 from builders.simcams.scene_sources import linear_light
-from builders.simcams.stages.light import SceneLight, margin_for
+from builders.simcams.stages.light import margin_for
 from tests.support.images import image_bytes
 
 SIDE = 32

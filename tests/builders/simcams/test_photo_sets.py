@@ -13,7 +13,7 @@ from PIL import Image
 from builders import simcams
 from builders.data_specs import open_photos
 from builders.errors import UsageError
-from builders.exif.acquisition import acquisition_from_file
+from builders.exif import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import (
     PhotoScenes,

@@ -12,14 +12,14 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from benchmark.options import RunOptions
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks.registry import all_tasks, fitting_tasks
+from benchmark.scoring import score_encoders
+from benchmark.tasks import all_tasks, fitting_tasks
 from builders.__main__ import main
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
-from builders.sources.attribute_sets import read_attribute_photos
+from builders.sources import read_attribute_photos
 from tests.support.hub import OWNER_TOKEN, HubDouble
 from tests.support.processes import run_python
 

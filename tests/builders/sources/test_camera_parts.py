@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from builders.errors import DataError
+from builders.sources import ES_GRIDS, SIMULATED_FILE
 from builders.sources.cameras.archives import entries_below, is_junk
 from builders.sources.cameras.design import (
-    SIMULATED_FILE,
     Oddities,
     design_text,
     missing_text,
@@ -15,7 +15,7 @@ from builders.sources.cameras.design import (
     simulated_evidence,
     stated_facts,
 )
-from builders.sources.cameras.layouts import ES_GRIDS, LAYOUTS, NOT_OF_LAYOUT, Capture, PathLayout
+from builders.sources.cameras.layouts import LAYOUTS, NOT_OF_LAYOUT, Capture, PathLayout
 
 ELSEWHERE = {
     "device": "photos in the folder of another device than their name says",

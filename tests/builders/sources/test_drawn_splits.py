@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from builders.sources.folders import FolderSource, photo_set, split_word
+from builders.sources import FolderSource
+from builders.sources.folders import photo_set, split_word
 
 
 def test_words__of_splits():

@@ -11,11 +11,10 @@ import pytest
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
 from builders.photos import ColumnSources
-from builders.sources.bundles import pack, unpack
+from builders.sources import read_pair_photos, unpack, webdataset_photos
+from builders.sources.bundles import pack
 from builders.sources.cameras.archives import entries_below
-from builders.sources.pairs import read_pair_photos
 from builders.sources.tar_index import indexed
-from builders.sources.webdataset import webdataset_photos
 
 HEADERS = {
     "map": {"GNU.sparse.map": "a,b", "GNU.sparse.size": "1"},
@@ -129,7 +128,7 @@ def test_pairs__cameras_that_are_stored_as_classes(tmp_path):
     ],
 )
 def test_folder__is_divided_as_its_folders_say(folders, classes, how, tmp_path):
-    from builders.sources.folders import labelled_folder
+    from builders.sources import labelled_folder
 
     for folder in folders:
         for name in ("a", "b"):

@@ -13,8 +13,8 @@ from scipy.io import savemat
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
-from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
-from builders.sources.inaturalist import inaturalist_photos
+from builders.sources import imagenet_photos, inaturalist_photos
+from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR
 
 CLASSES = ("n01440764", "n01443537", "n02099601")
 

@@ -21,11 +21,9 @@ from builders.errors import DataError, PhotoError
 from builders.paircams.build import build_paircams
 from builders.photos import file_stamp
 from builders.processed.build import build_processed
-from builders.sources import parquet_splits
-from builders.sources.folders import labelled_folder
+from builders.sources import labelled_folder, local_splits, parquet_splits, read_pair_photos
 from builders.sources.hub_data_sets import HubSource, undecoded
-from builders.sources.pairs import read_pair_photos
-from builders.sources.parquet_splits import ParquetPart, local_splits
+from builders.sources.parquet_splits import ParquetPart
 from tests.conftest import photo_bytes
 
 

@@ -11,13 +11,20 @@ import pytest
 
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import UNLABELLED, ColumnSources, PhotoSet, hash64, labels_of
-from builders.sources.columns.given import mapped_splits, with_columns
+from builders.sources import (
+    DatasetRepo,
+    FolderSource,
+    PairRow,
+    labelled_folder,
+    mapped_splits,
+    open_table,
+    table_photos,
+    with_columns,
+)
 from builders.sources.columns.named import with_usual
-from builders.sources.columns.tables import open_table, picture_paths, table_photos
-from builders.sources.folders import FolderSource, drawn_splits, labelled_folder, seeded_splits, shard_pattern
+from builders.sources.columns.tables import picture_paths
+from builders.sources.folders import drawn_splits, seeded_splits, shard_pattern
 from builders.sources.pair_proposals import APART_S, clock_offset, nearest_pairs
-from builders.sources.pairs import PairRow
-from builders.sources.repository import DatasetRepo
 
 
 @pytest.mark.parametrize("seed", [0, 3])

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from builders.photos.stamps import file_stamp
+from builders.photos import file_stamp
+from builders.sources import inaturalist_photos
 from builders.sources.cameras.archives import ArchiveSource
-from builders.sources.inaturalist import OFFICIAL_FOLDER, inaturalist_photos
+from builders.sources.inaturalist import OFFICIAL_FOLDER
 
 
 def test_inaturalist__photos_of_a_folder_by_the_whole_of_their_names(tmp_path):

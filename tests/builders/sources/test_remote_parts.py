@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from builders.photos import hash64
-from builders.sources.remote.drawing import Streaming, drawn
+from builders.sources import Streaming
+from builders.sources.remote.drawing import drawn
 
 
 @pytest.mark.parametrize(

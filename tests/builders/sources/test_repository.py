@@ -5,8 +5,7 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, RemoteError
-from builders.sources.pairs import read_pair_photos
-from builders.sources.repository import DatasetRepo
+from builders.sources import DatasetRepo, read_pair_photos
 from tests.conftest import photo_bytes
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from builders.errors import DataError
 from builders.photos import hash64
-from builders.sources import inaturalist
-from builders.sources.inaturalist import inaturalist_2018, inaturalist_photos
+from builders.sources import inaturalist, inaturalist_photos
+from builders.sources.inaturalist import inaturalist_2018
 
 
 def annotated(root, split, entries, **more):

@@ -15,7 +15,8 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import UsageError
-from builders.sources.remote.drawing import Streaming, drawn
+from builders.sources import Streaming
+from builders.sources.remote.drawing import drawn
 from builders.sources.remote.window import MAX_TABLES, GroupWindow
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble

@@ -12,8 +12,8 @@ from scipy.io import savemat
 
 from builders.errors import DataError
 from builders.photos import file_stamp
-from builders.sources import tar_index
-from builders.sources.imagenet import DEVKIT_FOLDER, DEVKIT_TAR, TRAIN_TAR, VAL_TAR, imagenet_photos
+from builders.sources import imagenet_photos, tar_index
+from builders.sources.imagenet import DEVKIT_FOLDER, DEVKIT_TAR, TRAIN_TAR, VAL_TAR
 from builders.sources.tar_index import FileWindow, indexed
 from tests.support.camera_sets import tarred
 

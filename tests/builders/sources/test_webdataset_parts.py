@@ -8,7 +8,7 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
-from builders.sources.remote.drawing import Streaming
+from builders.sources import Streaming
 from builders.sources.webdataset import drawn_shards, expanded_shards
 from tests.support.camera_sets import tarred
 

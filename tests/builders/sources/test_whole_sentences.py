@@ -13,12 +13,11 @@ import pytest
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.photos import ColumnSources, PhotoSet, labels_of
+from builders.sources import CAMERA_SETS, mapped_splits, open_table, table_photos, with_columns
 from builders.sources.cameras.archives import entries_below
-from builders.sources.cameras.kinds import CAMERA_SETS, terms_of
+from builders.sources.cameras.kinds import terms_of
 from builders.sources.cameras.layouts import NOT_OF_LAYOUT
-from builders.sources.columns.given import mapped_splits, with_columns
 from builders.sources.columns.named import with_usual
-from builders.sources.columns.tables import open_table, table_photos
 from tests.support.camera_sets import tarred
 from tests.support.layouts import write_layout
 

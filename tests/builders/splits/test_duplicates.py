@@ -11,8 +11,7 @@ from PIL import Image
 
 from builders.errors import DataError, UsageError
 from builders.photos import MemorySource, PhotoSet
-from builders.splits import fingerprints, guarded_by, with_duplicates_on_one_side
-from builders.splits.variants import VARIANTS
+from builders.splits import VARIANTS, fingerprints, guarded_by, with_duplicates_on_one_side
 from tests.builders.splits.test_variants import jpeg, scene
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from builders.errors import DataError, PhotoError
 from builders.photos import PhotoSet, Stamp, Stamps
-from builders.splits import NO_HASH, fingerprints, groups, guarded_by, photo_hash, photo_variants
+from builders.splits import NO_HASH, VARIANTS, fingerprints, groups, guarded_by, photo_hash, photo_variants
 from builders.splits import with_duplicates_on_one_side as guarded
-from builders.splits.variants import VARIANTS
 from tests.builders.splits.test_variants import jpeg, scene
 
 FILES = {"a": jpeg(scene(1)), "b": b"\xff\xd8 no picture", "c": None, "d": jpeg(scene(2))}

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from builders.photos import UNLABELLED, Labels
-from builders.splits.limits import Choice, class_limits
-from builders.splits.make import LEFT_OUT, Sizes, make_splits
+from builders.splits import LEFT_OUT, Choice, Sizes, class_limits, make_splits
 
 # photos of four classes in train, val and test
 COUNTS = np.array([[400, 300, 90, 9], [60, 20, 30, 3], [100, 90, 25, 4]])

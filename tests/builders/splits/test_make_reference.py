@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from builders.photos import UNLABELLED, Labels
-from builders.splits import Sizes, make_splits
-from builders.splits.limits import Choice, class_limits
-from builders.splits.make import LEFT_OUT, balance, stratified
+from builders.splits import LEFT_OUT, Choice, Sizes, balance, class_limits, make_splits
+from builders.splits.make import stratified
 
 SHARES = [(0.5, 0.25, 0.25), (0.5, 0, 0.5), (1, 0, 0), (2, 1, 1), (0, 0.25, 0.75)]
 

@@ -11,17 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
 from builders.errors import PhotoError
-from builders.splits import near_duplicates
-from builders.splits.near_duplicates import (
-    MAX_DISTANCE,
-    NO_HASH,
-    distances,
-    near_duplicate_groups,
-    near_pairs,
-    perceptual_hash,
-    photo_hash,
-    small_photo,
-)
+from builders.splits import NO_HASH, near_duplicate_groups, near_duplicates, near_pairs, photo_hash, small_photo
+from builders.splits.near_duplicates import MAX_DISTANCE, distances, perceptual_hash
 from tests.support.images import image_bytes
 
 

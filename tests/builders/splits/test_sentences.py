@@ -11,12 +11,24 @@ import pytest
 
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
-from builders.splits import Sizes, groups, make_splits, with_duplicates_on_one_side
-from builders.splits.duplicates import POLICIES, default_policy, guarded_by
-from builders.splits.limits import class_limits
-from builders.splits.near_duplicates import near_pairs
-from builders.splits.report import Finding, ValidationReport, cramers_v, validate
-from builders.splits.tables import SplitTable, read_split_file, tables_of
+from builders.splits import (
+    POLICIES,
+    Sizes,
+    SplitTable,
+    ValidationReport,
+    class_limits,
+    cramers_v,
+    default_policy,
+    groups,
+    guarded_by,
+    make_splits,
+    near_pairs,
+    read_split_file,
+    tables_of,
+    validate,
+    with_duplicates_on_one_side,
+)
+from builders.splits.report import Finding
 from tests.builders.splits.test_variants import jpeg, scene
 
 IDS = [f"p{i}" for i in range(20)]

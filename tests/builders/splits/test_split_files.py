@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builders.errors import DataError
-from builders.splits.tables import read_split_file
+from builders.splits import read_split_file
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 
 from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, Labels
-from builders.splits.groups import photo_groups
-from builders.splits.make import LEFT_OUT, Sizes, make_splits
-from builders.splits.report import validate
-from builders.splits.tables import tables_of
+from builders.splits import LEFT_OUT, Sizes, make_splits, photo_groups, tables_of, validate
 
 
 def collection(seed: int, n: int = 600, owners: int = 80) -> dict:

@@ -9,8 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from builders.splits.report import validate
-from builders.splits.tables import SplitTable, read_split_file
+from builders.splits import SplitTable, read_split_file, validate
 
 HASH = np.array([0x0123456789ABCDEF * (i + 1) % 2**64 for i in range(400)], dtype=np.uint64)
 

@@ -11,8 +11,8 @@ import pytest
 
 from builders.exif import alias_groups, questionable_names
 from builders.photos import SPLITS
-from builders.splits.report import Finding, ValidationReport, validate
-from builders.splits.tables import SplitTable
+from builders.splits import SplitTable, ValidationReport, validate
+from builders.splits.report import Finding
 
 PAIRS = (("test", "train"), ("val", "train"), ("test", "val"))
 RELEASED = {"Canon EOS 600D": 2011, "Canon EOS Rebel T3i": 2011, "NIKON D90": 2008, "no such camera": None, "": None}

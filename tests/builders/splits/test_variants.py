@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from builders.splits import NO_HASH, photo_groups
+from builders.splits import NO_HASH, VARIANTS, photo_groups, photo_variants
 from builders.splits.near_duplicates import perceptual_hash
-from builders.splits.variants import CROPS, ORIENTATIONS, VARIANTS, _boxes, photo_variants, variant_hashes
+from builders.splits.variants import CROPS, ORIENTATIONS, _boxes, variant_hashes
 from tests.support.images import image_bytes
 
 

@@ -10,7 +10,8 @@ from datasets import ClassLabel, Features, Image, Value
 
 from builders.errors import DataError, PhotoError
 from builders.sources import read_hub_photos
-from builders.untrusted.data_sets import check_card, check_data_set, read_image_cell
+from builders.untrusted import check_data_set, read_image_cell
+from builders.untrusted.data_sets import check_card
 from tests.conftest import photo_bytes
 
 PHOTO = photo_bytes(1)

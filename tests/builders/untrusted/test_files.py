@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from builders.untrusted import (
     UntrustedInputError,
+    may_pass,
     open_untrusted,
     parse_json,
     parse_yaml,
@@ -18,7 +19,6 @@ from builders.untrusted import (
     read_untrusted_text,
     too_large,
 )
-from builders.untrusted.files import may_pass
 
 
 def refusal(path, **how):

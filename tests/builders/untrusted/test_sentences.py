@@ -12,18 +12,28 @@ import pytest
 
 from builders.errors import PhotoError
 from builders.untrusted import (
+    AddressRefused,
     UntrustedInputError,
     checked_footer,
     documents,
     files,
+    files_below,
+    files_matching,
+    list_folder,
+    map_array,
+    open_archive,
+    parse_array,
+    parse_csv_header,
+    parse_json,
+    parse_yaml,
+    read_image_cell,
+    read_untrusted,
+    read_untrusted_text,
+    roots_of,
+    walk_folders,
 )
-from builders.untrusted.addresses import AddressRefused, GuardedBackend, address_allowed
-from builders.untrusted.archives import open_archive
-from builders.untrusted.arrays import map_array, parse_array, read_array_header
-from builders.untrusted.data_sets import read_image_cell, roots_of
-from builders.untrusted.documents import parse_csv_header, parse_json, parse_yaml
-from builders.untrusted.files import read_untrusted, read_untrusted_text
-from builders.untrusted.listing import files_below, files_matching, list_folder, walk_folders
+from builders.untrusted.addresses import GuardedBackend, address_allowed
+from builders.untrusted.arrays import read_array_header
 
 
 def refused(error, sentence, call, *given, **named):

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from builders.errors import PhotoError
+from builders.pixels import EditStep
 from builders.pixels.edits import edited, size_of_resize
-from builders.pixels.processing import EditStep, Fit
+from builders.pixels.processing import Fit
 
 
 def picture(width, height):

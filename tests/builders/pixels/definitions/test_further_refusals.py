@@ -5,10 +5,9 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from builders.errors import UsageError
+from builders.pixels import EditStep, read_definitions
 from builders.pixels.definitions.fields import STEP_FIELDS
-from builders.pixels.definitions.read import read_definitions
 from builders.pixels.edits import edited
-from builders.pixels.processing import EditStep
 from tests.builders.pixels.definitions.test_read import FILE
 
 

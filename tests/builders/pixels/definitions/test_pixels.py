@@ -8,14 +8,20 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from builders.errors import PhotoError
-from builders.pixels.decode import decode_rgb
-from builders.pixels.definitions.read import read_definitions
-from builders.pixels.definitions.use import use_processings
+from builders.pixels import (
+    EditStep,
+    Processing,
+    chosen_engine,
+    decode_rgb,
+    engine_of,
+    process_all,
+    process_by_pillow,
+    processed_file,
+    read_definitions,
+    use_processings,
+)
 from builders.pixels.edits import edited
-from builders.pixels.engine.selection import chosen_engine
-from builders.pixels.process import engine_of, process_all
-from builders.pixels.processing import EditStep, Fit, Processing
-from builders.pixels.reference import process_by_pillow, processed_file
+from builders.pixels.processing import Fit
 
 PHOTOS = 200
 MODES = ("RGB", "RGB", "L", "CMYK", "RGBA", "LA", "P")
@@ -257,7 +263,7 @@ def test_processed_file__too_many_pixels_are_refused_before_they_are_made():
 def test_use_processings__are_known_in_a_worker_that_did_not_inherit_them(tmp_path):
     import pickle
 
-    from benchmark.views.recipe import ProcessingViews
+    from benchmark.views import ProcessingViews
 
     path = tmp_path / "mine.toml"
     path.write_text('schema = 1\n[[processing]]\nname = "mine"\nsteps = [{step = "png"}]\n', encoding="utf-8")

@@ -8,19 +8,24 @@ from pathlib import Path
 import pytest
 
 from builders.errors import UsageError
-from builders.pixels.definitions.read import MAX_BYTES, PRESETS, read_definitions
-from builders.pixels.definitions.use import chosen_processings, use_processings
-from builders.pixels.parameters import (
+from builders.pixels import (
     ALL_PARAMETERS,
     ALL_PROCESSINGS,
     BUILT_IN,
     PARAMETERS,
+    PRESETS,
     PROCESSINGS,
     STUDY_PARAMETERS,
     STUDY_PROCESSINGS,
+    EditStep,
+    Processing,
+    chosen_processings,
+    codec_canary,
+    read_definitions,
+    use_processings,
 )
-from builders.pixels.processing import EditStep, Fit, Processing
-from builders.pixels.reference import codec_canary
+from builders.pixels.definitions.read import MAX_BYTES
+from builders.pixels.processing import Fit
 
 FILE = """schema = 1
 

@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from builders.pixels.definitions.read import read_definitions
-from builders.pixels.processing import Fit, Processing
+from builders.pixels import Processing, read_definitions
+from builders.pixels.processing import Fit
 
 TABLE = "[" + ", ".join(["[" + ", ".join(["7"] * 64) + "]"]) + "]"
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from builders.pixels.parameters import PROCESSINGS, Processing
-from builders.pixels.reference import process_by_pillow, request
+from benchmark.encoders import Pixels
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, ResizeShort, ResizeTo
+from builders.pixels import PROCESSINGS, Processing, process_by_pillow, request
 from builders.pixels.requests import EngineRequest
 
 photo = pytest.importorskip("builders.pixels.engine.photo")

@@ -12,10 +12,9 @@ from PIL import Image
 
 from builders.errors import PhotoError, UsageError
 from builders.kernels import VARIABLE
+from builders.pixels import PROCESSINGS, Processing, preprocess_all, process_all, process_by_pillow, reencode_jpeg
 from builders.pixels.engine import selection
-from builders.pixels.parameters import PROCESSINGS, Processing
-from builders.pixels.process import preprocess_all, process, process_all, reencode_jpeg
-from builders.pixels.reference import process_by_pillow
+from builders.pixels.process import process
 
 pytest.importorskip("numba")
 

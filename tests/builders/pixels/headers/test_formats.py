@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from builders.pixels.headers.fields import NONE, ImageHeader, icc_name, printable
-from builders.pixels.headers.formats import read_image_header
-from builders.pixels.headers.jpeg_quality import scaled_tables, zigzag_order
+from builders.pixels import ImageHeader, read_image_header, scaled_tables
+from builders.pixels.headers.fields import NONE, icc_name, printable
+from builders.pixels.headers.jpeg_quality import zigzag_order
 from tests.builders.pixels.headers.test_jpeg import END, SCAN, START, TABLE, frame, segment
 
 UNKNOWN = ImageHeader("unknown")

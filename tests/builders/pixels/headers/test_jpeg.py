@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders.pixels.headers.jpeg import JpegHeader, _has_frame, read_jpeg_header, read_structure, subsampling_name
-from builders.pixels.headers.jpeg_quality import nearest_quality, quality_of, scaled_tables
+from builders.pixels import read_jpeg_header, scaled_tables
+from builders.pixels.headers.jpeg import JpegHeader, _has_frame, read_structure, subsampling_name
+from builders.pixels.headers.jpeg_quality import nearest_quality, quality_of
 from tests.support.images import image_bytes
 
 

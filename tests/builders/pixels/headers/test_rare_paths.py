@@ -1,6 +1,7 @@
 """Paths that are taken seldom, each by a direct call."""
 
-from builders.pixels.headers.jpeg_quality import nearest_quality, scaled_tables, zigzag_order
+from builders.pixels import scaled_tables
+from builders.pixels.headers.jpeg_quality import nearest_quality, zigzag_order
 
 
 def test_nearest_quality__of_both_widths_and_none_of_another_length():
