@@ -47,50 +47,6 @@ def made(**more) -> Parser:
     return parser
 
 
-def test_help__whole(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")  # pages have at most 80
-    page = made().format_help()
-    assert page.splitlines() == [
-        "usage: camtrace count [-h] [OPTION ...] DIR [DIR ...]",
-        "",
-        "Counts photos.",
-        "",
-        "arguments:",
-        "  DIR                 folders",
-        "",
-        "most used:",
-        "  -n, --limit N       most photos",
-        "",
-        "weights:",
-        "  --size {1024,2048}  of a photo",
-        "  --tags TAGS         as one text",
-        "",
-        "other options:",
-        "  -h, --help          show this help message and exit",
-        "  --json              result to standard output as JSON; everything else to",
-        "                      standard error",
-        "  -q, --quiet         no progress and no notices, only the result",
-        "  --names NAME        classes",
-        "",
-        "examples:",
-        "  camtrace count a --limit 3",
-        "  camtrace count b",
-        "",
-        "See also: weigh.",
-    ]
-    monkeypatch.setenv("COLUMNS", "30")  # and at least 40
-    assert max(map(len, made().format_help().splitlines())) > 30
-    plain = Parser("camtrace x", messages=False)
-    assert plain.format_help().splitlines() == [
-        "usage: camtrace x [-h] [OPTION ...]",
-        "",
-        "options:",
-        "  -h, --help  show this help message and",
-        "              exit",
-    ]
-    assert made().known_options() == ["--help", "--json", "--limit", "--names", "--quiet", "--size", "--tags"]
-
-
 def test_parse__values_and_lists_of_names():
     words = ["a", "-n", "3", "--names", "x, y", "--size", "2k", "--names=z", "--tags", "one", "--tags", "two", "b"]
     parsed = made().parse_args(["a", "b", *words[1:-1]])

@@ -3,15 +3,12 @@
 import errno
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from builders.cli import guarded
-from builders.dataset import summary
 from builders.errors import DataError
 from tests.support.images import image_bytes
 from tests.support.untrusted_text import raising
@@ -37,17 +34,6 @@ def test_guarded__names_with_line_breaks_and_commands_to_the_terminal_stay_on_on
     assert lines == [
         r"camtrace: folder:a\x0ab\x1b[2J: no photo there",
         r"camtrace: a\x0ab: the disk is full; finished work is saved, free some space and run the same command again",
-    ]
-
-
-def test_summary__names_the_folder_on_one_line():
-    failed = SimpleNamespace(id="x", reason="no")
-    split = SimpleNamespace(config="c", split="train", rows=1, file_bytes=1e6, shards=(1,), failures=(failed,))
-    assert summary(SimpleNamespace(splits=(split,), default="c"), Path("a\nb\x1b")).splitlines() == [
-        r"a\x0ab\x1b:",
-        "  c/train: 1 rows, 1.0 MB, 1 files",
-        r"  1 could not be used and are left out (the first, x: no); all are in a\x0ab\x1b/failures.jsonl",
-        r'  load_dataset("a\x0ab\x1b", "c", split="train")',
     ]
 
 

@@ -12,13 +12,12 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from builders.__main__ import main
-from builders.check import Check, diff_builds, diff_text
 from builders.check import diff as diff_module
+from builders.check import diff_builds, diff_text
 from builders.check.report import facts as facts_module
 from builders.check.report import page as page_module
 from builders.check.report import sheets
 from builders.check.report.facts import NOT_KNOWN, Count, report_facts
-from builders.check.result import Adder
 from builders.untrusted import readable
 
 WORDS = Value("string")
@@ -42,18 +41,6 @@ def table(folder, name, features, columns, rows_per_group=None):
         pa.table(columns, schema=Features(features).arrow_schema), folder / name, row_group_size=rows_per_group
     )
     return SimpleNamespace(file=name)
-
-
-@pytest.mark.parametrize(("name", "passed"), [("width", 1), ("height", 0)])
-def test_adder__details_are_escaped_and_passed_is_a_truth_value(name, passed):
-    checks = []
-    Adder("jpeg", "val", checks)(name, passed, hostile("b is GIF"))
-    Adder("iso", "test", checks)("plain", True, "naïve, 3 rows")
-    assert checks == [
-        Check("jpeg", "val", name, bool(passed), r"b is GIF\x1b[2J\u202e\x0a"),
-        Check("iso", "test", "plain", True, "naïve, 3 rows"),
-    ]
-    assert [type(check.passed) for check in checks] == [bool, bool]
 
 
 @pytest.fixture
@@ -139,13 +126,6 @@ def test_contact_sheets__of_hostile_texts_are_those_of_escaped_ones(tmp_path, mo
     assert shown == {
         escaped("p"): escaped("by"), escaped("q"): "", ("r" + r"\x1b" * 200)[:200]: ("c" + r"\x1b" * 200)[:300],
     }  # fmt: skip
-
-
-def test_contact_sheets__the_codec_that_a_worker_reports_is_escaped():
-    made = sheets._parsed({"jpeg": "", "width": 1, "height": 2, "codec": hostile("PNG")})
-    assert made == ("", 1, 2, escaped("PNG"))
-    long_one = sheets._parsed({"jpeg": "", "width": 1, "height": 2, "codec": long("a")})
-    assert long_one[3] == ("a" + r"\x1b" * 200)[:80]
 
 
 def test_diff_text__of_hostile_texts_is_that_of_escaped_ones(monkeypatch):

@@ -4,14 +4,13 @@ import io
 from types import SimpleNamespace
 
 import datasets
-import numpy as np
 import pytest
-from datasets import ClassLabel, Features, Image, Value
+from datasets import Features, Image, Value
 from PIL import Image as Pictures
 from scipy.stats import chi2
 
 from builders.check import processed as module
-from builders.check.processed import _balance, _coding_of, _coding_of_file, _expected, check_processed
+from builders.check.processed import check_processed
 from builders.check.result import Adder
 
 WORDS, WHOLE = Value("string"), Value("int32")
@@ -149,56 +148,3 @@ def test_check__sizes_of_a_photos_classes(checked):
     assert checked(rows, stages, every=True, sizes=sizes)[-1][0] == "width and height"
     whole = tuple(made_by(90, "4:4:4", scale=1) for _ in range(3))
     assert checked(rows, whole, every=True, sizes=sizes)[-1][0] == "width and height"
-
-
-def test_coding__of_processings_and_of_files():
-    assert _coding_of(made_by(50, "4:2:0")) == (50, "4:2:0")
-    assert _coding_of(made_by(50, "4:2:0", options=(("qtables", "web"),))) == (None, "4:2:0")
-    assert _coding_of(made_by(50, "4:2:0", "WEBP", options=(("qtables", ""),))) == ("WEBP",)
-    assert _coding_of_file(LOW, "JPEG") == ((50, "4:2:0"), (16, 8))
-    assert _coding_of_file(encoded("WEBP", (5, 7)), "WEBP") == (("WEBP",), (5, 7))
-    assert _coding_of_file(b"", "PNG") == (("unreadable",), None)
-    tables = encoded(qtables=[[3] * 64, [7] * 64], subsampling=0)
-    assert _coding_of_file(tables, "JPEG") == ((None, "4:4:4"), (16, 8))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_balance__by_the_quantile_of_chi_square(seed):
-    rng = np.random.default_rng(seed)
-    expected = rng.uniform(5, 40, 4)
-    counts = rng.poisson(expected * (1 + 0.5 * (seed % 2)))
-    statistic = sum((c - e) ** 2 / e for c, e in zip(counts, expected, strict=True))
-    bound = chi2.ppf(0.999, 3)
-    listed = ", ".join(str(c) for c in counts)
-    assert _balance(counts, expected, False) == (
-        statistic <= bound,
-        f"chi-square {statistic:.1f} <= {bound:.1f}: {listed}",
-    )
-
-
-def test_balance__of_impossible_classes_and_of_no_rows():
-    expected = np.array([10.0, 0.0, 10.0])
-    assert _balance(np.array([1010, 0, 990]), expected * 100, False) == (
-        True,
-        f"chi-square 0.2 <= {BOUND}: 1,010, 0, 990",
-    )
-    assert _balance(np.array([10, 1, 10]), expected, False)[0] is False
-    assert _balance(np.array([0, 0]), np.array([0.0, 0.0]), False) == (True, "no rows")
-    assert _balance(np.array([0, 0]), np.array([0.0, 0.0]), True) == (True, "equal by design: 0, 0")
-    assert _balance(np.array([4, 4, 3]), expected, True) == (False, "equal by design: 4, 4, 3")
-
-
-def test_expected__of_an_assignment_that_follows_labels(monkeypatch):
-    loaded = datasets.Dataset.from_dict(
-        {"label": [0, 2, 2, 2]}, features=Features({"label": ClassLabel(names=["x", "y", "z"])})
-    )
-    settings = SimpleNamespace(assignment="tied", tied_classes=lambda names: ("tied", names))
-    monkeypatch.setattr(module, "correlation_of", lambda assignment: {"tied": 0.9, "free": None}[assignment])
-    calls = []
-    counts = np.array([[1.0, 2.0], [3.0, 4.0]])
-    monkeypatch.setattr(module, "expected_counts", lambda *given: calls.append(given) or counts)
-    assert _expected(loaded, settings, 2).tolist() == [4.0, 6.0]
-    ((labels, *given),) = calls
-    assert (labels.tolist(), given) == ([1, 0, 3], [("tied", ["x", "y", "z"]), 2, "tied"])
-    settings.assignment = "free"
-    assert _expected(loaded, settings, 8).tolist() == [0.5] * 8

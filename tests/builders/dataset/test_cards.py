@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 
 import pytest
-import yaml
-from datasets import ClassLabel, Features, Image
 
 from builders.dataset import (
-    Build,
-    Card,
     PixelRights,
-    SharedShards,
     SplitShards,
-    card,
-    finish_folder,
-    folder,
     parse_build,
     pixel_rights,
-    read_build,
 )
-from builders.dataset.croissant import croissant_text, licence_address
-from builders.dataset.shards import ItemFailure, Shard
+from builders.dataset.shards import Shard
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from tests.builders.dataset.test_manifest import BUILD, SHARD
-
-TEMPLATE = """{% extends "data_set.md.jinja" %}
-{% block summary %}Of {{ card.pretty_name }}.{% endblock %}
-{% block columns %}two{% endblock %}
-{% block how %}By hand.{% endblock %}
-{% block known_limits %}Few.{% endblock %}
-"""
-
-
-@pytest.fixture
-def template(monkeypatch):
-    real = card._template_text
-    monkeypatch.setattr(card, "_template_text", lambda name: TEMPLATE if name == "own.jinja" else real(name))
-    card._environment.cache_clear()
-    yield "own.jinja"
-    card._environment.cache_clear()
-
-
-ALLOWED = PixelRights(True)
-LOST = ItemFailure("p7", "broken")
-FEATURES = {"jpeg": Features({"image": Image(), "label": ClassLabel(names=["c|at", "<dog>"])})}
 
 
 def split(name, rows, number=1, failures=(), config="jpeg"):
@@ -56,82 +24,6 @@ def split(name, rows, number=1, failures=(), config="jpeg"):
     sizes = rows, 1_250_000, 3_000_000
     shards = [Shard(file, "r", *sizes, f"sha {name}{i}", failures) for i, file in enumerate(files)]
     return SplitShards(config, name, tuple(shards))
-
-
-@pytest.fixture
-def finished(tmp_path, monkeypatch, template):
-    """A build of two splits whose rows are counted by a double."""
-    counted = []
-
-    def counts(output, of, features):
-        counted.append((output, of.config, of.split, list(features)))
-        return [folder.ClassCounts(of.config, of.split, "label", ("c|at", "<dog>"), (1200, 3))]
-
-    monkeypatch.setattr(folder, "class_counts", counts)
-    monkeypatch.setattr(folder, "codec_versions", lambda: {"pillow": "9.1", "libjpeg_turbo": "3.0"})
-    monkeypatch.setattr(folder, "codec_canary", lambda: "abc")
-
-    def finish(*failures, pixels=ALLOWED, names=2, **more):
-        monkeypatch.setattr(folder, "MAX_COUNTED_CLASSES", names)
-        return finish_folder(
-            tmp_path,
-            kind="processed",
-            splits=[split("train", 1000, 2, failures), split("test", 5)],
-            features=FEATURES,
-            default="jpeg",
-            card=Card(template, "Small set", "cc-by-4.0", tags=("exif",)),
-            recipe={"seed": 3, "license": "none"},
-            pixels=pixels,
-            **more,
-        )
-
-    return finish, counted
-
-
-@pytest.mark.usefixtures("finished")
-def test_finish__shared_shards_come_first_and_once(tmp_path):
-    group = split("train-1", 7, failures=(LOST,), config="photos")
-    shared = SharedShards(("jpeg",), (group,))
-    monkey = {"photos": FEATURES["jpeg"], **FEATURES}
-    build = finish_folder(
-        tmp_path, kind="flickrexif", splits=[], features=monkey, default="jpeg",
-        card=Card("own.jinja", "x", "cc0-1.0"), recipe={}, pixels=PixelRights(True), shared=shared,
-    )  # fmt: skip
-    assert [(one.config, one.split) for one in build.splits] == [("jpeg", "train"), ("photos", "train")]
-    assert (len(build.shards), build.file_bytes) == (1, 1_250_000)
-    assert (tmp_path / "failures.jsonl").read_text() == (
-        '{"config": "photos", "split": "train", "id": "p7", "reason": "broken"}\n'
-    )
-    text = (tmp_path / "README.md").read_text()
-    assert "Configs share files: each photo is in the repository once, 1.2 MB in all" in text
-    stated = json.loads((tmp_path / "build.json").read_text())
-    assert stated["splits"] == []
-    of_group = json.loads(json.dumps(dataclasses.asdict(group.shards[0])))
-    assert stated["shared"] == {"configs": ["jpeg"], "groups": [{"name": "train-1", "shards": [of_group]}]}
-    assert read_build(tmp_path).splits == build.splits
-
-
-def test_front_matter__content_is_a_hash_of_the_files_of_a_config():
-    splits = (split("train", 1, 2), split("test", 1), split("train", 1, config="iso"))
-    features = {**FEATURES, "iso": FEATURES["jpeg"]}
-    text = card.front_matter(Card("t", "Set", "other"), features, splits, "iso")
-    fields = yaml.safe_load(text)
-    hashes = "sha train0sha train1sha test0", "sha train0"
-    expected = [hashlib.sha256(names.encode()).hexdigest()[:16] for names in hashes]
-    assert [config["description"] for config in fields["configs"]] == [f"content {value}" for value in expected]
-    assert [config.get("default") for config in fields["configs"]] == [None, True]
-    assert list(fields["configs"][0]) == ["config_name", "description", "data_files"]
-
-
-def test_croissant__a_file_of_several_splits_is_listed_once():
-    one = split("train", 3)
-    build = Build("x", "jpeg", {}, PixelRights(True), {}, (one, dataclasses.replace(one, split="test")))
-    stated = json.loads(croissant_text(build, Card("t", "Set", "unknown"), FEATURES, ""))
-    assert [entry["@type"] for entry in stated["distribution"]] == ["cr:FileObject", "cr:FileSet", "cr:FileSet"]
-    assert stated["license"] == "unknown"
-    assert [licence_address(name) for name in ("cc0-1.0", "mit", "other")] == [
-        "https://spdx.org/licenses/CC0-1.0.html", "mit", "other",
-    ]  # fmt: skip
 
 
 def changed(**of_shard):

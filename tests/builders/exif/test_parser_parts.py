@@ -1,6 +1,5 @@
 """Which formats are read, what is on the allow-list, and each sentence about a file that is not read."""
 
-import struct
 import sys
 from datetime import datetime
 from fractions import Fraction
@@ -9,41 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from builders.errors import PhotoError, missing_package
-from builders.exif import acquisition_from_raw, acquisition_from_tags, parser
+from builders.exif import acquisition_from_raw, acquisition_from_tags
 from builders.exif.acquisition import positive_fraction
-from builders.exif.parser import find_block, read_allowed, read_block
+from builders.exif.parser import find_block, read_allowed
 from tests.support.exif_files import MAKE, tiff
-
-TAGS = {
-    "Make": 271, "Model": 272, "Software": 305, "ExposureTime": 33434, "FNumber": 33437, "ISO": 34855,
-    "SensitivityType": 34864, "StandardOutputSensitivity": 34865, "RecommendedExposureIndex": 34866,
-    "ISOSpeed": 34867, "DateTimeOriginal": 36867, "CreateDate": 36868, "Flash": 37385, "FocalLength": 37386,
-}  # fmt: skip
-"""Numbers of the tags in Exif 2.32, in decimal."""
-
-
-def test_allow_list__by_number():
-    assert TAGS == parser.TAG_NUMBERS
-    assert tuple(TAGS) == parser.ALLOWED
-    limits = (parser.MAX_EXIF_BYTES, parser.MAX_ENTRIES, parser.MAX_VALUE_BYTES, parser.MAX_CHARACTERS)
-    assert limits == (4 * 2**20, 4096, 1024, 256)
-
-
-@pytest.mark.parametrize("name", TAGS)
-def test_allow_list__names_of_the_camera_stand_in_the_first_directory_alone(name):
-    entry = (TAGS[name], 2, 4, b"abc\0")
-    assert read_allowed(tiff([entry])) == {name: "abc"}
-    in_exif = {} if name in ("Make", "Model", "Software") else {name: "abc"}
-    assert read_allowed(tiff([], [entry])) == in_exif
-    other = (TAGS[name], 2, 4, b"xyz\0")
-    assert read_allowed(tiff([other], [entry])) == {name: "abc" if in_exif else "xyz"}
-
-
-def test_values__are_cut_and_empty_ones_are_absent():
-    long = (271, 2, 301, b"x" * 300 + b"\0")
-    assert read_allowed(tiff([long, (272, 2, 4, b"\0abc")])) == {"Make": "x" * 256}
-    assert read_allowed(tiff([], [(0x8827, 3, 2, struct.pack(">HH", 200, 0))])) == {"ISO": "200 0"}
-    assert read_allowed(tiff([], [(0x829A, 5, 1, struct.pack(">II", 10, 600))])) == {"ExposureTime": "10/600"}
 
 
 @pytest.mark.parametrize(
@@ -66,15 +34,6 @@ def test_read_allowed__one_sentence(data, sentence):
     with pytest.raises(PhotoError) as error:
         read_allowed(data)
     assert str(error.value) == sentence
-
-
-def test_find_block__a_file_that_is_a_tiff_is_the_block_whatever_its_size():
-    for start in (b"II*\0", b"MM\0*"):
-        data = start + bytes(parser.MAX_EXIF_BYTES)
-        assert find_block(data) is data
-    assert find_block(b"\xff\xd8\xff\xd9") is None
-    assert read_allowed(b"\xff\xd8\xff\xd9") == {}
-    assert read_block(b"II*\0\x08\0\0\0\0\0") == {}
 
 
 def test_heif__needs_its_package_and_a_container(monkeypatch):

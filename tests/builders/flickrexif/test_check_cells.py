@@ -9,7 +9,7 @@ import pytest
 
 from builders.errors import DataError
 from builders.flickrexif.api.exif_answers import loads
-from builders.flickrexif.api.stored_json import stored_addresses, stored_json, stored_texts
+from builders.flickrexif.api.stored_json import stored_addresses, stored_texts
 from builders.flickrexif.store.store import State
 
 GOOD = {"INTEGER": "7", "REAL": "7.5", "TEXT": "'a'", "BLOB": "X'00'"}
@@ -205,9 +205,3 @@ def test_stored_texts__of_another_form_mean_a_damaged_state(read, good, bad):
     for text in bad:
         with pytest.raises(DataError):
             read(text)
-
-
-@pytest.mark.parametrize("value", [None, 7, "", "{", "[" * 100_000])
-def test_stored_json__what_is_no_text_or_no_json_means_a_damaged_state(value):
-    with pytest.raises(DataError):
-        stored_json(value)

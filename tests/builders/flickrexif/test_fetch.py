@@ -8,11 +8,8 @@ import json
 
 import pytest
 
-from builders.cluster import StorageFolder
-from builders.errors import DiskError, Terminated, UsageError
-from builders.flickrexif.fetch import transfer
+from builders.errors import DiskError, UsageError
 from builders.flickrexif.fetch.fetch import fetch
-from builders.flickrexif.fetch.rank_work import _PlanTarget
 from builders.flickrexif.fetch.transfer import FetchPlan
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget
@@ -184,31 +181,3 @@ def test_fetch__a_full_disk_is_one_sentence_and_exit_status_1(tmp_path, monkeypa
     ):
         fetch(state, PLAN)
     assert DiskError.exit_status == 1
-
-
-def test_plan_target__files_on_their_way_to_an_object_store_leave_no_folder(tmp_path):
-    target = _PlanTarget(StorageFolder(f"memory://{tmp_path.name}"), {}, lambda count: None)
-    on_the_way = target.temporary("1.jpg").parent
-    assert on_the_way.is_dir()
-    target.close()
-    assert not on_the_way.exists()
-    local = _PlanTarget(StorageFolder(str(tmp_path)), {}, lambda count: None)
-    assert tmp_path in local.temporary("1.jpg").parents
-    local.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "reported"),
-    [(Terminated(), False), (KeyboardInterrupt(), False), (ValueError("odd"), True), (None, True)],
-)
-@pytest.mark.parametrize("grouped", [False, True])
-def test_fetch__a_signal_within_a_task_is_not_reported_with_a_traceback(error, reported, grouped, caplog):
-    class Group(Exception):
-        exceptions = (ValueError("beside"), error)
-
-    loop = asyncio.new_event_loop()
-    try:
-        transfer._report(loop, {"message": "unhandled", "exception": Group() if grouped else error})
-    finally:
-        loop.close()
-    assert ("unhandled" in caplog.text) == reported

@@ -1,18 +1,14 @@
 """Parts of the state by hand: settings, locks, rows of photos, take-downs, Exif and licences of photos."""
 
-import json
 import os
 
 import pytest
 
-from builders.errors import DataError, UsageError
-from builders.flickrexif import TOMBSTONES_FILE
-from builders.flickrexif.api.client import CallAttempt, FlickrRefusal, FlickrUnavailable
+from builders.errors import UsageError
+from builders.flickrexif.api.client import FlickrRefusal, FlickrUnavailable
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.search_results import SearchResult, rank
-from builders.flickrexif.search.exif_calls import exif_is_hidden, request_exif, request_photo_exif
-from builders.flickrexif.search.import_ids import import_rows
-from builders.flickrexif.search.refresh import refresh
+from builders.flickrexif.search.exif_calls import request_exif, request_photo_exif
 from builders.flickrexif.store.photos import (
     ImportCounts,
     ImportedPhoto,
@@ -24,13 +20,12 @@ from builders.flickrexif.store.photos import (
 from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import (
     Tombstones,
-    add_folder_tombstones,
     folder_tombstones,
     forget,
     read_tombstones,
     remove_taken_down,
 )
-from tests.builders.flickrexif.test_refresh import Client, info
+from tests.builders.flickrexif.test_refresh import Client
 from tests.support.clocks import SimulatedClock
 
 MARCH = 1_330_560_000
@@ -44,15 +39,6 @@ def photo(id, owner="1@N01", uploaded=MARCH, title="T", licence=4):
 
 def rows(state, columns, table="photos"):
     return [tuple(row) for row in state.rows(f"SELECT {columns} FROM {table} ORDER BY 1")]
-
-
-def test_setting__once_fixed_is_compared(state):
-    state.pin("seed", 0, "--seed")
-    state.pin("seed", 0, "--seed")
-    with pytest.raises(UsageError) as error:
-        state.pin("seed", 1, "--seed")
-    assert str(state.folder) in str(error.value)
-    assert (state.setting("seed"), state.setting("other")) == (0, None)
 
 
 def test_state__one_process_for_each_step(tmp_path):
@@ -82,29 +68,6 @@ def test_state__transactions_are_whole_or_nothing(state):
     with state.transaction():
         state.set("a", 1)
     assert state.setting("a") == 1
-
-
-def test_state__reads_in_chunks_and_single_values(state):
-    for number in range(401):
-        state.set(f"{number:03}", number)
-    assert [json.loads(row["value"]) for row in state.stream("SELECT value FROM settings ORDER BY key")] == [
-        *range(401)
-    ]
-    assert state.value("SELECT value, key FROM settings ORDER BY key DESC") == "400"
-    assert state.value("SELECT value FROM settings WHERE key = ?", "x") is None
-
-
-def test_state__folder_of_its_user_alone_and_absent_ones(tmp_path):
-    with pytest.raises(DataError, match="'flickrexif search'"):
-        State(tmp_path / "a")
-    assert not (tmp_path / "a").exists()
-    with State(tmp_path / "a" / "b", create=True) as state:
-        assert state.folder.stat().st_mode & 0o777 == 0o700
-
-
-def test_call__is_recorded_as_it_was(state):
-    state.record_call(CallAttempt("photos.search", "slice 1", 3, "http 500", 12.5, 0.25))
-    assert rows(state, "*", "calls") == [(12.5, "photos.search", "slice 1", 3, "http 500", 0.25)]
 
 
 def test_insert__every_column_and_what_is_updated(state):
@@ -154,17 +117,6 @@ def test_import__rows_exif_and_counts(state):
     assert ImportCounts(1, 2, 3, 4) + ImportCounts(10, 20, 30, 40) == ImportCounts(11, 22, 33, 44)
 
 
-def test_import__tables_are_remembered_each_once(state):
-    row = {"Flickr ID": "1", "url": "https://a.net/1_ab_o.jpg", "owner": "1@N01", "Make": " Canon ", "ISO Speed": None}
-    for origin in ("b/ids@main", "a.csv", "b/ids@main", ""):
-        import_rows(state, [row], origin=origin, seed=3)
-    assert state.setting("imported_from") == ["a.csv", "b/ids@main"]
-    assert loads(state.value("SELECT entries FROM exif")) == {("IFD0", "Make"): "Canon"}
-    assert rows(state, "id, owner, urls, rank") == [
-        (1, "1@N01", '{"o": ["https://a.net/1_ab_o.jpg", 0, 0]}', rank(1, 3))
-    ]
-
-
 def test_drop_beyond_cap__the_lowest_ranks_of_each_owner_and_month_stay(state):
     ids = range(1, 9)
     april = MARCH + 31 * 86400
@@ -197,15 +149,6 @@ def test_tombstones__cover_photos_and_owners():
     assert text.splitlines() == sorted(stones.hashes)
     assert Tombstones.from_text(f"x\n{text}\n{'A' * 64}\n{'a' * 63}\n") == stones
     assert (stones | Tombstones.of([("photo", "9")])).covers(9, "") is True
-
-
-def test_tombstones__of_a_built_folder_add_up(tmp_path):
-    assert folder_tombstones(tmp_path) == Tombstones()
-    one, other = Tombstones.of([("photo", "7")]), Tombstones.of([("photo", "8")])
-    add_folder_tombstones(tmp_path, one)
-    add_folder_tombstones(tmp_path, other)
-    assert folder_tombstones(tmp_path) == one | other
-    assert (tmp_path / TOMBSTONES_FILE).read_text() == (one | other).to_text()
 
 
 def test_forget__files_rows_and_folders_that_were_built(state, tmp_path):
@@ -290,29 +233,3 @@ def test_exif__ends_after_five_photos_in_a_row_without_a_response(state):
         request_exif(state, client(*range(12, 17)), range(11, 20), 1, lambda: ticks.append(1))
     assert stopped == [True]
     assert len(state.rows("SELECT 1 FROM photos WHERE id BETWEEN 17 AND 19 AND exif_attempts > 0")) <= 1
-
-
-def test_exif__hidden_gone_or_shown():
-    refused = {code: Client({7: {"photos.getExif": FlickrRefusal(code, "x")}}) for code in (1, 2)}
-    assert exif_is_hidden(refused[2], 7) is True
-    assert exif_is_hidden(Client({7: {}}), 7) is False
-    with pytest.raises(FlickrRefusal):
-        exif_is_hidden(refused[1], 7)
-
-
-@pytest.mark.parametrize(("days", "checked"), [(None, [3]), (2.0, [1, 3]), (1.0, [1, 2, 3]), (3.0, [3])])
-def test_refresh__by_the_days_since_the_last_check(state, days, checked):
-    """Photos that were checked three, two and no days ago."""
-    day = 86400
-    state.clock = SimulatedClock(100.0 * day)
-    with state.transaction() as db:
-        db.executemany(
-            "INSERT INTO photos (id, owner, source, urls, rank, licence, licence_checked, selected)"
-            " VALUES (?, 'a', 's', '{}', 0, 4, ?, 1)",
-            [(1, 97.0 * day), (2, 98.0 * day), (3, None), (4, 99.5 * day)],
-        )
-    answers = {id: info("4") for id in (1, 2, 3)}
-    answers[3]["photos.getInfo"]["owner"]["realname"] = "Ann"
-    refresh(state, Client(answers), older_than_days=days)
-    assert [id for id, at in rows(state, "id, licence_checked") if at == state.clock.at] == checked
-    assert state.value("SELECT owner_name FROM photos WHERE id = 3") == "Ann"

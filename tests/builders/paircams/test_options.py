@@ -1,14 +1,12 @@
 """Options of PairCams: each arrives, and each leaves its mark in rows, record, card and cache."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from builders.__main__ import main
-from builders.dataset import read_build
 from builders.errors import PhotoError, UsageError
 from builders.paircams.build import build_paircams, pair_rows
 from builders.paircams.cli import PairCams, PairCamsConfig
@@ -114,47 +112,6 @@ def test_pair_cams__is_a_data_set_of_its_name(listed, tmp_path):
     assert (builder.dataset_name, builder.config.name) == ("paircams", "pairs")
     assert builder.info.description == "Pairs of photos of one subject, by a phone and by an older camera."
     assert PairCams(source=str(listed), dataset_name="mine", cache_dir=str(tmp_path)).dataset_name == "mine"
-
-
-def test_build__record_and_card(listed, tmp_path):
-    photos = replace(read_pair_photos(str(listed)), name="hub:CTU-OU/PairCams", evidence={"note": "by hand"})
-    build = build_paircams(photos, tmp_path / "out", license="cc-by-4.0", progress=False)
-    assert build == read_build(tmp_path / "out")
-    recipe = dict(build.recipe)
-    assert recipe.pop("items_per_shard").keys() == {"pairs/test"}
-    assert recipe == {
-        "source": "hub:CTU-OU/PairCams",
-        "source_evidence": {"note": "by hand"},
-        "ids_hash": photos.ids_hash(),
-        "license": "cc-by-4.0",
-    }
-    assert (build.kind, build.default, build.pixels.allowed) == ("paircams", "pairs", True)
-    assert [(split.config, split.split, split.rows) for split in build.splits] == [("pairs", "test", 4)]
-    card = (tmp_path / "out" / "README.md").read_text()
-    for text in (
-        "Pairs of photos by a phone and by an older camera",
-        "license: cc-by-4.0",
-        "- image-retrieval\n- camera\n- acquisition-traces\n",
-        "- image-feature-extraction\n",
-        "- CTU-OU/PairCams\n",
-        "2 pairs of photos",
-        "Note: by hand.",
-    ):
-        assert text in card
-
-
-def test_command__record_of_a_build_and_photos_that_were_left_out(listed, tmp_path, capsys):
-    with open(listed / "pairs.csv", "a") as table:
-        table.write("4.jpg,c,left,phone\n")
-    (listed / "4.jpg").write_bytes(photo_bytes(4))
-    out = tmp_path / "out"
-    assert main(["paircams", "--data", str(listed), "-o", str(out), "--workers", "1", "--json"]) == 0
-    printed = capsys.readouterr()
-    record = json.loads(printed.out)
-    assert (record["output"], record["kind"], record["default"]) == (str(out), "paircams", "pairs")
-    assert [split["rows"] for split in record["splits"]] == [4]
-    assert main(["paircams", "--data", str(listed), "-o", str(out), "--workers", "1"]) == 0
-    assert "1 photos without their other half (for example 4.jpg)" in capsys.readouterr().out
 
 
 def test_command__proposes_pairs_and_says_how_to_go_on(tmp_path, capsys):

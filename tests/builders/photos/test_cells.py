@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.errors import UsageError
-from builders.photos import UNLABELLED, GroupCells, Labels, PhotoSet, cells_text, group_cells
+from builders.photos import UNLABELLED, GroupCells, Labels, PhotoSet, group_cells
 
 
 def cells(photos, clusters=None, unknown=0, labels=None):
@@ -61,29 +60,6 @@ def test_faults__by_hand(given, faults):
     assert list(given.faults) == faults
 
 
-def test_text__a_table_or_a_range():
-    given = cells([[1200, 4], [4, 4]], clusters=[[12, 2], [2, 2]], labels=("cat", "horse"))
-    assert given.text().splitlines() == [
-        "2 labels x 2 site: photos (clusters) in each cell",
-        "                 s0     s1",
-        "  cat    1,200 (12)  4 (2)",
-        "  horse       4 (2)  4 (2)",
-        "  cells are unequal (4 to 1,200 photos): site is given, not assigned",
-    ]
-    assert cells([[7, 7]], labels=("",)).text().splitlines() == [
-        "1 label x 2 site: photos in each cell",
-        "    s0  s1",
-        "     7   7",
-    ]
-    assert len(cells(np.full((12, 12), 3)).text().splitlines()) == 14
-    many = np.full((13, 2), 3)
-    many[0] = 0, 9
-    assert cells(many).text().splitlines()[:2] == [
-        "13 labels x 2 site: photos in each cell",
-        "  25 of 26 cells have photos, 3 to 9 each, median 3",
-    ]
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_group_cells__equals_plain_loops(seed):
     rng = np.random.default_rng(seed)
@@ -110,23 +86,3 @@ def test_group_cells__equals_plain_loops(seed):
         assert result.clusters.tolist() == [[len({units[i] for i in where[a, b]}) for b in values] for a in labels]
     else:
         assert result.clusters is None
-
-
-def test_cells_text__facts_first_and_nothing_without_columns():
-    photos = PhotoSet.of_bytes("two", {"a": b"", "b": b""}, labels=["x", "x"])
-    assert cells_text(photos) == ""
-    site = {"site": Labels(("n", "s"), np.array([0, 1], dtype=np.int32))}
-    with pytest.raises(UsageError, match="group of two"):
-        group_cells(replace(photos, groups=site), "place")
-    evidence = {"clusters": "2 clusters", "licence": "none", "terms": "terms: read them", "design": "1 scene"}
-    assert cells_text(replace(photos, groups=site, evidence=evidence)).splitlines() == [
-        "two:",
-        "  design: 1 scene",
-        "  clusters: 2 clusters",
-        "  terms: read them",
-        "1 label x 2 site: photos in each cell",
-        "     n  s",
-        "  x  1  1",
-    ]
-    assert cells_text(replace(photos, evidence={"clusters": "none"})) == "two:\n  clusters: none"
-    assert cells_text(replace(photos, evidence={"design": "none"})) == ""

@@ -13,8 +13,6 @@ from builders.errors import PhotoError
 from builders.pixels import (
     PARAMETERS,
     PROCESSINGS,
-    STUDY_PARAMETERS,
-    STUDY_PROCESSINGS,
     Parameter,
     Processing,
     assigned_class,
@@ -40,27 +38,6 @@ def saved_and_opened(image: Image.Image, tmp_path, **options) -> np.ndarray:
     image.save(path, **options)
     with Image.open(path) as opened:
         return np.asarray(opened.convert("RGB"))
-
-
-def test_the_study_has_fourteen_processings_and_four_parameters():
-    assert len(STUDY_PROCESSINGS) == 14
-    assert {name: len(PARAMETERS[name].classes) for name in STUDY_PARAMETERS} == {
-        "jpeg": 6,
-        "sharpening": 3,
-        "resizing": 3,
-        "interpolation": 4,
-    }
-    used = processings_of(PARAMETERS[name] for name in STUDY_PARAMETERS)
-    assert tuple(used) == STUDY_PROCESSINGS == tuple(PROCESSINGS)[:14]
-    none = "jpeg-q95-444"
-    assert PARAMETERS["sharpening"].processings[0] == PARAMETERS["resizing"].processings[0] == none
-
-
-def test_parameters__have_words_for_people():
-    for name, parameter in PARAMETERS.items():
-        assert parameter.name == name
-        assert parameter.title
-        assert parameter.explain.endswith(".")
 
 
 def test_processings_of__one_name_is_one_processing():

@@ -3,15 +3,12 @@
 import datasets
 import numpy as np
 import pytest
-from PIL import Image
 
 import builders
 from builders.errors import PhotoError, UsageError
 from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class, decode_rgb
 from builders.pixels.process import process
-from builders.processed import ProcessingSettings
 from builders.processed.build import build_processed
-from builders.processed.with_processing import _Stream
 from builders.sources import read_hub_photos
 from builders.sources.processed_sets import open_built
 
@@ -171,9 +168,3 @@ def test_open_built__gives_the_stored_bytes_by_photo_and_class(photos, tmp_path)
     missing = 0 if built.rows[0, 0] < 0 else 1
     with pytest.raises(PhotoError, match="is not there as"):
         built.read(0, missing)
-
-
-def test_stream__one_decoded_picture_of_a_batch_is_refused():
-    stream = _Stream(ProcessingSettings("jpeg"), True, None, "image", "", None, None)
-    with pytest.raises(UsageError):
-        stream({"image": [{"bytes": b"", "path": None}, Image.new("RGB", (8, 8))]}, [0, 1])

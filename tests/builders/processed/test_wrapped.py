@@ -137,17 +137,6 @@ def test_views__are_read_and_not_written():
         view_files.view_file(f"{'0' * 16}/0-0.jpg")
 
 
-def test_views__decoded_photos_of_the_last_two_are_cached(monkeypatch):
-    calls = []
-    monkeypatch.setattr(view_files, "_decoded", type(view_files._decoded)())
-    monkeypatch.setattr(view_files, "decode_rgb", lambda data: calls.append(FILES.index(data)) or decode_rgb(data))
-    views = with_processing(plain(), "sharpening", assignment="every")
-    for row in (0, 1, 2, 3, 0, 8, 4, 7, 1):
-        views[row]["image"].load()
-    # photos 0, 0, 0, 1, 0, 2 (which drops 1), 1 (drops 0), 2, 0
-    assert calls == [0, 1, 2, 1, 0]
-
-
 def test_view_image__equals_an_image_column_of_the_same_mode():
     assert ViewImage() == datasets.Image()
     assert ViewImage(decode=False) != datasets.Image()

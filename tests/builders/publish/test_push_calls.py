@@ -9,7 +9,6 @@ from huggingface_hub.errors import HFValidationError
 
 from builders.errors import UsageError
 from builders.publish import cli, push_folder
-from builders.publish.cli import Publication, describe_publication
 from builders.publish.push import PushReport
 
 
@@ -167,43 +166,6 @@ def test_push_folder__refusals(folder, monkeypatch):
     with pytest.raises(UsageError) as error:
         pushed(monkeypatch, Api(name_error="too long\nand more"), folder)
     assert "a/b" in str(error.value)
-
-
-def split_of(config, split, files, rows, file_bytes):
-    shards = [SimpleNamespace(file=f"data/{config}/{split}-{i}.parquet", sha256=f"{config}{i}") for i in range(files)]
-    return SimpleNamespace(config=config, split=split, shards=shards, rows=rows, file_bytes=file_bytes,
-                           data_files=(f"data/{config}/{split}-*.parquet",))  # fmt: skip
-
-
-def publication_in(folder, *, public=False, note="", shared=False):
-    splits = [split_of("jpeg", "train", 2, 1234, 3_456_789), split_of("png", "test", 1, 5, 40_000)]
-    splits[1].data_files = ("data/p-*", "data/q-*")
-    shards = [shard for split in splits for shard in split.shards]
-    build = SimpleNamespace(kind="processed", splits=splits, shared=shared, file_bytes=3_496_789, shards=shards,
-                            configs=("jpeg", "png"))  # fmt: skip
-    (folder / "build.json").write_bytes(bytes(2500))
-    (folder / "README.md").write_bytes(bytes(9000))
-    data = tuple(shard.file for shard in shards)
-    return Publication(
-        folder, "me/photos", public, build, data, ("build.json", "README.md"), bytes(1049), 4_500_000, note
-    )
-
-
-def test_describe_publication__whole(tmp_path):
-    lines = [
-        "me/photos (data set repository, private if it is created), kind: processed",
-        "  data/jpeg/train-*.parquet  2 files, 1,234 rows, 3.5 MB",
-        "  data/p-* and data/q-*  1 files, 5 rows, 0.0 MB",
-        "  build.json  2.5 kB",
-        "  README.md  1.0 kB",  # the card of the repository
-        "in all 5 files, 4.5 MB",
-    ]
-    assert describe_publication(publication_in(tmp_path)).splitlines() == lines
-    text = describe_publication(publication_in(tmp_path, public=True, note="Not to be passed on.", shared=True))
-    assert text.splitlines() == [
-        lines[0].replace("private", "public"), "note: Not to be passed on.", *lines[1:3],
-        "  (configs share files: each photo is there once, 3.5 MB in all)", *lines[3:],
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("repo", ["name", "a/b/c", "/name", "owner/", "/"])

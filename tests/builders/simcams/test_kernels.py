@@ -16,7 +16,6 @@ from builders.simcams.kernels import develop, random, stages
 from builders.simcams.random_numbers import generator
 from builders.simcams.settings import STOPS, settings_for_scene
 from builders.simcams.stages import optics, scene
-from builders.simcams.stages.sensor import Raw
 
 CAMERAS = bundled_catalogue()
 HAND_HELD = Framing(0.03, -0.03, 1.03, 1.5)
@@ -70,21 +69,6 @@ def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
     other = generator("kernels", kind)
     scene.paint(kind, *shape, other)
     assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
-
-
-@pytest.mark.parametrize("change", [{}, {"luma_threshold": 0.0}, {"chroma_levels": 0}, {"sharpen_amount": 0.0}])
-def test_develop__without_some_steps(change, lights, settings):
-    camera = next(camera for camera in CAMERAS if camera.pipeline.local_contrast > 0)
-    camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
-    raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = engine.numpy_stages().develop(raw, camera, settings)
-    np.testing.assert_array_equal(stages.compiled_develop(raw, camera, settings), expected, strict=True)
-
-
-def test_develop__a_plain_processor(ideal, camera, settings):
-    raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = engine.numpy_stages().develop(raw, ideal(camera), settings)
-    np.testing.assert_array_equal(stages.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])

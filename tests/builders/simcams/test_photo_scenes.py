@@ -12,10 +12,9 @@ from PIL import Image
 
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import PhotoSet
-from builders.simcams import PhotoScenes, SceneLight, simcams_photos, simpairs_photos
+from builders.simcams import PhotoScenes, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs
 from builders.simcams.render import SimulatedShots
-from builders.simcams.scene_sources import linear_light
 from builders.simcams.stages.light import margin_for
 from tests.support.images import image_bytes
 
@@ -103,32 +102,6 @@ def test_of_folder__takes_photos_that_are_large_enough_by_the_hash_of_their_path
     assert PhotoScenes.of_folder(tmp_path, SIDE, SIDE).licence == "unknown"
     with pytest.raises(DataError, match=re.escape(str(2 * (64 + 2 * margin_for(32, 64))))):
         PhotoScenes.of_folder(tmp_path, 32, 64)
-
-
-def test_light__is_the_centre_of_the_photo_with_its_clipped_highlights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Columns and rows of their own values: blocks of 2 x 2, after a border of 1 on the left and 0 above."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (2 * PADDED + 1, 2 * PADDED + 3, 3), dtype=np.uint8)
-    pixels[:20] = 250
-    write(tmp_path, "a.png", image_bytes(pixels))
-    made: dict[str, object] = {}
-
-    def record(scene_id: str, linear: np.ndarray, margin: int, **options: object) -> None:
-        made.update(scene_id=scene_id, linear=linear, margin=margin, **options)
-
-    monkeypatch.setattr(SceneLight, "of_linear_rgb", record)
-    scenes = PhotoScenes.of_folder(tmp_path, SIDE, SIDE)
-    scenes.light(0)
-    crop = pixels[: 2 * PADDED, 1 : 1 + 2 * PADDED]
-    blocks = (PADDED, 2, PADDED, 2)
-    expected = linear_light(crop).astype(float).reshape(*blocks, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(made["linear"], expected, rtol=1e-5, atol=1e-7)
-    levels = crop.astype(float).mean(axis=2) / 255
-    clipped = (np.maximum(levels - 0.9, 0) / 0.1) ** 2
-    np.testing.assert_allclose(made["clipped"], clipped.reshape(blocks).mean(axis=(1, 3)), atol=1e-4)
-    assert (made["scene_id"], made["margin"]) == (scenes.ids[0], margin_for(SIDE, SIDE))
 
 
 def photos_of(folder: Path, licence: str) -> PhotoSet:

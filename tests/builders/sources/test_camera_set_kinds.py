@@ -100,26 +100,6 @@ def test_imagenet_es_diverse__has_levels_for_values(tmp_path):
     assert "the number of a setting that there is not: 1" in photos.evidence["left out"]
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda t: t.pop("dresden.csv"), "it holds no table; dresden:FILE.csv?root=FOLDER"),
-        (lambda t: t.update({"other.csv": b"a,b\n1,2\n"}), "it holds the tables dresden.csv, other.csv: name one"),
-        (
-            lambda t: t.update({"dresden.csv": b"filename,brand,model\na,b,c\n"}),
-            "no column instance or position or motive",
-        ),
-        (lambda t: t.update({"dresden.csv": b"\xff\xfe\x00"}), "not UTF-8"),
-        (lambda t: t.update({"dresden.csv": t["dresden.csv"].split(b"\n")[0]}), "it holds no row"),
-        (lambda t: [t.pop(p) for p in list(t) if p.endswith("JPG")], "none of the 12 photos that dresden.csv names"),
-    ],
-)
-def test_dresden__tables_that_do_not_fit_are_refused(change, sentence, tmp_path):
-    tree = tree_of("dresden")
-    change(tree)
-    assert sentence in refusal(f"dresden:{write_tree(tmp_path / 'set', tree)}")
-
-
 def test_dresden__names_rows_and_files_without_each_other(tmp_path):
     tree = tree_of("dresden")
     head, *rows = tree["dresden.csv"].decode().splitlines()
@@ -188,21 +168,6 @@ def test_plism_table__has_scanner_staining_and_tile(image, tmp_path):
     if image:
         assert [photos.read(i) for i in range(len(photos))] == list(tree.values())
     assert not pixel_rights(photos).allowed
-
-
-@pytest.mark.parametrize(
-    ("kind", "rows", "sentence"),
-    [
-        ("plism", [("slide_id", "scanner", "stainer"), ("a", "b", "c")], "unknown id of t.csv 'tile_id'"),
-        ("plism", [("slide_id", "tile_id", "stainer"), ("a", "b", "c")], "unknown column of t.csv 'scanner'"),
-        ("plism", [("slide_id", "tile_id", "scanner", "stainer"), ("", "t", "a", "b")], "row 1 has no slide_id"),
-        ("plism", [("slide_id", "tile_id", "scanner", "stainer"), *[("s", "t", "a", "b")] * 2], "is there twice"),
-        ("scorpion", [("slide_id", "tile_id"), ("1", "2")], "unknown id of t.csv 'scanner_id'"),
-    ],
-)
-def test_table_of_tiles__is_refused_in_a_sentence(kind, rows, sentence, tmp_path):
-    (tmp_path / "t.csv").write_bytes(as_csv(rows))
-    assert sentence in refusal(f"{kind}:{tmp_path}/t.csv")
 
 
 def test_options__of_tables_and_folders_are_not_mixed(tmp_path):

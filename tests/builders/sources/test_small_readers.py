@@ -7,8 +7,7 @@ import json
 import pytest
 
 from builders.errors import DataError
-from builders.photos import hash64
-from builders.sources import inaturalist, inaturalist_photos
+from builders.sources import inaturalist_photos
 from builders.sources.inaturalist import inaturalist_2018
 
 
@@ -62,49 +61,3 @@ def test_inaturalist__an_annotation_file_that_is_none(tmp_path, change, reason):
     text = str(refused.value)
     assert text.startswith(f"{tmp_path}/val2018.json: not an iNaturalist 2018 annotation file (")
     assert any(part in text for part in reason.split("|"))
-
-
-@pytest.mark.parametrize("name", ["/etc/passwd", "train_val2018/../../x.jpg", ".."])
-def test_inaturalist__paths_outside_the_folder(tmp_path, name):
-    official(tmp_path)
-    annotated(tmp_path, "train", [(1, name, 1)])
-    with pytest.raises(DataError) as refused:
-        inaturalist_photos(str(tmp_path))
-    assert str(tmp_path) in str(refused.value)
-
-
-def test_inaturalist__folders_alone_are_split_by_seed(tmp_path):
-    names = [f"{group}/{species}/{i}.jpg" for group, species in (("B", "7"), ("A", "x1")) for i in range(40)]
-    for name in (*names, "A/x1/.hidden", "A/loose.jpg", "loose.jpg"):
-        (tmp_path / "2018" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "2018" / name).write_bytes(name.encode())
-    photos = inaturalist_photos(str(tmp_path), seed=3)
-    assert photos.ids == tuple(f"train_val2018/{name}" for name in sorted(names))
-    assert photos.labels.names == ("0007", "x1")
-    assert photos.evidence["splits"] == (
-        "no annotation files: seeded split of each species, seed 3, 0.05 of the photos for val"
-    )
-    val = {photos.ids[i] for i in photos.indices("val")}
-    expected = set()
-    for part in ("/A/", "/B/"):
-        members = sorted((i for i in photos.ids if part in i), key=lambda i: hash64(f"split\x003\x00{i}"))
-        expected |= set(members[:2])  # 0.05 of 40
-    assert val == expected
-    assert (photos.drawn_splits, photos.name, photos.neighbours) == (True, "inat2018", 1)
-    assert photos.read(0) == sorted(names)[0].encode()
-
-
-def test_inaturalist__places_without_photos(tmp_path):
-    for place, sentence in (
-        (tmp_path / "no", "{0}: no such folder"),
-        (tmp_path, "{0}: expected the folder train_val2018 or 2018 with the photos in it"),
-    ):
-        with pytest.raises(DataError) as refused:
-            inaturalist_photos(str(place))
-        assert str(refused.value) == sentence.format(place)
-    (tmp_path / "train_val2018" / "A").mkdir(parents=True)
-    (tmp_path / "train_val2018" / "A" / "x.jpg").write_bytes(b"x")
-    with pytest.raises(DataError) as refused:
-        inaturalist_photos(str(tmp_path))
-    assert str(tmp_path) in str(refused.value)
-    assert inaturalist.VAL_SHARE == 0.05

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import fsspec
-import numpy as np
 import pytest
 
 from builders.data_specs import KINDS, open_photos, parse_data_spec
@@ -313,22 +312,6 @@ def test_http__a_server_that_sends_a_byte_now_and_then_is_given_up(server, monke
     monkeypatch.setattr(Server, "lie", slowly)
     with pytest.raises(DataError):
         open_photos(f"webdataset:{server}/photos-009.tar")
-
-
-def test_index__takes_the_space_of_its_names(tmp_path, cache):
-    """An array of text would take the length of the longest name for each sample."""
-    names = ["x" * 20_000, *(f"{i:04}" for i in range(200))]
-    (tmp_path / "one.tar").write_bytes(
-        tarred({f"{name}.{ending}": b"\0" for name in names for ending in ("jpg", "cls")})
-    )
-    spec = f"webdataset:{tmp_path}/one.tar"
-    first = open_photos(spec)
-    (index,) = (cache / "webdataset").glob("*.npz")
-    with np.load(index) as stored:
-        assert sum(array.nbytes for array in stored.values()) < 4 * len("".join(names))
-    again = open_photos(spec)
-    assert again.ids == first.ids == tuple(f"one/{name}" for name in names)
-    assert again.labels.names == first.labels.names
 
 
 def test_photo__of_a_shard_that_was_cut_is_a_failure(folder):

@@ -54,18 +54,6 @@ def expected(whole=False) -> tuple[tuple[str, ...], list]:
     return tuple(digests), [rows.get(name, none) for name in FILES]
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 4, 1024])
-def test_fingerprints__of_every_photo_whatever_the_batch(monkeypatch, batch):
-    monkeypatch.setattr(groups, "_BATCH", batch)
-    source = Source()
-    known = fingerprints(photos_of(source), workers=2)
-    assert (known.digests, known.hashes.tolist()) == expected()
-    assert known.hashes.dtype == np.uint64
-    assert sorted(source.reads) == [0, 1, 2, 3]
-    empty = fingerprints(photos_of(source).select([]))
-    assert (empty.digests, empty.hashes.shape) == ((), (0, VARIANTS))
-
-
 def test_fingerprints__are_cached_but_those_of_photos_that_cannot_be_decoded_and_by_kind(monkeypatch, tmp_path):
     fingerprints(photos_of(Source()), tmp_path)
     again = Source()

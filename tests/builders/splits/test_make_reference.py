@@ -152,16 +152,3 @@ def test_class_limits__equals_trying_every_least_number():
         sizes = Sizes(*([None, 1, 2, 40][int(i)] for i in rng.integers(0, 4, 3)), least=int(rng.integers(0, 9)))
         limits = class_limits("make", column, splits, sizes)
         assert (limits.now, limits.fewest, limits.others) == plain_limits(column, splits.tolist(), sizes)
-
-
-def test_limits__text_of_few_classes():
-    column = Labels(("a", "b"), np.array([0, 0, 0, 1, 1, 1], dtype=np.int32))
-    splits = np.array([0, 1, 2, 0, 1, 2], dtype=np.int8)
-    assert class_limits("make", column, splits, Sizes()).to_text() == (
-        "make: 2 classes of 1 + 1 + 1 photos; fewest photos: a (train, val, test)"
-    )
-    none = class_limits("make", column, splits, Sizes(least=2))
-    assert (none.scarce, none.to_text()) == (
-        "",
-        "make: no data set, 0 classes have 2 photos in each split; --least 1: 2 classes of 1 + 1 + 1 photos",
-    )

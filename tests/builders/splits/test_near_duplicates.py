@@ -162,19 +162,6 @@ def test_near_duplicate_groups__equals_brute_force_in_crowded_buckets(monkeypatc
         assert partition(near_duplicate_groups(hashes, distance)) == partition(brute_groups(hashes, distance))
 
 
-def test_near_duplicate_groups__many_alike_are_compared_once_each(monkeypatch):
-    """20,000 pictures of one wall: comparisons grow with their number, not with its square."""
-    from builders.splits import near_duplicates as perceptual_hash
-
-    rng, compared = np.random.default_rng(0), []
-    flips = np.bitwise_or.reduce(np.uint64(1) << rng.integers(0, 62, (20_000, 2)).astype(np.uint64), axis=1)
-    hashes = np.uint64(0x5555555555555555) ^ flips
-    real = perceptual_hash.distances
-    monkeypatch.setattr(perceptual_hash, "distances", lambda a, b: compared.append(np.size(a)) or real(a, b))
-    assert len(np.unique(near_duplicate_groups(hashes))) == 1
-    assert sum(compared) < 15 * 40 * len(np.unique(hashes))
-
-
 def plain_hash(pixels):
     """pHash by its definition: cosine sums, the signs about the median of 63 coefficients, first coefficient off."""
     n = np.arange(32)

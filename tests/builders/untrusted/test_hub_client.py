@@ -11,11 +11,11 @@ from typing import Any
 import huggingface_hub
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import _http
 
 from builders.errors import DiskError, RemoteError
-from builders.untrusted import Pace, client_message, from_hub, hub_client, quiet_clients
+from builders.untrusted import Pace, client_message, from_hub, quiet_clients
 from builders.untrusted.pace import Outages
 from tests.support.hub import HOSTILE, HubDouble
 
@@ -86,28 +86,6 @@ def test_from_hub__compressed_responses_within_the_limit_are_decompressed(hub, t
         assert sum(map(len, response.iter_bytes())) == 64 << 20
 
 
-def test_from_hub__a_response_that_breaks_off_counts_a_second_each_time(hub):
-    from builders.untrusted import hub_client as module
-
-    fetched = module.Fetched()
-    for _ in range(3):
-        body = module._guarded_body(_Broken(), "a", fetched, QUICK, 10, None)
-        with pytest.raises((ConnectionError, RemoteError)):
-            list(body)
-    assert fetched.seconds >= 3
-    with pytest.raises(RemoteError, match="3 bytes in 3 seconds"):
-        module.check_pace(fetched, QUICK, "a")
-
-
-class _Broken:
-    def __iter__(self):
-        yield b"a"
-        raise ConnectionError
-
-    def close(self):
-        pass
-
-
 def test_from_hub__outside_of_it_the_client_is_as_it_was(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
     with from_hub(10, QUICK):
@@ -164,50 +142,6 @@ def test_from_hub__an_answer_that_is_malformed_is_an_error_of_the_package(hub, m
         HfApi(endpoint=hub.url).dataset_info("a/b")
 
 
-class _Sleeps:
-    """Time that passes only while the client waits, or a request takes ``takes`` seconds."""
-
-    def __init__(self, monkeypatch, takes=0.0):
-        self.now, self.waits = 1000.0, []
-        monkeypatch.setattr(hub_client, "time", SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=self.sleep))
-        self.takes = takes
-
-    def sleep(self, seconds):
-        self.waits.append(seconds)
-        self.now += seconds
-
-    def request(self):
-        self.now += self.takes
-
-
-@pytest.mark.parametrize(
-    ("error", "takes", "waits"),
-    [("ConnectError", 0.0, [1, 2, 4]), ("ConnectTimeout", 6.0, []), ("ReadTimeout", 10.0, []), (503, 0.0, [1, 2, 4])],
-)
-def test_from_hub__a_hub_that_does_not_answer_is_given_up_soon_and_the_next_file_at_once(
-    hub, tmp_path, monkeypatch, error, takes, waits
-):
-    http, sleeps = hub_client._library(), _Sleeps(monkeypatch, takes)
-    monkeypatch.setattr(hub_client, "OUTAGES", Outages())
-
-    def run(seconds, call, late):
-        sleeps.request()
-        if isinstance(error, int):
-            return http.Response(error)
-        raise getattr(http, error)("no way")
-
-    monkeypatch.setattr(hub_client, "run_with_deadline", run)
-    for expected in (waits, waits):
-        with pytest.raises(LocalEntryNotFoundError), from_hub():
-            hf_hub_download("a/b", "a.json", endpoint=hub.url, cache_dir=tmp_path / "hub")
-        assert sleeps.waits == expected
-    sleeps.now += 3600.0  # an hour later it is tried as at first
-    with pytest.raises(LocalEntryNotFoundError), from_hub():
-        hf_hub_download("a/b", "a.json", endpoint=hub.url, cache_dir=tmp_path / "hub")
-    assert sleeps.waits == waits * 2
-
-
 def test_outages__an_answer_ends_one():
     outages = Outages()
     assert not outages.lasts("a", 0.0, 1.0)
@@ -216,23 +150,6 @@ def test_outages__an_answer_ends_one():
     assert not outages.lasts("b", 0.0, 9.0)  # the first failure, however long it took
     outages.end("a")
     assert not outages.lasts("a", 7.0, 20.0)
-
-
-@pytest.mark.parametrize(
-    ("headers", "left"),
-    [
-        ({"Retry-After": "86400"}, {"retry-after": "300"}),
-        ({"Retry-After": "20"}, {"retry-after": "20"}),
-        ({"Retry-After": b"\xb2"}, {"retry-after": "²"}),
-        ({"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}),
-        ({"ratelimit": '"api";r=0;t=90000'}, {}),
-        ({"ratelimit": '"api";r=0;t=55'}, {"ratelimit": '"api";r=0;t=55'}),
-    ],
-)
-def test_from_hub__no_response_makes_the_client_wait_for_hours(headers, left):
-    given = hub_client._library().Headers(headers)
-    hub_client._shorten_wait(given)
-    assert dict(given) == left
 
 
 def test_from_hub__other_errors_stay_as_they_are(hub):

@@ -11,7 +11,6 @@ from builders.errors import PhotoError
 from builders.pixels import (
     EditStep,
     Processing,
-    chosen_engine,
     decode_rgb,
     engine_of,
     process_all,
@@ -156,25 +155,6 @@ def test_process_all__shared_stages_change_nothing(preset):
         for processing, view in zip(processings, views, strict=True):
             expected = process_by_pillow(image, processing, str(number), seed=number)
             np.testing.assert_array_equal(np.asarray(view), np.asarray(expected), err_msg=processing.name)
-
-
-@pytest.mark.parametrize("limit", [0, 2**28])
-def test_process_all__stages_that_begin_with_one_picture_are_made_at_once_or_one_by_one(tmp_path, monkeypatch, limit):
-    """Chains with equal beginnings: each first stage is made once, whatever the memory for sharing."""
-    monkeypatch.setattr("builders.pixels.process.MAX_SHARED_BYTES", limit)
-    first = ['{step = "jpeg", quality = 70}', '{step = "resize", scale = 0.5}, {step = "jpeg", quality = 80}']
-    last = '{step = "jpeg", quality = 90, chroma = "4:4:4"}'
-    chains = [first[0], f"{first[0]}, {last}", f"{first[1]}, {last}", f"{first[0]}, {first[1]}, {last}"]
-    processings = defined(tmp_path, {str(i): steps for i, steps in enumerate(chains)})
-    engine = chosen_engine()
-    whole, calls = engine.pictures, []
-    monkeypatch.setattr(engine, "pictures", lambda pixels, wanted: calls.append(len(wanted)) or whole(pixels, wanted))
-    image = decode_rgb(photo(1))
-    views = process_all(image, processings, "1")
-    assert calls == ([1, 1, 1] if limit == 0 else [2, 1])
-    for processing, view in zip(processings, views, strict=True):
-        expected = process_by_pillow(image, processing, "1")
-        np.testing.assert_array_equal(np.asarray(view), np.asarray(expected), err_msg=processing.name)
 
 
 def test_process_all__random_numbers_depend_on_photo_and_seed_alone(tmp_path):
