@@ -5,16 +5,12 @@ import hashlib
 import html.parser
 import re
 
-import pytest
-
-from builders.check.report import page as page_module
 from builders.check.report.facts import (
     Duplicates,
     ReportFacts,
 )
-from builders.check.report.page import page_html, write_report
+from builders.check.report.page import page_html
 from builders.dataset import Build, PixelRights, SplitShards
-from builders.errors import DataError, DiskError
 
 
 class Text(html.parser.HTMLParser):
@@ -70,24 +66,3 @@ def test_page__of_a_build_without_anything_to_show():
     assert "Codecs of" not in joined
     assert "Credits" not in joined
     assert '<td class="n bad">1</td>' in page_html(facts(made, duplicates=duplicates), [])
-
-
-def test_write_report__into_the_folder_or_a_new_one_or_an_error(tmp_path, monkeypatch):
-    made, calls = facts(build(SplitShards("jpeg", "train", ()))), []
-    monkeypatch.setattr(page_module, "report_facts", lambda folder: made)
-    monkeypatch.setattr(page_module, "contact_sheets", lambda *args, **options: calls.append((args, options)) or ())
-    assert write_report(tmp_path) == tmp_path / "report.html"
-    path = write_report(tmp_path, tmp_path / "new" / "deep" / "a.html", workers=3, progress=False)
-    assert path == tmp_path / "new" / "deep" / "a.html"
-    assert path.read_text() == (tmp_path / "report.html").read_text() == page_html(made, ())
-    given = (tmp_path, made.build)
-    assert calls == [(given, {"workers": 1, "progress": True}), (given, {"workers": 3, "progress": False})]
-    with pytest.raises(DiskError, match=r"a\.html/b"):
-        write_report(tmp_path, path / "b")
-
-    def other(*args, **options):
-        raise TypeError("odd")
-
-    monkeypatch.setattr(page_module, "contact_sheets", other)
-    with pytest.raises(DataError):
-        write_report(tmp_path)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from builders.cluster import EngineOptions, StorageFolder, Submission
-from builders.cluster.engines import hub_jobs, on_jobs, on_ray, ray
+from builders.cluster.engines import on_jobs, on_ray
 from builders.cluster.engines.executors import Task
 from builders.errors import UsageError
 
@@ -33,9 +33,9 @@ class Executor:
 @pytest.fixture
 def made(monkeypatch):
     Executor.made = []
-    names = {hub_jobs: "JobsPipelineExecutor", ray: "RayPipelineExecutor"}
-    for module, name in names.items():
-        monkeypatch.setattr(module, "executor", lambda wanted, name=name: {name: Executor}[wanted])
+    executors = SimpleNamespace(JobsPipelineExecutor=Executor, RayPipelineExecutor=Executor)
+    monkeypatch.setitem(sys.modules, "datatrove", SimpleNamespace(executor=executors))
+    monkeypatch.setitem(sys.modules, "datatrove.executor", executors)
     monkeypatch.setitem(sys.modules, "loguru", SimpleNamespace(logger=SimpleNamespace(remove=int, add=dict)))
     return Executor.made
 
@@ -96,7 +96,7 @@ def test_on_jobs__times_are_those_of_slurm(made, monkeypatch, time, seconds):
 @pytest.mark.parametrize("time", ["", "1h", "1:2:3:4", "-3", "x-3", "1:", "1.5"])
 def test_on_jobs__what_is_no_time_is_refused_before_a_job_is_submitted(made, monkeypatch, time):
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_token")
-    with pytest.raises(UsageError, match=re.escape(str(time))):
+    with pytest.raises(UsageError, match=re.escape(f"--time {time}")):
         on_jobs(Submission(StorageFolder("hf://buckets/me/x"), (0,), EngineOptions(time=time)))
     assert made == []
 

@@ -6,32 +6,26 @@ import io
 import json
 import os
 import re
-import socket
 from dataclasses import replace
 
 import pytest
 
 from builders.cluster import (
-    EngineOptions,
     Finished,
     Markers,
     Plan,
     RankPlan,
     StorageFolder,
-    Submission,
     check_facts,
-    ranks_here,
     read_plan,
     refuse_other_versions,
     retire_plan,
     run_locally,
     upload_files,
-    use_cpus,
     work_ranks,
     write_plan,
 )
 from builders.cluster import serve as serve_ranks
-from builders.cluster.engines.local import SHARE
 from builders.cluster.markers import host
 from builders.errors import DataError
 from builders.files import temporary_path
@@ -71,13 +65,6 @@ def test_markers__that_other_states_replace(place):
     markers.beat(2, 0.0, 0.0, 1)
     markers.clear(2)
     assert files_of(place) == ["00002.done.json"]
-
-
-def test_host__is_the_node_of_slurm_or_this_machine(monkeypatch):
-    monkeypatch.setenv("SLURMD_NODENAME", "n7")
-    assert host() == "n7"
-    monkeypatch.delenv("SLURMD_NODENAME")
-    assert host() == socket.gethostname()
 
 
 def test_read_plan__by_folder_file_and_name(place, monkeypatch):
@@ -184,34 +171,6 @@ def test_check_facts__the_first_that_differs_is_named():
 def test_work_ranks__of_no_rank_of_the_plan(place, rank):
     with pytest.raises(DataError, match=re.escape(str(rank))):
         work_ranks(PLAN, place, [rank], lambda: None)
-
-
-@pytest.mark.parametrize(
-    ("ranks", "tasks", "shares"),
-    [
-        ((0, 1, 2, 3, 4), 2, ["0,2,4", "1,3"]),
-        ((0, 1, 2), None, ["0", "1", "2"]),
-        ((0, 1, 2), 9, ["0", "1", "2"]),
-        ((4, 5, 6), 1, ["4-6"]),
-    ],
-)
-def test_shares__neighbours_go_to_different_tasks(ranks, tasks, shares):
-    assert Submission(StorageFolder("p"), ranks, EngineOptions(tasks=tasks)).shares() == shares
-
-
-@pytest.mark.parametrize(("text", "count"), [("3", 3), ("1", 1), ("0", 1), ("x", 1), ("-2", 1), ("", 1), (None, 1)])
-def test_ranks_here__by_the_environment(monkeypatch, text, count):
-    monkeypatch.delenv(SHARE, raising=False)
-    if text is not None:
-        monkeypatch.setenv(SHARE, text)
-    assert ranks_here() == count
-
-
-def test_use_cpus__threads_that_the_user_set_stay():
-    for before, threads in (({}, "3"), ({"OMP_NUM_THREADS": "1"}, "1")):
-        environment = dict(before)
-        use_cpus(3, environment)
-        assert environment == {"CAMTRACE_CPUS": "3", "OMP_NUM_THREADS": threads}
 
 
 def test_serve__runs_each_rank_that_is_read():

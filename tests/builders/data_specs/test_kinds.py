@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import builders.simcams
@@ -10,11 +9,9 @@ import builders.sources
 from builders.data_specs import KINDS, open_photos, parse_data_spec
 from builders.errors import UsageError
 from builders.photos import ColumnSources, PhotoSet
-from builders.sources import CAMERA_SETS, Streaming
+from builders.sources import CAMERA_SETS
 
 PHOTOS = PhotoSet.of_bytes("read", {"a/b.jpg": b"1", "a/c.jpg": b"2"})
-GIVEN = ColumnSources.of(label="x", group=["g=h"])
-NONE = ColumnSources()
 READERS = (
     "sample_photos", "labelled_folder", "imagenet_photos", "inaturalist_photos", "read_hub_photos", "stored_photos",
     "table_photos", "pathorob_photos", "wilds_photos", "detection_photos", "openfake_photos", "camera_photos",
@@ -38,9 +35,6 @@ def calls(monkeypatch):
     monkeypatch.setattr(builders.sources, "check_layout", lambda *args, **options: None)
     monkeypatch.setattr(builders.sources, "with_columns", lambda photos, columns, **options: photos)
     return made
-
-
-SPLIT = "?label=x&group=g%3Dh&val-share=0.5"
 
 
 @pytest.mark.parametrize(
@@ -72,11 +66,10 @@ SPLIT = "?label=x&group=g%3Dh&val-share=0.5"
         ("scorpion:p?root=i", "scorpion:p: image=, id= and root= are of a table: name its file"),
     ],
 )  # fmt: skip
-def test_kinds__a_wrong_option_is_one_sentence(calls, text, sentence):
+def test_kinds__a_wrong_option_is_one_sentence(text, sentence):
     with pytest.raises(UsageError) as caught:
         open_photos(text)
     assert str(caught.value) == sentence
-    assert calls == []
 
 
 @pytest.mark.parametrize(
@@ -113,47 +106,6 @@ def test_kinds__which_options_are_paths_which_have_tables_and_which_stream():
         assert kind.usage.startswith(name)
         assert kind.summary
         assert ("root" in kind.options) == bool(kind.path_options)
-
-
-def test_open__streams_what_streams_and_refuses_the_rest(calls):
-    wish = Streaming(5)
-    for text in ("hub:o/n", "webdataset:a.tar"):
-        open_photos(text, streaming=wish)
-    assert [options["streaming"] for _, _, options in calls] == [wish, wish]
-    with pytest.raises(UsageError, match="--stream"):
-        open_photos("table:t.csv", streaming=wish)
-
-
-def test_open__columns_names_and_layouts(calls, monkeypatch):
-    made = []
-
-    def with_columns(photos, columns, **options):
-        made.append((columns, options))
-        return photos
-
-    monkeypatch.setattr(builders.sources, "with_columns", with_columns)
-    checked = []
-    monkeypatch.setattr(builders.sources, "check_layout", lambda *args, **options: checked.append((args, options)))
-    assert open_photos("folder:p" + SPLIT + "&name=mine", 3).name == "mine"
-    assert made == [(GIVEN, {"seed": 3, "val_share": 0.5})]
-    assert checked == [(("folder:p", PHOTOS, GIVEN), {"draw": True})]
-    assert open_photos("folder:p").name == "read"
-    assert checked[1:] == [(("folder:p", PHOTOS, NONE), {"draw": False})]
-    assert made[1:] == [(NONE, {"seed": 0, "val_share": 0.25})]
-    open_photos("folder:p", label_named=True)
-    open_photos("imagenet:p?label=x")
-    assert len(checked) == 2
-    assert len(made) == 4
-    open_photos("table:t.csv?label=x")  # its reader has named the columns
-    assert len(made) == 4
-
-
-def test_open__no_photos_are_an_error(calls, monkeypatch):
-    from builders.errors import DataError
-
-    monkeypatch.setattr(builders.sources, "imagenet_photos", lambda *args: PHOTOS.select(np.array([], dtype=int)))
-    with pytest.raises(DataError, match=r"^imagenet:p: no photo there$"):
-        open_photos("imagenet:p")
 
 
 @pytest.mark.parametrize(

@@ -242,6 +242,17 @@ write_shards(job(Path(sys.argv[1]), make_rows=Stalling(before=int(sys.argv[3])))
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Stalling(Rows):
+    """Items from one on take for ever, so that workers that have not yet noticed a kill finish no more shards."""
+
+    before: int = 0
+
+    def __call__(self, item):
+        time.sleep(0.01 if item < self.before else 600)
+        return super().__call__(item)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_write_shards__killed_three_times_ends_equal(tmp_path, workers):
     expected = write_shards(job(tmp_path / "whole"))

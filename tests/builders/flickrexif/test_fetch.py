@@ -1,17 +1,14 @@
 """Fetching: byte identity, refusals, and retries."""
 
 import asyncio
-import errno
 import hashlib
-import importlib
 import json
 
 import pytest
 
-from builders.errors import DiskError, UsageError
+from builders.errors import UsageError
 from builders.flickrexif.fetch.fetch import fetch
 from builders.flickrexif.fetch.transfer import FetchPlan
-from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget
 from builders.untrusted import AddressRefused
 from builders.untrusted.addresses import GuardedBackend
@@ -168,16 +165,3 @@ def test_fetch__a_size_that_failed_permanently_is_not_requested_again(state):
             states.append(tuple(rows(state)[5][name] for name in ("status", "size", "error_class")))
     # the third response, a photo, is never requested: both sizes have failed permanently
     assert states == [("gone", "o", "gone"), ("gone", "l,o", "gone"), ("gone", "l,o", "gone")]
-
-
-def test_fetch__a_full_disk_is_one_sentence_and_exit_status_1(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(importlib.import_module("builders.flickrexif.fetch.fetch"), "fetch_into", full)
-    with (
-        State(tmp_path, create=True) as state,
-        pytest.raises(DiskError),
-    ):
-        fetch(state, PLAN)
-    assert DiskError.exit_status == 1

@@ -8,7 +8,6 @@ import pytest
 from builders.flickrexif.search import forecast as module
 from builders.flickrexif.search.forecast import Forecast, calls_left
 from builders.flickrexif.search.plan import PER_PAGE
-from builders.flickrexif.search.strata import MONTH_S, Stratum, turns_of, windows_of
 
 WHOLE = Forecast(
     target=1000,
@@ -28,10 +27,6 @@ WHOLE = Forecast(
 )
 
 
-def stratum(total=100, windows=4, each=5, opened=0, share=1.0):
-    return Stratum("2012-04", 0, round(share * MONTH_S), total, windows, each, opened)
-
-
 @pytest.mark.parametrize(
     ("changed", "last"),
     [
@@ -48,41 +43,12 @@ def test_forecast__the_last_line_says_what_limits_it(changed, last):
     assert ("at most; " in text) is bool(changed.get("everything"))
 
 
-def test_stratum__turns_of_windows():
-    assert (stratum().turns, stratum(each=6).turns, stratum(each=0).turns) == (1, 2, 1)
-    assert (stratum().expected, stratum(windows=0).expected) == (25.0, 0.0)
-    assert [stratum(opened=n, each=6).last_turn for n in (0, 1, 4, 5)] == [-1, 0, 1, 2]
-    assert stratum(windows=0).last_turn == -1
-    # 25 photos of a window, five at a turn, two turns when it is opened: three passes over the four windows
-    assert [stratum(opened=n, each=10).exhausted for n in (11, 12)] == [False, True]
-    assert stratum(opened=4, each=25).exhausted  # all 25 at one opening of each window
-    assert stratum(windows=0).exhausted
-    assert (stratum(share=0.25).weight, stratum(share=2.0).weight) == (0.25, 1.0)
-    assert (turns_of(0, 5.0, 0, 0), windows_of(0, 20), windows_of(-1, 20)) == ([], (0, 0), (0, 0))
-
-
 def photo(state, id, urls, status="ok", selected=1, source="search"):
     with state.transaction() as db:
         db.execute(
             "INSERT INTO photos (id, owner, source, urls, rank, selected, exif_status) VALUES (?, 'a', ?, ?, ?, ?, ?)",
             (id, source, json.dumps(urls), id, selected, status),
         )
-
-
-def test_calls_left__of_a_search_by_pages(state):
-    assert calls_left(state) == 0
-    for id in range(4):
-        photo(state, id, {}, status=None)
-    with state.transaction() as db:
-        db.executemany(
-            'INSERT INTO slices (start, "end", month, licences, root, status, estimate, found)'
-            " VALUES (0, 1, 'm', '4', ?, ?, ?, ?)",
-            [(1, "pending", 4 * PER_PAGE, 0), (0, "pending", 0, 0), (1, "done", 0, 8)],
-        )
-    # four photos without Exif, two slices, five pages of them, and Exif of every second result as until now
-    assert calls_left(state) == 4 + 2 + 5 + 2 * PER_PAGE
-    state.set("with_exif", False)
-    assert calls_left(state) == 2 + 5
 
 
 @pytest.mark.parametrize(

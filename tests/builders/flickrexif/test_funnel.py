@@ -73,26 +73,6 @@ def test_funnel__of_a_search_of_all_photos(collection):
     ]  # fmt: skip
 
 
-def test_funnel__of_a_sample(collection):
-    collection.set("photos_wanted", 1000)
-    month = {"end": 5, "month": "2012-04"}
-    assert funnel(collection)[0] == Stage("reported by Flickr", 0, "estimates, in 0 months")
-    fill(collection, "strata", {"start": 0, **month, "total": 50, "opened": 2}, {"start": 1, **month},
-         {"start": 2, **month, "total": 70, "opened": 3, "doubted": 1.0, "trusted": 4})  # fmt: skip
-    fill(collection, "photos", photo(30, "ok", month="2012-06"))
-    assert funnel(collection) == [
-        Stage("reported by Flickr", 120, "estimates, in 3 months, 1 not counted yet,"
-                                         " 1 empty answers are requested again, 4 empty answers taken on trust"),
-        Stage("sample requested", 1000, "5 are here, 1 to 4 in a month, 5 slices opened"),
-        Stage("taken for the sample", 10, "at most 3 per owner and month of upload, seed 8"),
-        *SELECTED,
-        Stage("selected", 13, "1 whose turn has not come"),
-        *funnel(collection)[6:],
-    ]  # fmt: skip
-    collection.set("with_exif", False)
-    assert funnel(collection)[1].note == "9 are here, 1 to 8 in a month, 5 slices opened"
-
-
 def test_funnel__of_an_empty_state_has_neither_cap_nor_fill(state):
     stages = funnel(state)
     assert [stage.name for stage in stages] == [

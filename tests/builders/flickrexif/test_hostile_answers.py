@@ -10,7 +10,6 @@ from builders.flickrexif.api.search_results import search_result, text_of
 from builders.flickrexif.fetch.download import DownloadFailure, download, photo_client
 from builders.flickrexif.fetch.fetch import refuse_placeholders
 from builders.flickrexif.fetch.transfer import FetchCounts
-from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.search.plan import Slice
 from builders.flickrexif.search.read_slice import count_slice
 from builders.flickrexif.search.refresh import refresh
@@ -25,17 +24,6 @@ INFINITE = float("inf")
 ENTRY = {"id": "7", "owner": "1@N00", "license": "4", "dateupload": "1330000000"}
 HALF = "\ud83d"
 """Half of a UTF-16 pair, as JSON has where a text was cut in an emoji."""
-
-
-@pytest.mark.parametrize("fields", [{"id": INFINITE}, {"dateupload": INFINITE}, {"license": INFINITE}, {"id": None}])
-def test_search_result__infinite_numbers_are_no_photo(fields):
-    assert search_result(ENTRY | fields) is None
-
-
-def test_import__an_id_that_is_infinite_or_empty_is_an_unusable_row(state):
-    rows = [{"Flickr ID": id, "url": "https://a.net/1_ab_o.jpg", "owner": "1@N00"} for id in (INFINITE, None, 5.0)]
-    counts = import_rows(state, rows)
-    assert (counts.added, counts.unusable) == (1, 2)
 
 
 def test_texts__halves_of_pairs_are_stored_as_question_marks(tmp_path):

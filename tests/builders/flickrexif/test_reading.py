@@ -3,7 +3,7 @@
 import pytest
 
 from builders.flickrexif.search.plan import MAX_PAGES, MIN_SLICE_S, PER_PAGE, SPLIT_ABOVE, Slice
-from builders.flickrexif.search.read_slice import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
+from builders.flickrexif.search.read_slice import LONG_S, MANY, doubtful, read_slice, read_whole
 
 START = 1_330_000_000
 SHORT = Slice("2012-02", START, START + MIN_SLICE_S, (4, 5))
@@ -80,12 +80,6 @@ def test_read_slice__is_cut_at_once_above_the_margin(total, parts):
     assert len(client.calls) == 2 - bool(parts)
 
 
-def test_read_slice__only_the_first_page_cuts_at_once():
-    """A total that grows while a slice is read does not discard the pages so far."""
-    client = Pages((SPLIT_ABOVE, full(1)), (SPLIT_ABOVE + 1, full(2)), (SPLIT_ABOVE + 1, []))
-    assert (len(read_slice(client, SHORT, "x").photos), len(client.calls)) == (2 * PER_PAGE, 3)
-
-
 @pytest.mark.parametrize(
     ("fields", "count"),
     [
@@ -99,14 +93,6 @@ def test_read_slice__only_the_first_page_cuts_at_once():
 )
 def test_read_slice__filters_photos_outside_the_slice(fields, count):
     assert len(read_slice(Pages((1, [entry(1, **fields)])), SHORT, "x").photos) == count
-
-
-def test_read_slice__the_end_of_a_search_is_the_last_second_before_that_of_the_slice():
-    client = Pages((7, []))
-    assert count_slice(client, SHORT, "x", text="Nikon") == 7
-    (call,) = client.calls
-    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + MIN_SLICE_S - 1)
-    assert (call["license"], call["page"], call["per_page"], call["text"]) == ("4,5", 1, 1, "Nikon")
 
 
 DAY = Slice("2012-02", START, START + LONG_S, (4,))
@@ -134,14 +120,6 @@ NEARLY = Slice("2012-02", START, START + LONG_S - 1, (4,))
 )
 def test_doubtful__both_sides_of_every_bound(piece, total, photos, stopped, doubted):
     assert doubtful(piece, total, photos, stopped=stopped) is doubted
-
-
-def test_read_slice__doubt_depends_on_the_last_page():
-    """Half of the results in one short page are accepted; half of them and then an empty page are doubted."""
-    few = full(1)[: MANY // 2]
-    assert not read_slice(Pages((MANY, few)), SHORTEST, "x").doubtful
-    assert read_slice(Pages((MANY, few[:-1])), SHORTEST, "x").doubtful
-    assert read_slice(Pages((2 * PER_PAGE, full(1)), (2 * PER_PAGE, [])), SHORTEST, "x").doubtful
 
 
 def test_read_slice__photos_outside_the_slice_are_a_response_too():

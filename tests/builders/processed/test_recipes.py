@@ -15,7 +15,6 @@ from builders.dataset import read_build
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import codec_versions
-from builders.processed import recipe as recipes
 from builders.processed import write_recipe
 from builders.processed.build import build_processed
 from builders.processed.recipe import rebuild
@@ -109,21 +108,6 @@ def test_write_recipe__states_the_codecs_of_the_build_not_of_this_machine(origin
     assert read_build(tmp_path / "recipe").recipe["codec"] == codec
 
 
-def test_rebuild__of_other_settings_than_the_defaults(original, tmp_path, monkeypatch):
-    """Seeds, assignment, lossless images, photos that failed and the ones that were moved."""
-    calls = []
-    build = recipes.build_processed
-    monkeypatch.setattr(recipes, "build_processed", lambda *a, **k: calls.append(k) or build(*a, **{**k, "workers": 1}))
-    again = rebuild(str(original[1]), photo_set(), tmp_path / "again", workers=3)
-    assert files(tmp_path / "again") == files(original[0])
-    first = read_build(original[0])
-    assert again.recipe == first.recipe
-    assert again.splits == first.splits
-    assert calls[0]["workers"] == 3
-    assert first.recipe["duplicates"] == {"policy": "move", "groups_in_several_splits": 0}
-    assert [failure.id for failure in first.splits[0].failures] == ["p5"]
-
-
 def test_rebuild__in_shards_of_the_recipe(recipe, original, tmp_path):
     """The rows are compared where the files are others."""
 
@@ -191,7 +175,7 @@ def test_rebuild__equal_files_are_not_opened(recipe, tmp_path):
 
 def test_rebuild__with_other_codecs_only_on_request(recipe, tmp_path, capsys):
     what = changed(recipe, lambda r: r["codec"].update(canary="0" * 16, pillow="9.9", libjpeg_turbo="8.8"))
-    installed = codec_versions()
+    codec_versions()
     with pytest.raises(DataError) as caught:
         rebuild(what, photo_set(), tmp_path / "again")
     assert str(what) in str(caught.value)

@@ -11,9 +11,13 @@ from builders.pixels import PARAMETERS, decode_rgb, random_scale, read_definitio
 from builders.processed import ProcessingSettings, correlation_of, settings_of
 from builders.processed.assignment import classes_of
 from builders.processed.rows import ProcessedRows
-from tests.builders.processed.test_options import small
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes
+
+
+def small(names=("a", "b", "c", "d"), **more):
+    files = {name: photo_bytes(i, size=(24, 16)) for i, name in enumerate(names)}
+    return PhotoSet.of_bytes("folder:some", files, **more)
 
 
 def test_rows__of_one_photo(tmp_path):

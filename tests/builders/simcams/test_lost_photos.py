@@ -51,5 +51,5 @@ def test_read_catalogue__fields_that_are_missing_are_named(tmp_path: Path) -> No
     (tmp_path / "some.yaml").write_text(yaml.safe_dump(table, sort_keys=False), encoding="utf-8")
     with pytest.raises(DataError) as error:
         read_catalogue(tmp_path / "some.yaml")
-    make, names = next((make, list(fields["models"])) for make, fields in table["makes"].items())
+    make, _names = next((make, list(fields["models"])) for make, fields in table["makes"].items())
     assert str(make) in str(error.value)

@@ -92,7 +92,7 @@ def test_table__without_pictures(folder):
     assert photos.evidence["splits"].endswith("clusters apart")
     with pytest.raises(PhotoError):
         photos.read(0)
-    with pytest.raises(DataError, match="meta.csv"):
+    with pytest.raises(DataError, match=r"meta\.csv"):
         photos.require_pictures("a build")
 
 
@@ -171,7 +171,7 @@ def test_pathorob__its_columns(tmp_path, place):
 def test_pathorob__a_folder_of_several_tables_is_refused(tmp_path):
     for name in ("camelyon", "tcga_4x4"):
         write_csv(tmp_path / f"{name}.csv", ("a",), [("1",)])
-    with pytest.raises(DataError, match="camelyon.csv"):
+    with pytest.raises(DataError, match=r"camelyon\.csv"):
         open_photos(f"pathorob:{tmp_path}")
 
 

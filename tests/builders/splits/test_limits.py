@@ -32,27 +32,6 @@ def test_limits__by_hand():
     )
 
 
-def test_limits__the_most_photos_are_among_the_others():
-    result = class_limits("make", *collection(), Sizes(least=2))
-    assert result.now == Choice(2, 4, (9, 3, 4))
-    assert result.others == (Choice(20, 3, (90, 20, 25)),)  # the next, which has the most photos too
-    assert class_limits("make", *collection(), Sizes(least=26)).to_text() == (
-        "make: no data set, 1 classes have 26 photos in each split; --least 20: 3 classes of 90 + 20 + 25 photos"
-        "; --least 25: 2 classes of 90 + 30 + 25 photos"
-    )
-
-
-def test_limits__requested_sizes_count():
-    result = class_limits("make", *collection(), Sizes(train=50, val=None, test=10, least=20))
-    assert result.now == Choice(20, 3, (50, 20, 10))
-
-
-def test_limits__nothing_labelled():
-    empty = Labels(NAMES, np.full(5, UNLABELLED, dtype=np.int32))
-    result = class_limits("make", empty, np.zeros(5, dtype=np.int8), Sizes())
-    assert (result.now, result.others) == (Choice(1, 0, (0, 0, 0)), ())
-
-
 @pytest.mark.parametrize("least", [1, 5, 20, 60])
 def test_limits__are_what_make_splits_does_and_each_other_choice_too(least):
     rng = np.random.default_rng(least)

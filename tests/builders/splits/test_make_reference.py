@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from builders.photos import UNLABELLED, Labels
-from builders.splits import LEFT_OUT, Choice, Sizes, balance, class_limits, make_splits
+from builders.splits import LEFT_OUT, Choice, Sizes, balance, class_limits
 from builders.splits.make import stratified
 
 SHARES = [(0.5, 0.25, 0.25), (0.5, 0, 0.5), (1, 0, 0), (2, 1, 1), (0, 0.25, 0.75)]
@@ -92,23 +92,6 @@ def test_balance__equals_plain_loops(n):
             result = balance(values, splits, groups, priority, sizes, in_use)
             expected = plainly_balanced(*map(np.ndarray.tolist, (values, splits, groups, priority)), sizes, in_use)
             assert (result.splits.tolist(), result.classes.tolist()) == expected
-
-
-def test_make_splits__all_of_its_evidence():
-    ids, labels = ["a", "b", "c"], {"x": np.zeros(3, dtype=np.int32)}
-    of_near = make_splits(ids, labels, near=np.array([4, 4, 9]), shares=(1, 0, 1), assign="stratified", seed=5)
-    assert of_near.groups.tolist() == [0, 0, 1]
-    assert dict(of_near.evidence) == {
-        "seed": "5",
-        "shares": "1/0/1",
-        "assign": "stratified",
-        "near-duplicate distance": "4",
-        "groups": "2",
-        "photos in the largest group": "2",
-    }
-    assert make_splits(ids, labels).evidence["near-duplicate distance"] == "not searched"
-    empty = make_splits([], {"x": np.zeros(0, dtype=np.int32)}, assign="stratified").evidence
-    assert (empty["groups"], empty["photos in the largest group"]) == ("1", "0")
 
 
 def plain_limits(column, splits, sizes):

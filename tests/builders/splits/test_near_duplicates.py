@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
 
 from builders.errors import PhotoError
-from builders.splits import NO_HASH, near_duplicate_groups, near_duplicates, near_pairs, photo_hash, small_photo
+from builders.splits import NO_HASH, near_duplicate_groups, near_pairs, photo_hash, small_photo
 from builders.splits.near_duplicates import MAX_DISTANCE, distances, perceptual_hash
 from tests.support.images import image_bytes
 
@@ -191,19 +191,6 @@ def test_small_photo__other_formats_are_decoded_as_photos_are(mode):
     large = jpeg(scene(2, (1040, 780)))
     assert (small_photo(large).mode, small_photo(large).size) == ("L", (260, 195))
     assert (small_photo(large, "RGB", 390).mode, small_photo(large, "RGB", 390).size) == ("RGB", (520, 390))
-
-
-def test_small_photo__a_jpeg_that_costs_too_much_is_refused_before_a_pixel_is_decoded(monkeypatch):
-    data, calls = jpeg(scene(2)), []
-
-    def check(image, file):
-        calls.append((image.format, image.size, image.tile != [], file))
-        raise PhotoError("a bomb")
-
-    monkeypatch.setattr(near_duplicates, "check_work", check)
-    monkeypatch.setattr(near_duplicates, "decode_rgb", lambda file: ("refused by", file))
-    assert small_photo(data) == ("refused by", data)
-    assert calls == [("JPEG", (320, 240), True, data)]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

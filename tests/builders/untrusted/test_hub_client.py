@@ -5,7 +5,6 @@ import io
 import json
 import sys
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
@@ -15,8 +14,7 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import _http
 
 from builders.errors import DiskError, RemoteError
-from builders.untrusted import Pace, client_message, from_hub, quiet_clients
-from builders.untrusted.pace import Outages
+from builders.untrusted import Pace, client_message, from_hub
 from tests.support.hub import HOSTILE, HubDouble
 
 QUICK = Pace(headers_s=0.4, grace_s=0.4, least_bytes_per_s=1000.0, deadline_s=30.0)
@@ -142,16 +140,6 @@ def test_from_hub__an_answer_that_is_malformed_is_an_error_of_the_package(hub, m
         HfApi(endpoint=hub.url).dataset_info("a/b")
 
 
-def test_outages__an_answer_ends_one():
-    outages = Outages()
-    assert not outages.lasts("a", 0.0, 1.0)
-    assert not outages.lasts("a", 4.0, 5.0)
-    assert outages.lasts("a", 5.0, 6.5)
-    assert not outages.lasts("b", 0.0, 9.0)  # the first failure, however long it took
-    outages.end("a")
-    assert not outages.lasts("a", 7.0, 20.0)
-
-
 def test_from_hub__other_errors_stay_as_they_are(hub):
     with pytest.raises(KeyError), from_hub():
         {}["ours"]
@@ -207,60 +195,6 @@ def test_from_hub__bars_are_drawn_on_a_terminal_only(monkeypatch, hub, tmp_path,
         datasets.Dataset.from_dict({"a": [1]}).map(lambda row: row)
     assert [library.are_progress_bars_disabled() for library in libraries] == [False] * 2
     assert ("big.json" in sys.stderr.getvalue(), "Map" in sys.stderr.getvalue()) == (seen, seen)
-
-
-def test_from_hub__bars_that_the_user_has_switched_off_stay_off(monkeypatch):
-    monkeypatch.setattr("sys.stderr", Terminal(False))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", None)
-    with huggingface_hub.utils.disable_progress_bars():
-        with from_hub():
-            pass
-        assert huggingface_hub.utils.are_progress_bars_disabled()
-
-
-@pytest.fixture
-def counting(monkeypatch):
-    """Clients that report downloads, as they do by default, and the requests that do nothing else."""
-    import datasets
-
-    requests = []
-    for switch in ("HF_HUB_DISABLE_TELEMETRY", "HF_UPDATE_DOWNLOAD_COUNTS"):
-        monkeypatch.delenv(switch, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
-    monkeypatch.setattr("huggingface_hub.utils._headers.detect_agent", lambda: "somebody", raising=False)
-    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", True)
-    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
-    requested = SimpleNamespace(head=lambda address, **_: requests.append(address))
-    monkeypatch.setattr(datasets.load, "get_session", lambda: requested)
-    return requests
-
-
-def _user_agent_after_read(folder):
-    """The user agent of a request, after a table of this machine was read."""
-    import datasets
-
-    (folder / "a.csv").write_text("a,b\n1,2\n")
-    datasets.load_dataset("csv", data_files=str(folder / "a.csv"), split="train", cache_dir=folder)
-    return huggingface_hub.utils.build_hf_headers()["user-agent"]
-
-
-def test_quiet_clients__report_no_downloads(counting, tmp_path):
-    with from_hub():
-        with quiet_clients():
-            pass
-        printed = _user_agent_after_read(tmp_path)
-    assert ("torch/" in printed, "somebody" in printed, counting) == (False, False, [])
-    printed = _user_agent_after_read(tmp_path)  # without us they do, which is what is switched off
-    assert "torch/" in printed
-    assert len(counting) == 1
-
-
-def test_quiet_clients__report_downloads_if_the_user_has_set_so(counting, monkeypatch, tmp_path):
-    for switch, printed in {"HF_HUB_DISABLE_TELEMETRY": "0", "HF_UPDATE_DOWNLOAD_COUNTS": "1"}.items():
-        monkeypatch.setenv(switch, printed)
-    with quiet_clients():
-        assert "torch/" in _user_agent_after_read(tmp_path)
-    assert len(counting) == 1
 
 
 def test_from_hub__at_most_so_many_answers_of_the_api_from_one_address(hub, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Every sentence that FlickrExif says of what it refuses, whole: options, licences, downloads, states, tables."""
+"""Licences of Flickr by its own list, and states that are absent or broken."""
 
 from builders.flickrexif import LICENCES
 

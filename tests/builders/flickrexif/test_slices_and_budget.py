@@ -1,4 +1,4 @@
-"""Parts of a search without a server: slices, licences, the budget on a simulated clock, Exif of Flickr."""
+"""Slices of a search, licences, and the budget of calls on a simulated clock."""
 
 import bisect
 import contextlib

@@ -1,4 +1,4 @@
-"""Which formats are read, what is on the allow-list, and each sentence about a file that is not read."""
+"""Times, numbers and flashes as cameras and Flickr write them, and files that are not read."""
 
 import sys
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Parts of the state by hand: settings, locks, rows of photos, take-downs, Exif and licences of photos."""
+"""The state: locks, transactions, rows of photos, take-downs, Exif and licences."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Pairs part by part: what a build is called with, tables and folders of pairs, and every sentence that refuses one."""
+"""Tables of pairs that cannot be read."""
 
 from __future__ import annotations
 

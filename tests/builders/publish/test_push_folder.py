@@ -1,4 +1,4 @@
-"""What an upload sends and in which order, by a double of the Hub's API; text and record of a planned upload."""
+"""What an upload sends and in which order, by a double of the Hub's API."""
 
 import hashlib
 from types import SimpleNamespace
