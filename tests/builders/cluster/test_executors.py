@@ -167,23 +167,6 @@ def test_on_ray__every_option_on_a_cluster_of_this_machine(made, with_ray):
 
 
 @pytest.mark.parametrize(
-    ("options", "calls", "workers"),
-    [
-        (EngineOptions(), [{"address": "auto", **QUIET}], -1),
-        (
-            EngineOptions(address="local"),
-            [{"address": "local", "num_cpus": 4, "include_dashboard": False, **QUIET}],
-            -1,
-        ),
-    ],
-)
-def test_on_ray__usual_options(made, with_ray, options, calls, workers):
-    fake = with_ray({"CPU": 1, "memory": 2 * GIB})
-    on_ray(Submission(StorageFolder("run.plan"), (1, 4, 6), options))
-    assert (made[0]["tasks"], made[0]["workers"], fake.calls) == (3, workers, [*calls, "shutdown"])
-
-
-@pytest.mark.parametrize(
     "nodes", [[], [{"CPU": 2, "GPU": 1, "memory": 12 * GIB}, {"CPU": 8, "GPU": 1, "memory": 12 * GIB - 1}, {"CPU": 3}]]
 )
 def test_on_ray__no_node_has_the_resources(made, with_ray, nodes):
@@ -193,9 +176,3 @@ def test_on_ray__no_node_has_the_resources(made, with_ray, nodes):
     most = "of 3 nodes the most are 8, 1 and 12.0 GiB" if nodes else "of 0 nodes the most are 0, 0 and 0.0 GiB"
     assert str(most) in str(error.value)
     assert (made, fake.calls[-1]) == ([], "shutdown")
-
-
-def test_on_ray__no_cluster(made, with_ray):
-    with_ray(error=ConnectionError("nobody answers\nat all"))
-    with pytest.raises(UsageError, match="--address"):
-        on_ray(Submission(StorageFolder("run.plan"), (0,), EngineOptions()))

@@ -10,43 +10,15 @@ from builders.exif import (
     UNKNOWN,
     Acquisition,
     canonical_model,
-    device_type_of_name,
     known_make,
     label,
 )
-from builders.exif.attributes import snapped
 from builders.exif.devices import canonical_make
 
 NIKON = (
     "D100 D200 D300 D3100 D3200 D40 D5 D50 D500 D5000 D5100 D5200 D5300 D5500 D5600 D600 D610 D70 D700 D7000 D7100"
     " D7200 D750 D7500 D80 D800 D810 D850 D90 Z_6 Z_6_2 Z_9"
 )
-
-
-@pytest.mark.parametrize(
-    ("name", "inside", "outside", "nearest"),
-    [
-        ("exposure", "1/105", "1/106", "1/100"),  # a twelfth of an octave: 1/105.95
-        ("aperture", "4.1", "4.2", "4.0"),  # 4.117
-        ("iso", "3390", "3391", "3200"), ("iso", "48", "47", "50"),
-        ("focal_length", "202.1", "202.2", "200.0"), ("focal_length", "69.3", "69.2", "70.0"),
-    ],
-)  # fmt: skip
-def test_snapped__to_the_tolerance(name, inside, outside, nearest):
-    assert (snapped(inside, name), snapped(outside, name), snapped("0", name)) == (nearest, OTHER, OTHER)
-
-
-@pytest.mark.parametrize(
-    ("name", "device"),
-    [
-        # of a maker whose devices are phones, the type that a rule gives comes first, with or without the maker's name
-        ("Google Pixel C", "tablet"), ("Pixel C", "tablet"), ("samsung SM-T800", "tablet"), ("SAMSUNG NX500", "camera"),
-        ("Xiaomi", "phone"), ("Sony Ericsson W800i", "phone"), ("Sony", "camera"), ("  iPhone   4 ", "phone"),
-        ("", UNKNOWN), ("NIKONOS", UNKNOWN), ("Nikon-D1", "camera"), ("SM-S928B edited", "phone"),
-    ],
-)  # fmt: skip
-def test_device_type_of_name__with_the_maker_or_without(name, device):
-    assert device_type_of_name(name) == device
 
 
 @pytest.mark.parametrize(

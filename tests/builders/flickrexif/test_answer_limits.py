@@ -3,16 +3,11 @@
 import json
 
 from builders.flickrexif.api.search_results import (
-    SEARCH_EXTRAS,
     search_result,
     storable,
     text_of,
 )
 from builders.flickrexif.search.exif_calls import exif_is_hidden, request_photo_exif
-from builders.flickrexif.search.plan import (
-    Slice,
-)
-from builders.flickrexif.search.read_slice import count_slice, read_slice
 
 
 class Answering:
@@ -22,22 +17,6 @@ class Answering:
     def call(self, *given, **named):
         self.calls.append((given, named))
         return self.answers.pop(0)
-
-
-def test_search__every_parameter_of_a_call():
-    client = Answering({"photos": {"total": "7", "photo": []}}, {"photos": {"total": 0, "photo": []}})
-    piece = Slice("2012-04", 100, 200, (4, 7))
-    assert count_slice(client, piece, "count 2012-04", "Kodak DX") == 7
-    read_slice(client, piece, "slice 3")
-    parameters = {
-        "expect": "photos", "min_upload_date": 100, "max_upload_date": 199, "license": "4,7", "safe_search": 1,
-        "content_type": 1, "content_types": "0", "media": "photos", "sort": "date-posted-asc", "extras": SEARCH_EXTRAS,
-        "page": 1,
-    }  # fmt: skip
-    assert client.calls == [
-        (("photos.search", "count 2012-04"), {**parameters, "per_page": 1, "text": "Kodak DX"}),
-        (("photos.search", "slice 3 page 1"), {**parameters, "per_page": 500}),
-    ]
 
 
 def test_exif__parameters_of_a_call_and_what_is_stored(state):

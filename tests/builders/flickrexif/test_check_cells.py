@@ -89,18 +89,6 @@ def test_state__no_text_has_control_characters_but_those_that_people_wrote(tmp_p
                 assert opened(tmp_path, data, f'UPDATE {table} SET "{column}" = char({code})') is None
 
 
-def test_state__the_last_second_of_the_calendar_is_taken(tmp_path, filled):
-    for value in (0, 253_402_300_799):
-        assert opened(tmp_path, filled[0], f"UPDATE photos SET uploaded = {value}") is None
-
-
-@pytest.mark.parametrize("column", ["path", "sha256", "bytes", "size", "url"])
-def test_state__a_fetched_file_without_what_was_fetched(tmp_path, filled, column):
-    set_status = f"UPDATE files SET status = 'STATUS', {column} = NULL"
-    assert opened(tmp_path, filled[0], set_status.replace("STATUS", "failed")) is None
-    assert "of table files" in opened(tmp_path, filled[0], set_status.replace("STATUS", "ok"))
-
-
 @pytest.mark.parametrize(
     ("table", "column", "good", "bad"),
     [
@@ -146,17 +134,6 @@ def test_state__settings(tmp_path, filled, key, good, bad):
         assert f"it is damaged (setting '{key}' has a value that does not belong there)" in message, value
 
 
-def test_state__a_trigger_that_names_another_table(tmp_path, filled):
-    data = filled[0].replace(b"DELETE FROM exif WHERE photo_id = OLD.id", b"DELETE FROM axif WHERE photo_id = OLD.id")
-    assert opened(tmp_path, data, "SELECT 1") is None
-    with (
-        State(tmp_path) as state,
-        pytest.raises(DataError, match=r"main\.axif"),
-        state.transaction() as db,
-    ):
-        db.execute("DELETE FROM photos")
-
-
 def test_state__text_that_is_not_utf_8(tmp_path, filled):
     for column in ("title", "urls"):
         assert opened(tmp_path, filled[0], f"UPDATE photos SET {column} = CAST(X'61ff62' AS TEXT)") is None
@@ -164,14 +141,6 @@ def test_state__text_that_is_not_utf_8(tmp_path, filled):
             for read in (state.rows, state.value, lambda sql: list(state.stream(sql))):
                 with pytest.raises(DataError, match=r"state\.sqlite"):
                     read(f"SELECT {column} FROM photos")
-
-
-def test_state__a_message_of_sqlite_that_is_not_utf_8(tmp_path, filled):
-    data = filled[0].replace(b"CREATE TABLE looks", b"CREATE TABLE l\xa0oks")
-    assert data != filled[0]
-    (tmp_path / "state.sqlite").write_bytes(data)
-    with pytest.raises(DataError, match=r"state\.sqlite"):
-        State(tmp_path)
 
 
 @pytest.mark.parametrize("relative", ["/etc/passwd", "../x", "files/../../x", "files/00/.."])

@@ -5,10 +5,10 @@ import os
 import pytest
 
 from builders.errors import UsageError
-from builders.flickrexif.api.client import FlickrRefusal, FlickrUnavailable
+from builders.flickrexif.api.client import FlickrUnavailable
 from builders.flickrexif.api.exif_answers import loads
 from builders.flickrexif.api.search_results import SearchResult, rank
-from builders.flickrexif.search.exif_calls import request_exif, request_photo_exif
+from builders.flickrexif.search.exif_calls import request_exif
 from builders.flickrexif.store.photos import (
     ImportCounts,
     ImportedPhoto,
@@ -68,32 +68,6 @@ def test_state__transactions_are_whole_or_nothing(state):
     with state.transaction():
         state.set("a", 1)
     assert state.setting("a") == 1
-
-
-def test_insert__every_column_and_what_is_updated(state):
-    state.clock = SimulatedClock(50.0)
-    insert_photos(state, [photo(7)], 3, turns=[2], sought="make: Kodak", source="fill")
-    row = dict(state.rows("SELECT * FROM photos")[0])
-    assert {name: value for name, value in row.items() if value is not None} == {
-        "id": 7, "owner": "1@N01", "owner_name": "name of 1@N01", "title": "T", "source": "fill", "month": "2012-03",
-        "uploaded": MARCH, "taken": "2012-02-28 10:00:00", "licence": 4, "licence_checked": 50.0,
-        "original_format": "jpg", "urls": '{"o": ["https://a.net/7.jpg", 4, 3]}', "rank": rank(7, 3), "selected": 0,
-        "exif_attempts": 0, "turn": 2, "sought": "make: Kodak",
-    }  # fmt: skip
-    with state.transaction() as db:
-        db.execute("UPDATE photos SET selected = 1")
-    state.clock.at = 60.0
-    insert_photos(state, [photo(7, "2@N02", MARCH + 99, "new", 5), photo(8)], 4)
-    new = rows(state, "id, owner, owner_name, title, source, uploaded, licence, licence_checked, rank, selected, turn")
-    assert new == [
-        (7, "1@N01", "name of 2@N02", "new", "fill", MARCH, 5, 60.0, rank(7, 3), 1, 2),
-        (8, "1@N01", "name of 1@N01", "T", "search", MARCH, 4, 60.0, rank(8, 4), 0, None),
-    ]
-    forget(state, photos=["9"], owners=["3@N03"])
-    insert_photos(state, [photo(9), photo(10, "3@N03"), photo(11)], 0)
-    assert rows(state, "id") == [(7,), (8,), (11,)]
-    with pytest.raises(ValueError, match="zip"):
-        insert_photos(state, [photo(12)], 0, turns=[1, 2])
 
 
 def test_import__rows_exif_and_counts(state):
@@ -192,29 +166,6 @@ def test_remove_taken_down__finishes_what_was_killed(state):
     assert (remove_taken_down(state).photos, rows(state, "photo_id", "files")) == (0, [(1,), (2,)])
     assert not state.path_of("files/03/00/3_o.jpg").exists()
     assert state.path_of("files/01/00/1_o.jpg").exists()
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "stored", "has_response"),
-    [
-        (None, "ok", None, True),
-        (FlickrRefusal(1, "a"), "gone", "Flickr code 1: a", True),
-        (FlickrRefusal(2, "b"), "hidden", "Flickr code 2: b", True),
-        (FlickrRefusal(3, "c"), "refused", "Flickr code 3: c", True),
-        (FlickrUnavailable("timeout", 3), "failed", "timeout", False),
-    ],
-)
-def test_exif__of_a_photo_and_why_there_is_none(state, error, status, stored, has_response):
-    state.clock = SimulatedClock(50.0)
-    insert_photos(state, [photo(7)], 0)
-    answer = error or {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": "Canon"}]}
-    for attempts in (1, 2):
-        assert request_photo_exif(state, Client({7: {"photos.getExif": answer}}), 7) is has_response
-        columns = "exif_status, exif_error, exif_checked, exif_attempts"
-        assert rows(state, columns) == [(status, stored, 50.0, attempts)]
-    assert len(rows(state, "*", "exif")) == (error is None)
-    assert request_photo_exif(state, Client({7: {}}), 7) is True
-    assert rows(state, "exif_status, exif_error") == [("empty", None)]
 
 
 def test_exif__ends_after_five_photos_in_a_row_without_a_response(state):

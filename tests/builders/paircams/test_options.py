@@ -9,7 +9,7 @@ import pytest
 from builders.__main__ import main
 from builders.errors import PhotoError, UsageError
 from builders.paircams.build import build_paircams, pair_rows
-from builders.paircams.cli import PairCams, PairCamsConfig
+from builders.paircams.cli import PairCamsConfig
 from builders.sources import read_pair_photos
 from tests.builders.paircams.test_paircams import exif_photo
 from tests.conftest import photo_bytes
@@ -35,22 +35,6 @@ def write_table(root, first, second, types=("phone", "camera"), pairs=("a", "b")
 
 def rows_of(folder):
     return [row for file in sorted(folder.rglob("*.parquet")) for row in pq.read_table(file).to_pylist()]
-
-
-def test_rows__of_a_pair(listed):
-    rows = pair_rows(read_pair_photos(str(listed)))
-    assert [rows.name(item) for item in range(2)] == ["pair a", "pair b"]
-    first, second = rows(0)
-    assert first["image"] == {"bytes": (listed / "0.jpg").read_bytes(), "path": "0.jpg"}
-    assert [(r["pair_id"], r["camera"], r["camera_type"], r["photo_id"]) for r in (first, second)] == [
-        ("a", "left", 0, "0.jpg"),
-        ("a", "right", 1, "1.jpg"),
-    ]
-    assert [(r["source_quality"], r["source_subsampling"]) for r in (first, second)] == [(70, "4:2:0"), (85, "4:4:4")]
-    assert [(r["source_quality"], r["source_subsampling"], r["width"], r["height"]) for r in rows(1)] == [
-        (None, None, 11, 8),
-        (None, None, 12, 8),
-    ]
 
 
 def test_rows__again_only_of_the_same_files_and_photos_and_with_the_cameras_of_now(listed):
@@ -105,13 +89,6 @@ def test_pair_cams_config__cache_changes_with_what_changes_rows(listed, monkeypa
     names += [name(phones=(phone,), cameras=(camera,)) for phone, camera in (("left", "right"), ("right", "left"))]
     assert len(set(names[:4])) == 4
     assert names[4:] == [names[0], names[2]]
-
-
-def test_pair_cams__is_a_data_set_of_its_name(listed, tmp_path):
-    builder = PairCams(source=str(listed), cache_dir=str(tmp_path / "cache"))
-    assert (builder.dataset_name, builder.config.name) == ("paircams", "pairs")
-    assert builder.info.description == "Pairs of photos of one subject, by a phone and by an older camera."
-    assert PairCams(source=str(listed), dataset_name="mine", cache_dir=str(tmp_path)).dataset_name == "mine"
 
 
 def test_command__proposes_pairs_and_says_how_to_go_on(tmp_path, capsys):

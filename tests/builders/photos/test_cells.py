@@ -7,57 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.photos import UNLABELLED, GroupCells, Labels, PhotoSet, group_cells
-
-
-def cells(photos, clusters=None, unknown=0, labels=None):
-    photos = np.array(photos)
-    names = labels or tuple("abcdefghijklmnop"[: photos.shape[0]])
-    values = tuple(f"s{i}" for i in range(photos.shape[1]))
-    return GroupCells("site", names, values, photos, None if clusters is None else np.array(clusters), unknown)
-
-
-@pytest.mark.parametrize(
-    ("given", "faults"),
-    [
-        (cells([[4, 4], [4, 4]]), []),
-        (cells([[4, 4]], labels=("",)), []),
-        (
-            cells([[4, 4], [4, 5]], unknown=1200),
-            [
-                "1,200 photos have no site: they are left out of questions about it",
-                "cells are unequal (4 to 5 photos): site is given, not assigned",
-            ],
-        ),
-        (cells([[4], [4]], unknown=1), [
-            "1 photos have no site: they are left out of questions about it",
-            "site has one class (s0): there is nothing to compare",
-        ]),
-        (cells(np.zeros((0, 0), dtype=int)), ["site has one class (none): there is nothing to compare"]),
-        (
-            cells([[2000, 0], [0, 2000]]),
-            ["each label has one site: effects of site and of the label cannot be separated"],
-        ),
-        (cells([[3, 0, 3], [3, 3, 3]]), ["no photo in a x s1: comparisons that need these cells leave them out"]),
-        (
-            cells([[3, 0, 0, 3], [0, 3, 3, 3]], clusters=[[1, 0, 0, 2], [0, 2, 2, 2]]),
-            [
-                "no photo in a x s1, a x s2, b x s0: comparisons that need these cells leave them out",
-                "one cluster in a x s0: nothing there can be compared between clusters",
-            ],
-        ),
-        (
-            cells([[3, 0, 0], [0, 0, 3], [3, 3, 3]], clusters=[[1, 0, 0], [0, 0, 1], [1, 1, 2]]),
-            [
-                "no photo in 4 of 9 cells (the first: a x s1): comparisons that need these cells leave them out",
-                "one cluster in 4 of 9 cells (the first: a x s0): nothing there can be compared between clusters",
-            ],
-        ),
-        (cells([[3, 0, 3]], labels=("",)), ["no photo in s1: comparisons that need these cells leave them out"]),
-    ],
-)  # fmt: skip
-def test_faults__by_hand(given, faults):
-    assert list(given.faults) == faults
+from builders.photos import UNLABELLED, Labels, PhotoSet, group_cells
 
 
 @pytest.mark.parametrize("seed", range(40))

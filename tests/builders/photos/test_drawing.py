@@ -148,7 +148,7 @@ def test_ids_of_no_photo__each_once_or_an_error_where_none_is_of_the_set():
 )  # fmt: skip
 def test_photo_set__columns_of_other_lengths_and_repeated_ids_are_refused(change):
     photos = PhotoSet.of_bytes("set", {"a": b"", "b": b""})
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="lengths"):
         dataclasses.replace(photos, **change)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="unique"):
         dataclasses.replace(photos, ids=("a", "a"))

@@ -13,7 +13,6 @@ from builders.errors import PhotoError
 from builders.pixels import (
     PARAMETERS,
     PROCESSINGS,
-    Parameter,
     Processing,
     assigned_class,
     codec_canary,
@@ -21,7 +20,6 @@ from builders.pixels import (
     random_scale,
     request,
 )
-from builders.pixels.parameters import processings_of
 from builders.pixels.process import process
 from tests.support.images import image_bytes
 
@@ -38,15 +36,6 @@ def saved_and_opened(image: Image.Image, tmp_path, **options) -> np.ndarray:
     image.save(path, **options)
     with Image.open(path) as opened:
         return np.asarray(opened.convert("RGB"))
-
-
-def test_processings_of__one_name_is_one_processing():
-    one = Parameter("a", ("x",), (Processing("p", 80),))
-    assert list(processings_of([one, one])) == ["p"]
-    with pytest.raises(ValueError, match="another processing called p"):
-        processings_of([one, Parameter("b", ("x",), (Processing("p", 81),))])
-    with pytest.raises(ValueError):
-        processings_of([Parameter("b", ("x", "y"), (Processing("p"),))])
 
 
 def test_process__other_formats_and_options_are_pillows():

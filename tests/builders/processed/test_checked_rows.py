@@ -11,7 +11,7 @@ from builders.check.processed import check_processed
 from builders.check.result import Adder
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
-from builders.processed import ProcessingSettings, settings_of
+from builders.processed import ProcessingSettings
 from builders.processed.rows import ProcessedRows, processed_features, processed_rows
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes
@@ -145,9 +145,3 @@ def test_tied_classes__of_settings_are_those_of_the_assignments_seed():
     assert (one.tied_classes(names) != dataclasses.replace(one, assignment_seed=1).tied_classes(names)).any()
     assert one.classes_of("a", every=False, tied_class=4) == (4,)
     assert list(one.classes_of("a", every=True, tied_class=4)) == list(range(6))
-
-
-@pytest.mark.parametrize("lossless", [False, True])
-def test_settings_of__reads_what_settings_described(lossless):
-    settings = ProcessingSettings("resizing", "study", seed=1, assignment_seed=2, lossless=lossless)
-    assert settings_of(settings.described()) == settings

@@ -285,7 +285,7 @@ def test_rebuild__a_source_file_that_changed_is_named(hub, tmp_path, imagenet_li
         target.write_bytes(path.read_bytes())
     victim = changed / "train/n02099601/03.jpg"
     victim.write_bytes((photo_folder / "train/cat/05.jpg").read_bytes())
-    with pytest.raises(DataError, match="train/n02099601/03.jpg"):
+    with pytest.raises(DataError, match=r"train/n02099601/03\.jpg"):
         rebuild(str(tmp_path / "recipe"), imagenet_photos(str(changed)), tmp_path / "again")
     victim.unlink()
     with pytest.raises(DataError, match="36"):

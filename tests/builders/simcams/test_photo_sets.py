@@ -12,7 +12,6 @@ from PIL import Image
 
 from builders import simcams
 from builders.data_specs import open_photos
-from builders.errors import UsageError
 from builders.exif import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import (
@@ -161,18 +160,6 @@ def test_simcams__evidence_names_the_simulation(photos: PhotoSet) -> None:
     assert photos.name == "simcams:procedural"
     assert photos.smoke_test is False
     assert "simulated" in photos.evidence["simulated"]
-
-
-def test_simcams__another_seed_is_another_set(photos: PhotoSet) -> None:
-    other = simcams_photos(n_scenes=6, size=48, seed=1)
-    assert other.ids_hash() != photos.ids_hash()
-    assert other.read(0) != photos.read(0)
-
-
-@pytest.mark.parametrize(("n", "size"), [(2, 48), (6, 47), (6, 16)])
-def test_simcams__wrong_size_is_one_sentence(n: int, size: int) -> None:
-    with pytest.raises(UsageError):
-        simcams_photos(n_scenes=n, size=size)
 
 
 def test_simpairs__a_phone_and_a_compact_of_every_scene(pairs: PhotoSet) -> None:

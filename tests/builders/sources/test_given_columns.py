@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.exif import ATTRIBUTES
-from builders.photos import SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, cells_text, group_cells, labels_of
+from builders.photos import SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, group_cells, labels_of
 from builders.pixels import ALL_PARAMETERS
 from builders.sources import with_columns
 from builders.sources.folders import drawn_splits
@@ -202,33 +202,6 @@ def test_hub__columns_of_the_table_and_of_the_path(tmp_path):
     plain = open_photos(f"hub:{tmp_path / 'set'}")  # as before: the only ClassLabel
     assert of(plain.labels) == of(by_column.labels)
     assert plain.evidence["splits"] == "seeded split of each class, seed 0, 0.25 of the photos for val"
-
-
-def cells_of(labels: str, groups: str, clusters: str = "") -> PhotoSet:
-    """A photo for each letter: its label, its site (- is unknown), its slide."""
-    photos = PhotoSet.of_bytes("toy", {str(i): b"" for i in range(len(labels))}, labels=list(labels))
-    site = labels_of(None if g == "-" else g for g in groups)
-    columns = {"cluster": np.array(list(clusters))} if clusters else {}
-    return dataclasses.replace(photos, groups={"site": site}, columns=columns)
-
-
-@pytest.mark.parametrize(
-    ("photos", "faults"),
-    [
-        (cells_of("xxyyxxyy", "nnnnssss"), []),
-        (cells_of("xxyy", "nnnn"), ["site has one class (n): there is nothing to compare"]),
-        (cells_of("xxyy", "----"), ["4 photos have no site", "site has one class (none)"]),
-        (cells_of("xxyy", "nnss"), ["each label has one site: effects of site and of the label"]),
-        (cells_of("xxyy", "nsnn"), ["no photo in y x s", "cells are unequal (1 to 2 photos)"]),
-        (cells_of("xxyyxxyy", "nnnnssss", "ababacdd"), ["one cluster in y x s"]),
-    ],
-)
-def test_cells__say_what_cannot_be_compared(photos, faults):
-    result = group_cells(photos, "site").faults
-    assert len(result) == len(faults)
-    for sentence, beginning in zip(result, faults, strict=True):
-        assert sentence.startswith(beginning)
-        assert sentence in cells_text(photos)
 
 
 def test_cells__equal_a_count_by_hand_and_large_tables_are_summed_up():

@@ -12,7 +12,6 @@ from builders.pixels import (
     EditStep,
     Processing,
     decode_rgb,
-    engine_of,
     process_all,
     process_by_pillow,
     processed_file,
@@ -175,41 +174,7 @@ def test_process_all__random_numbers_depend_on_photo_and_seed_alone(tmp_path):
     assert abs(np.corrcoef(scales, shares)[0, 1]) < 0.15  # drawn independently
 
 
-def test_engine_of__says_what_makes_a_processing(tmp_path, monkeypatch):
-    names = [name.replace(" ", "-").replace(":", "") for name in CASES]
-    processings = defined(tmp_path, dict(zip(names, (steps for steps, _ in CASES.values()), strict=True)))
-    makers = {p.name: engine_of(p) for p in processings}
-    assert (makers["webp"], makers["twice"], makers["edits"]) == ("Pillow", "exact engine", "Pillow")
-    assert makers["chain"] == "exact engine and Pillow"
-    monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert {engine_of(p) for p in processings} == {"Pillow"}
-
-
 J420, WEBP = '{step = "jpeg", quality = 80}', '{step = "webp", quality = 80}'
-
-
-@pytest.mark.parametrize(
-    ("steps", "size", "makers"),
-    [
-        (J420, (40, 30), "exact engine"), (WEBP, (40, 30), "Pillow"),
-        (f"{J420}, {J420}, {J420}", (40, 30), "exact engine"),
-        *((", ".join(WEBP if i == at else J420 for i in range(3)), (40, 30), "exact engine and Pillow")
-          for at in range(3)),
-        (f"{WEBP}, {WEBP}", (40, 30), "Pillow"),
-        ('{step = "orient", exif = 6}, ' + J420, (40, 30), "exact engine and Pillow"),
-        (f'{J420}, {{step = "orient", exif = 6}}, {J420}', (40, 30), "exact engine and Pillow"),
-        (f'{{step = "crop", left = 40}}, {J420}', (40, 30), "exact engine and Pillow"),  # of this size nothing is left
-        ('{step = "jpeg", quality = 80, chroma = "4:2:2"}', (40, 30), "Pillow"),
-        (J420, (65_500, 1), "exact engine"), (J420, (65_501, 1), "Pillow"),
-        # sizes follow the stages: what is too wide for the second one is left to Pillow
-        (f'{{step = "resize", scale = 2}}, {J420}, {J420}', (32_750, 1), "exact engine"),
-        (f'{{step = "resize", scale = 2}}, {{step = "png"}}, {J420}', (32_751, 1), "Pillow"),
-        (f'{{step = "crop", left = 1}}, {{step = "png"}}, {J420}', (65_501, 1), "exact engine and Pillow"),
-    ],
-)  # fmt: skip
-def test_engine_of__every_stage_and_edit_at_the_size_of_its_picture(tmp_path, steps, size, makers):
-    (processing,) = defined(tmp_path, {"mine": steps})
-    assert engine_of(processing, size) == makers
 
 
 FITS = [
