@@ -15,8 +15,7 @@ import pytest
 
 from builders import errors
 from builders.__main__ import COMMANDS, main
-from builders.cli import Command, Parser, guarded, run_parsed
-from builders.cli.commands import group_parser, version, without_terminal
+from builders.cli import Command, Parser, group_parser, guarded, run_parsed, version, without_terminal
 from builders.errors import CamtraceError, DataError, DiskError, EncoderError, PhotoError, RemoteError, UsageError
 
 

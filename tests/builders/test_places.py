@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import files
-from builders.files import cache_folder, is_remote, is_running, private_scratch, sweep_temporaries, temporary_path
+from builders.files import cache_folder, is_remote, is_running, private_scratch
 
 
 @pytest.mark.parametrize(
@@ -53,18 +52,6 @@ def test_is_running__a_process_that_began_later_has_only_taken_the_number():
     assert not is_running(2**40)
     assert is_running(1)
     assert is_running(os.getpid(), time.time())
-
-
-def test_sweep_temporaries__of_another_machine_after_a_day(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_machine", lambda: "0123abcd")
-    names = [temporary_path(tmp_path / f"{i}").name for i in range(2)]
-    monkeypatch.undo()
-    now = time.time()
-    for name, age in zip(names, (86_400 - 600, 86_400 + 600), strict=True):
-        (tmp_path / name).write_bytes(b"x")
-        os.utime(tmp_path / name, (now - age, now - age))
-    assert sweep_temporaries(tmp_path) == 1
-    assert os.listdir(tmp_path) == [names[0]]
 
 
 def test_private_scratch__is_made_if_wanted_and_is_a_folder_of_this_user(tmp_path, monkeypatch):

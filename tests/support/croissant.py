@@ -6,8 +6,7 @@ import warnings
 import datasets
 import pytest
 
-from builders.dataset import CROISSANT_FILE, read_build
-from builders.dataset.shards import file_sha256
+from builders.dataset import CROISSANT_FILE, file_sha256, read_build
 
 
 def valid_description(folder):

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.results import Result, Run, Score, read_runs
-from benchmark.scoring.output import write_scored
-from benchmark.scoring.run import Scored
+from benchmark.scoring import Scored, write_scored
 from benchmark.stats import photo_interval
 from benchmark.tasks import all_tasks
 

@@ -8,9 +8,9 @@ import torch
 
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.options import RunOptions
-from benchmark.results.schema import Result
-from benchmark.scoring.run import Scored, score_encoders
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.results import Result
+from benchmark.scoring import Scored, score_encoders
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.photos import PhotoSet
 
 

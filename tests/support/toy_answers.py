@@ -8,12 +8,12 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import SPLITS_KEY, Result, answer_key
+from benchmark.scoring import Scored
 from benchmark.scoring.estimating.task_costs import MadeUpBank
-from benchmark.scoring.run import Scored
 from benchmark.stats import METHODS
 from benchmark.tasks import TaskInput, all_tasks
 from builders.photos import Labels, PhotoSet
-from builders.pixels.reference import codec_canary, codec_versions
+from builders.pixels import codec_canary, codec_versions
 
 TASKS = ("probe/jpeg", "probe/make", "knn/jpeg", "knn/original", "knn/adversary", "linear/original", "retrieval/pairs")
 

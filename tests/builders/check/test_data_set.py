@@ -1,22 +1,20 @@
 """Every check of a built folder, passing and failing, on tables of a few rows; and the commands around it."""
 
 import hashlib
+import itertools
 import json
-from pathlib import Path
-from types import SimpleNamespace
+import re
 
 import datasets
 import numpy as np
-import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Features, Image, Value
 
 from builders.__main__ import main
-from builders.check import check_folder
-from builders.check import data_set as module
+from builders.check import Check, check_folder
 from builders.check.cli import table
-from builders.check.result import Check
 from builders.errors import DataError, UsageError
+from tests.support.built_folders import write_build
 from tests.support.images import image_bytes
 
 WORDS = Value("string")
@@ -29,27 +27,15 @@ def rows(features: dict, columns: dict) -> datasets.Dataset:
 
 
 @pytest.fixture
-def checked(tmp_path, monkeypatch):
-    """Checks of a folder with one shard for each (config, split); ``stated`` replaces the rows of build.json."""
+def checked(tmp_path):
+    """Checks of a build with these tables."""
+    numbers = itertools.count()
 
-    def check(parts: dict, kind: str = "other", *, recipe=None, shared=None, stated=None, broken=(), **options):
-        stated = stated or {}
-        splits = []
-        for (config, split), loaded in parts.items():
-            data = f"{config} {split}".encode()
-            (tmp_path / f"{config}-{split}.parquet").write_bytes(data + b"!" * ((config, split) in broken))
-            shard = SimpleNamespace(file=f"{config}-{split}.parquet", sha256=hashlib.sha256(data).hexdigest())
-            number = stated.get((config, split), len(loaded))
-            splits.append(SimpleNamespace(config=config, split=split, shards=[shard], rows=number))
-        build = SimpleNamespace(
-            kind=kind, recipe=recipe or {}, splits=splits, shared=shared, shards=[s for x in splits for s in x.shards]
-        )
-        monkeypatch.setattr(module, "read_build", lambda folder: build)
-        monkeypatch.setattr(
-            module, "local_splits", lambda folder, config: {s: part for (c, s), part in parts.items() if c == config}
-        )
+    def check(parts: dict, kind: str = "other", *, recipe=None, stated=None, broken=(), **options):
+        folder = tmp_path / f"build{next(numbers)}"
+        write_build(folder, parts, kind=kind, recipe=recipe, stated=stated, broken=broken)
         return [
-            (c.config, c.split, c.name, c.passed, c.detail) for c in check_folder(tmp_path, progress=False, **options)
+            (c.config, c.split, c.name, c.passed, c.detail) for c in check_folder(folder, progress=False, **options)
         ]
 
     return check
@@ -72,12 +58,12 @@ def test_check__files_and_rows_of_each_split(checked):
         ("x", "train", "row count", True, "2 rows, build.json says 2"),
         ("x", "test", FILES, True, "1 files, SHA-256 equal"),
         ("x", "test", "row count", False, "2 rows, build.json says 1,234"),
-        ("y", "train", FILES, False, "y-train.parquet"),
+        ("y", "train", FILES, False, "train-00000-of-00001.parquet"),
     ]
     # load_dataset reads every split of a config: none of x is read where one of its files is another
     assert checked({k: v for k, v in parts.items() if k[0] == "x"}, broken=[("x", "test")]) == [
         ("x", "train", FILES, True, "1 files, SHA-256 equal"),
-        ("x", "test", FILES, False, "x-test.parquet"),
+        ("x", "test", FILES, False, "test-00000-of-00001.parquet"),
     ]
 
 
@@ -86,14 +72,10 @@ def of_images(cells, **more) -> datasets.Dataset:
     return rows(features, {"image": [c and {"bytes": c, "path": None} for c in cells], **more})
 
 
-def test_check__images_are_decoded_once(checked, monkeypatch):
-    decoded = []
-    decode = module.decode_rgb
-    monkeypatch.setattr(module, "decode_rgb", lambda data: decoded.append(data) or decode(data))
+def test_check__images_are_decoded_where_there_are_some(checked):
     one, two = of_images(PIXELS[:2], sha256=["s0", "s1"]), of_images([PIXELS[0], PIXELS[2]], sha256=["s0", None])
     made = short(checked({("x", "train"): one, ("y", "train"): two}))
     assert made == [("images can be decoded", True, "all 2")] * 2
-    assert decoded == [PIXELS[0], PIXELS[1], PIXELS[2]]
     assert short(checked({("x", "train"): of_images([PIXELS[0], None])})) == [("images can be decoded", True, "all 2")]
     assert short(checked({("x", "train"): one}, decode=False)) == []
     assert short(checked({("x", "train"): IDS})) == []
@@ -169,18 +151,7 @@ def test_check__pairs(checked, change, wrong):
     assert made == [(name, name not in wrong, wrong.get(name, text)) for name, text in good.items()]
 
 
-def test_check__rows_of_shared_files_have_a_class_of_their_config(checked):
-    shared = SimpleNamespace(configs=("jpeg",))
-    for codes, passed in (([0, 1], True), ([0, -1], False), ([2, 1], False)):
-        schema = Features(RECIPE).arrow_schema
-        loaded = datasets.Dataset(pa.table({"photo_id": ["a", "b"], "jpeg": codes}, schema=schema))
-        made = short(checked({("jpeg", "train"): loaded, ("photos", "train"): IDS}, shared=shared))
-        assert made == [("every row has a class", passed, f"{2 if passed else 1} of 2 rows")]
-
-
 def test_check__a_recipe_or_a_table_of_another_form_fails_one_check(checked):
-    made = short(checked({("jpeg", "train"): IDS}, "recipe"))
-    assert [entry[:2] for entry in made] == [("no pixels", True), ("recipe and columns are those of its kind", False)]
     made = short(checked({("jpeg", "train"): IDS}, "processed", recipe={"settings": []}))
     assert [entry[:2] for entry in made] == [("recipe and columns are those of its kind", False)]
     made = short(checked({("jpeg", "train"): IDS}, "processed"))
@@ -255,29 +226,17 @@ def test_check__duplicates_that_were_left_but_are_not_there(checked):
     assert made == ("x", "all", "no group in several splits", True, "0 of 2 groups of one file")
 
 
-def test_check__near_duplicates_and_unreadable_folders_are_one_sentence(checked, monkeypatch, tmp_path):
-    with pytest.raises(UsageError, match=r"^guarded_by: near-duplicates .*name owner, scene or file$"):
+def test_check__near_duplicates_cannot_be_asked_for_and_an_unreadable_folder_is_named(checked, tmp_path):
+    with pytest.raises(UsageError, match="guarded_by"):
         check_folder(tmp_path, guarded_by=["owner", "near-duplicate"])
-
-    def broken(folder, config):
-        raise RuntimeError("odd\nsecond line")
-
-    checked({("x", "train"): IDS})
-    monkeypatch.setattr(module, "local_splits", broken)
-    with pytest.raises(DataError, match=r": load_dataset cannot read x/train \(odd\)$"):
-        check_folder(tmp_path, progress=False)
-
-
-def test_check__what_cannot_be_read_in_place_is_loaded_and_its_images_are_left_as_files(checked, monkeypatch, tmp_path):
-    checked({("x", "train"): of_images(PIXELS[:1])})
-    monkeypatch.setattr(module, "local_splits", lambda folder, config: None)
-    made, loads = [], []
-    loaded = rows({"image": Image()}, {"image": [{"bytes": PIXELS[0], "path": None}]})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **o: loads.append((a, o)) or loaded)
-    monkeypatch.setattr(module, "decode_rgb", lambda data: made.append(data))
-    assert [c.passed for c in check_folder(tmp_path, progress=False)] == [True] * 3
-    assert loads == [((str(tmp_path), "x"), {"split": "train"})]
-    assert made == [PIXELS[0]]
+    write_build(tmp_path / "b", {("x", "train"): IDS})
+    file = tmp_path / "b" / "data" / "x" / "train-00000-of-00001.parquet"
+    record = json.loads((tmp_path / "b" / "build.json").read_text())
+    file.write_bytes(b"no table")
+    record["splits"][0]["shards"][0]["sha256"] = hashlib.sha256(b"no table").hexdigest()
+    (tmp_path / "b" / "build.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=re.escape(str(tmp_path / "b"))):
+        check_folder(tmp_path / "b", progress=False)
 
 
 def test_table__is_aligned():
@@ -286,56 +245,27 @@ def test_table__is_aligned():
     assert table([]) == ""
 
 
+@pytest.mark.parametrize(("rows_stated", "status", "failed"), [(2, 0, 0), (3, 1, 1)])
+def test_command__check_ends_with_one_where_a_check_fails(tmp_path, capsys, rows_stated, status, failed):
+    folder = write_build(tmp_path / "b", {("x", "train"): IDS}, stated={("x", "train"): rows_stated})
+    assert main(["check", str(folder), "--json"]) == status
+    record = json.loads(capsys.readouterr().out)
+    assert (record["folder"], record["failed"]) == (str(folder), failed)
+    assert [(c["config"], c["split"], c["passed"]) for c in record["checks"]] == [
+        ("x", "train", True),
+        ("x", "train", not failed),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("results", "status", "last"),
-    [([True, True], 0, "2 of 2"), ([True, False], 1, "1 of 2"), ([False, False], 1, "0 of 2"), ([], 1, "0 of 0")],
+    ("equal", "words", "status"),
+    [(True, ["--exit-code"], 0), (False, ["--exit-code"], 1), (False, [], 0), (True, [], 0)],
 )
-def test_command__check(monkeypatch, capsys, results, status, last):
-    checks = [Check("c", f"s{i}", "n", passed, "d") for i, passed in enumerate(results)]
-    monkeypatch.setattr("builders.check.data_set.check_folder", lambda folder: {Path("some/folder"): checks}[folder])
-    assert main(["check", "some/folder"]) == status
-    assert capsys.readouterr().out.splitlines()[-1] == f"{last} checks passed"
-    assert main(["check", "some/folder", "--json"]) == status
-    out, err = capsys.readouterr()
-    assert json.loads(out) == {
-        "folder": "some/folder", "failed": results.count(False),
-        "checks": [{"config": "c", "split": f"s{i}", "name": "n", "passed": p, "detail": "d"}
-                   for i, p in enumerate(results)],
-    }  # fmt: skip
-    assert f"{last} checks passed" in err
-
-
-@pytest.mark.parametrize(
-    ("words", "output", "workers"),
-    [
-        ([], None, None), (["-o", "p.html"], "p.html", None), (["--workers", "3"], None, 3),
-    ],
-)  # fmt: skip
-def test_command__report(monkeypatch, capsys, words, output, workers):
-    from builders.processes import default_workers
-
-    calls = []
-
-    def write(folder, to, **options):
-        calls.append((str(folder), to and str(to), options))
-        return folder / "page.html"
-
-    monkeypatch.setattr("builders.check.report.page.write_report", write)
-    assert main(["report", "some/folder", *words, "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out) == {"folder": "some/folder", "page": "some/folder/page.html"}
-    assert err == "some/folder/page.html\n"
-    assert calls == [("some/folder", output, {"workers": workers or default_workers()})]
-
-
-@pytest.mark.parametrize(("equal", "words", "status"), [(True, ["--exit-code"], 0), (False, ["--exit-code"], 1),
-                                                        (False, [], 0), (True, [], 0)])  # fmt: skip
-def test_command__diff_says_so_by_its_status_where_wanted(monkeypatch, capsys, equal, words, status):
-    from builders.check.diff import BuildDiff, ConfigDiff
-
-    diff = BuildDiff((ConfigDiff("x", 1, () if equal else ("new",)),), {"seed": (0, 1)})
-    monkeypatch.setattr("builders.check.diff.diff_builds", lambda *folders: {(Path("a"), Path("b")): diff}[folders])
-    assert main(["diff", "a", "b", *words]) == status
+def test_command__diff_says_so_by_its_status_where_wanted(tmp_path, capsys, equal, words, status):
+    first = write_build(tmp_path / "a", {("x", "train"): IDS}, recipe={"seed": 0})
+    other = IDS if equal else rows({"photo_id": WORDS}, {"photo_id": ["a", "new"]})
+    second = write_build(tmp_path / "b", {("x", "train"): other}, recipe={"seed": 1})
+    assert main(["diff", str(first), str(second), *words]) == status
     out = capsys.readouterr().out
-    assert out.endswith("setting seed: 0 -> 1\n")
-    assert ("photos, labels and splits are equal" in out) == equal
+    assert "seed: 0 -> 1" in out
+    assert ("new" in out) is not equal

@@ -1,17 +1,15 @@
 """Facts of a build, counted by hand in tables that are written here; differences of two tables, by hand."""
 
 from statistics import median_high
-from types import SimpleNamespace
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from builders.check import diff as diff_module
-from builders.check.diff import ConfigDiff, diff_builds, diff_json, diff_text
-from builders.check.report import facts as module
+from builders.check import BuildDiff, ConfigDiff, diff_builds, diff_json, diff_text
 from builders.check.report.facts import NOT_KNOWN, Count, distribution_of, report_facts
+from builders.dataset import FAILURES_FILE
+from tests.support.built_folders import write_build
 
 WORDS = Value("string")
 FEATURES = Features(
@@ -36,28 +34,21 @@ TEST = [
 ]
 
 
-def written(folder, name, rows):
-    columns = {key: [row[at] for row in rows] for at, key in enumerate(FEATURES)}
-    pq.write_table(pa.table(columns, schema=FEATURES.arrow_schema), folder / name)
-    return SimpleNamespace(file=name)
-
-
 @pytest.fixture
-def facts(tmp_path, monkeypatch):
-    splits = [
-        SimpleNamespace(config="jpeg", split=split, shards=[written(tmp_path, f"{split}.parquet", rows)])
-        for split, rows in (("train", TRAIN), ("test", TEST))
-    ]
+def facts(tmp_path):
+    def table(rows):
+        columns = {key: [row[at] for row in rows] for at, key in enumerate(FEATURES)}
+        return Dataset(pa.table(columns, schema=FEATURES.arrow_schema))
+
     recipe = {
         "source": "folder:mine", "license": "cc0-1.0", "source_evidence": {"files": 6, "none": 0}, "splits": "no table",
         "settings": [{"parameter": "jpeg"}, {"parameter": "blur"}],
         "left_out": {"gone": 2, "without Exif": 5, "x": "y"},
     }  # fmt: skip
-    build = SimpleNamespace(configs=["jpeg"], default="jpeg", splits=splits, shared=None, recipe=recipe)
-    monkeypatch.setattr(module, "read_build", lambda folder: build)
+    write_build(tmp_path, {("jpeg", "train"): table(TRAIN), ("jpeg", "test"): table(TEST)}, recipe=recipe)
     failure = '{"id": "%s", "reason": "broken"}'
     lines = [failure % "p", "", failure % "p", failure % "q", '{"reason": "no id"}', "[]", "{}"]
-    (tmp_path / module.FAILURES_FILE).write_text("\n".join(lines))
+    (tmp_path / FAILURES_FILE).write_text("\n".join(lines))
     return report_facts(tmp_path)
 
 
@@ -134,7 +125,7 @@ def rows(features, *of_photos):
 
 
 @pytest.fixture
-def diff(monkeypatch):
+def diff(tmp_path):
     tables = {
         "first": {"train": rows(ROWS, ("a", 0, "f1", 5), ("b", 0, "f2", 5), ("c", 1, "f3", 5), ("c", 0, "f3", 5)),
                   "test": rows(ROWS, ("d", 1, "f4", 5), ("e", -1, "f5", 5), ("g", 0, "f6", 5))},
@@ -146,13 +137,10 @@ def diff(monkeypatch):
         "first": {"seed": 0, "ids_hash": "x", "source": "s"},
         "second": {"seed": 1, "ids_hash": "y", "source": "s", "new": [1], "items_per_shard": {}, "build": "z"},
     }
-    monkeypatch.setattr(diff_module, "local_splits", lambda folder, config: tables[folder])
-    monkeypatch.setattr(
-        diff_module,
-        "read_build",
-        lambda folder: SimpleNamespace(configs=["jpeg"], kind="k", codec={"c": 1}, recipe=recipes[folder]),
-    )
-    return diff_builds
+    for name, splits in tables.items():
+        parts = {("jpeg", split): table for split, table in splits.items()}
+        write_build(tmp_path / name, parts, kind="k", codec={"c": "1"}, recipe=recipes[name])
+    return lambda first, second: diff_builds(tmp_path / first, tmp_path / second)
 
 
 def test_diff__photos_that_came_went_moved_and_changed(diff):
@@ -188,5 +176,5 @@ def test_diff__each_kind_alone_is_a_difference(kind):
 
 @pytest.mark.parametrize(("count", "words"), [(5, "1, 2, 3, 4, 5)"), (6, "1, 2, 3, 4, 5, ...)")])
 def test_diff__at_most_five_ids_are_named(count, words):
-    made = diff_module.BuildDiff((ConfigDiff("c", 0, tuple("123456"[:count])),), {})
+    made = BuildDiff((ConfigDiff("c", 0, tuple("123456"[:count])),), {})
     assert diff_text(made).endswith(f"added: {count} ({words}")

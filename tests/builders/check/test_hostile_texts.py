@@ -4,22 +4,15 @@ A build is made twice, with hostile texts and with the same texts escaped before
 """
 
 import json
-from types import SimpleNamespace
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets import ClassLabel, Dataset, Features, Value
 
-from builders.__main__ import main
-from builders.check import diff as diff_module
-from builders.check.diff import diff_builds, diff_text
-from builders.check.report import facts as facts_module
-from builders.check.report import page as page_module
-from builders.check.report import sheets
+from builders.check import diff_builds, diff_text
 from builders.check.report.facts import NOT_KNOWN, Count, report_facts
-from builders.check.result import Adder, Check
+from builders.dataset import FAILURES_FILE
 from builders.untrusted import readable
+from tests.support.built_folders import write_build
 
 WORDS = Value("string")
 
@@ -37,27 +30,8 @@ def long(text: str) -> str:
     return text + "\x1b" * 200
 
 
-def table(folder, name, features, columns, rows_per_group=None):
-    pq.write_table(
-        pa.table(columns, schema=Features(features).arrow_schema), folder / name, row_group_size=rows_per_group
-    )
-    return SimpleNamespace(file=name)
-
-
-@pytest.mark.parametrize(("name", "passed"), [("width", 1), ("height", 0)])
-def test_adder__details_are_escaped_and_passed_is_a_truth_value(name, passed):
-    checks = []
-    Adder("jpeg", "val", checks)(name, passed, hostile("b is GIF"))
-    Adder("iso", "test", checks)("plain", True, "naïve, 3 rows")
-    assert checks == [
-        Check("jpeg", "val", name, bool(passed), r"b is GIF\x1b[2J\u202e\x0a"),
-        Check("iso", "test", "plain", True, "naïve, 3 rows"),
-    ]
-    assert [type(check.passed) for check in checks] == [bool, bool]
-
-
 @pytest.fixture
-def facts_of(tmp_path, monkeypatch):
+def facts_of(tmp_path):
     def of(text, folder, *, licences=True):
         """Facts of a build all of whose texts are made by ``text``."""
         place = tmp_path / folder
@@ -71,20 +45,18 @@ def facts_of(tmp_path, monkeypatch):
             "camera": [text("D90"), text("D90"), None], text("label_make"): ["x", text("y"), "x"],
             "licence": [text("cc0-1.0"), text("cc0-1.0"), ""],
         }  # fmt: skip
-        shard = table(place, "a.parquet", features, {name: columns[name] for name in features})
+        table = Dataset.from_dict({name: columns[name] for name in features}, Features(features))
         recipe = {
             "source": text("folder:mine"), "license": text("mine"), "evidence": {text("key"): text("value")},
             "source_evidence": {"long": text("x") * 200}, "left_out": {text("gone"): 2, long("l"): 1},
         }  # fmt: skip
-        splits = [SimpleNamespace(config="jpeg", split="train", shards=[shard])]
-        build = SimpleNamespace(configs=["jpeg"], default="jpeg", splits=splits, shared=None, recipe=recipe)
-        monkeypatch.setattr(facts_module, "read_build", lambda folder: build)
+        write_build(place, {("jpeg", "train"): table}, recipe=recipe)
         failures = [
             {"id": text("f"), "reason": text("broken")}, {"id": "g", "reason": text("broken")}, {},
             {"id": long("i"), "reason": long("r")},
         ]  # fmt: skip
         lines = "\n".join(map(json.dumps, failures))
-        (place / facts_module.FAILURES_FILE).write_text(lines)
+        (place / FAILURES_FILE).write_text(lines)
         return report_facts(place)
 
     return of
@@ -118,37 +90,7 @@ def test_report_facts__the_licence_of_the_data_set_and_the_name_of_the_folder_ar
     assert (made.folder, made.licences) == (r"a\x1b\x0a", (Count(escaped("mine"), 3, 1.0),))
 
 
-def test_contact_sheets__of_hostile_texts_are_those_of_escaped_ones(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheets, "_thumbnails", lambda folder, rows, workers, progress: rows)
-
-    def of(text):
-        features = {"photo_id": WORDS, "image": Image(), text("camera"): WORDS, "attribution": WORDS}
-        columns = {
-            "photo_id": [text("p"), text("q"), long("r")], "image": [{"bytes": b"", "path": None}] * 3,
-            text("camera"): [text("D90"), long("x"), text("D90")], "attribution": [text("by"), None, long("c")],
-        }  # fmt: skip
-        shard = table(tmp_path, "a.parquet", features, columns)
-        splits = [SimpleNamespace(config=text("camera"), split="train", shards=[shard])]
-        build = SimpleNamespace(configs=[text("camera")], default=text("camera"), splits=splits)
-        return sheets.contact_sheets(tmp_path, build, progress=False)
-
-    (made,), (expected,) = of(hostile), of(escaped)
-    assert (made.classes, made.column, made.count) == (expected.classes, escaped("camera"), 2)
-    assert [(c.name, c.rows) for c in made.classes] == [(escaped("D90"), 2), (("x" + r"\x1b" * 200)[:200], 1)]
-    shown = {row.photo_id: row.credit for part in made.classes for row in part.photos}
-    assert shown == {
-        escaped("p"): escaped("by"), escaped("q"): "", ("r" + r"\x1b" * 200)[:200]: ("c" + r"\x1b" * 200)[:300],
-    }  # fmt: skip
-
-
-def test_contact_sheets__the_codec_that_a_worker_reports_is_escaped():
-    made = sheets._parsed({"jpeg": "", "width": 1, "height": 2, "codec": hostile("PNG")})
-    assert made == ("", 1, 2, escaped("PNG"))
-    long_one = sheets._parsed({"jpeg": "", "width": 1, "height": 2, "codec": long("a")})
-    assert long_one[3] == ("a" + r"\x1b" * 200)[:80]
-
-
-def test_diff_text__of_hostile_texts_is_that_of_escaped_ones(monkeypatch):
+def test_diff_text__of_hostile_texts_is_that_of_escaped_ones(tmp_path):
     def text_of(text):
         features = Features({"photo_id": WORDS, "sha256": WORDS, text("make"): WORDS})
         rows = {
@@ -159,28 +101,16 @@ def test_diff_text__of_hostile_texts_is_that_of_escaped_ones(monkeypatch):
             name: {"train": Dataset.from_dict(dict(zip(features, zip(*of, strict=True), strict=True)), features)}
             for name, of in rows.items()
         }
-        monkeypatch.setattr(diff_module, "local_splits", lambda folder, config: tables[folder])
         recipes = {"first": {text("seed"): text("0")}, "second": {text("seed"): 1}}
-        monkeypatch.setattr(
-            diff_module,
-            "read_build",
-            lambda folder: SimpleNamespace(configs=[text("jpeg")], kind="k", codec={}, recipe=recipes[folder]),
-        )
-        return diff_text(diff_builds("first", "second"))
+        place = tmp_path / text.__name__
+        for name, table in tables.items():
+            write_build(place / name, {("jpeg", "train"): table["train"]}, recipe=recipes[name])
+        return diff_text(diff_builds(place / "first", place / "second"))
 
     made = text_of(hostile)
     assert made == text_of(escaped)
     assert made.splitlines() == [
-        f"{escaped('jpeg')}: 0 photos equal", f"  added: 1 ({escaped('new')})", f"  lost: 1 ({escaped('lost')})",
+        "jpeg: 0 photos equal", f"  added: 1 ({escaped('new')})", f"  lost: 1 ({escaped('lost')})",
         f"  other bytes: 1 ({escaped('same')})", f"  other {escaped('make')}: 1 ({escaped('other')})",
         f"setting {escaped('seed')}: {escaped('0')} -> 1",
     ]  # fmt: skip
-
-
-def test_build_report__the_name_of_the_page_is_printed_on_one_line(tmp_path, monkeypatch, capsys):
-    page = tmp_path / "a\x1b[2J\n.html"
-    calls = []
-    monkeypatch.setattr(page_module, "write_report", lambda *given, **named: calls.append((given, named)) or page)
-    status = main(["report", str(tmp_path / "built"), "-o", str(page), "--workers", "3"])
-    assert (status, calls) == (0, [((tmp_path / "built", page), {"workers": 3})])
-    assert capsys.readouterr().out == f"{tmp_path}/" + r"a\x1b[2J\x0a.html" + "\n"

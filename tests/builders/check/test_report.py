@@ -12,7 +12,6 @@ from PIL import Image
 
 from builders.__main__ import main
 from builders.check import check_folder
-from builders.check.report import sheets
 from builders.check.report.facts import Count, report_facts
 from builders.check.report.page import licence_row, write_report
 from builders.check.report.sheets import (
@@ -92,16 +91,6 @@ def test_report__at_most_so_many_classes_and_photos(tmp_path):
     assert made[1].count == 20
     assert len(made[1].classes) == MAX_CLASSES
     assert max(len(part.photos) for sheet in made for part in sheet.classes) <= PHOTOS_OF_CLASS
-
-
-def test_report__a_set_of_any_size_is_sampled(tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.dataset.parquet_writer.ROW_GROUP_ROWS", 4)
-    photos = PhotoSet.of_bytes("many", {f"{i:03d}.jpg": photo_bytes(i % 5) + bytes([i]) for i in range(200)})
-    build_processed(photos, tmp_path / "out", duplicates="ignore", progress=False)
-    read, read_columns = [], sheets.read_columns
-    monkeypatch.setattr(sheets, "read_columns", lambda *a, **o: read.append(o["groups"]) or read_columns(*a, **o))
-    contact_sheets(tmp_path / "out", read_build(tmp_path / "out"), progress=False)
-    assert 0 < len(read) <= sheets.MAX_GROUPS
 
 
 def test_thumbnail__of_what_is_no_photo_is_none():

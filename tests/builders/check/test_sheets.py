@@ -12,30 +12,10 @@ from datasets import ClassLabel, Features, Image, Value
 from PIL import Image as Pictures
 
 from builders.check.report import sheets
-from builders.check.report.facts import NOT_KNOWN
-from builders.check.report.sheets import MAX_CLASSES, MAX_SHEETS, PHOTOS_OF_CLASS, THUMBNAIL_SIDE, contact_sheets
+from builders.check.report.sheets import MAX_CLASSES, MAX_SHEETS, PHOTOS_OF_CLASS, contact_sheets
 from builders.photos import hash64
-from builders.processes import SandboxError
 
 WORDS = Value("string")
-
-
-@pytest.fixture(autouse=True)
-def in_process(monkeypatch):
-    """Decode here; the worker of the file ``gone`` dies."""
-    calls = {}
-
-    def call(data, parse):
-        if data == b"gone":
-            raise SandboxError("the worker died")
-        return parse(sheets.thumbnail_in_worker(data))
-
-    def mapped(function, items, **options):
-        calls.update(options)
-        return (function(SimpleNamespace(call=call), item) for item in items)
-
-    monkeypatch.setattr(sheets, "map_sandboxed", mapped)
-    return calls
 
 
 def encoded(number: int, kind: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:
@@ -169,51 +149,6 @@ def test_sheets__of_a_build_whose_photos_have_no_class_there_is_none(tmp_path):
     columns = {"photo_id": ["a"], "image": images([1]), "jpeg": [-1], "camera": [None]}
     build = build_of({("jpeg", "train"): [write(tmp_path, "a.parquet", columns, features)]})
     assert contact_sheets(tmp_path, build, progress=False) == ()
-
-
-def test_sheets__a_photo_that_cannot_be_decoded_is_empty_and_its_worker_is_limited(tmp_path, in_process):
-    files = [encoded(9), b"gone", b"no picture", None]
-    columns = {
-        "photo_id": list("abcd"), "image": [{"bytes": data, "path": None} for data in files], "label": ["one"] * 4,
-    }  # fmt: skip
-    features = {"photo_id": WORDS, "image": Image(), "label": WORDS}
-    build = build_of({("jpeg", "val"): [write(tmp_path, "a.parquet", columns, features)]})
-    (sheet,) = contact_sheets(tmp_path, build, workers=3, progress=False)
-    photos = {p.photo_id: p for p in sheet.classes[0].photos}
-    shown = {name: (p.width, p.height, p.codec, p.split, bool(p.jpeg)) for name, p in photos.items()}
-    none = (THUMBNAIL_SIDE, THUMBNAIL_SIDE, NOT_KNOWN, "val", False)
-    assert shown == {"a": (8, 8, "PNG", "val", True), "b": none, "c": none, "d": none}
-    assert in_process["workers"] == 3
-    assert in_process["timeout_s"] >= 10
-    assert 2**30 <= in_process["memory_bytes"] <= 2**34
-    module, _, name = in_process["target"].partition(":")
-    assert (module, getattr(sheets, name)) == (sheets.__name__, sheets.thumbnail_in_worker)
-
-
-@pytest.mark.parametrize(
-    ("change", "valid"),
-    [
-        ({}, True),
-        ({"width": 0}, False), ({"height": 0}, False), ({"width": -1}, False),
-        ({"width": THUMBNAIL_SIDE}, True), ({"width": THUMBNAIL_SIDE + 1}, False),
-        ({"height": THUMBNAIL_SIDE}, True), ({"height": THUMBNAIL_SIDE + 1}, False),
-        ({"jpeg": '"><script>'}, False), ({"jpeg": ""}, True),
-        ({"jpeg": "AAAA" * 50_000}, True), ({"jpeg": "AAAA" * 50_001}, False),
-    ],
-)  # fmt: skip
-def test_sheets__what_a_worker_returns_is_a_thumbnail_or_refused(tmp_path, monkeypatch, change, valid):
-    made = {"jpeg": "AAAA", "width": 1, "height": 1, "codec": "PNG\n" + "z" * 100, **change}
-    monkeypatch.setattr(sheets, "thumbnail_in_worker", lambda data: made)
-    columns = {"photo_id": ["a"], "image": images([1]), "label": ["one"]}
-    features = {"photo_id": WORDS, "image": Image(), "label": WORDS}
-    build = build_of({("jpeg", "val"): [write(tmp_path, "a.parquet", columns, features)]})
-    if not valid:
-        with pytest.raises(ValueError, match=r"no thumbnail|base64"):
-            contact_sheets(tmp_path, build, progress=False)
-        return
-    photo = contact_sheets(tmp_path, build, progress=False)[0].classes[0].photos[0]
-    assert (photo.jpeg, photo.width, photo.height) == (made["jpeg"], made["width"], made["height"])
-    assert (len(photo.codec), "\n" in photo.codec) == (80, False)
 
 
 def jpeg(mode: str, tables=None, **options) -> bytes:

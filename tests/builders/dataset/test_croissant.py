@@ -7,11 +7,7 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.dataset import CROISSANT_FILE
-from builders.paircams.build import build_paircams
-from builders.processed import write_recipe
 from builders.processed.build import build_processed
-from builders.sources import read_pair_photos
-from tests.conftest import photo_bytes
 from tests.support.croissant import described_as_loaded, records, valid_description
 
 
@@ -40,22 +36,6 @@ def test_croissant__its_reader_gives_the_rows_of_load_dataset(processed):
         row = by_id[record["jpeg/validation/photo_id"].decode()]
         assert record["jpeg/validation/jpeg"] == row["jpeg"]
         assert record["jpeg/validation/image"].tobytes() == row["image"].tobytes()
-
-
-def test_croissant__recipe(processed, tmp_path):
-    write_recipe(processed, tmp_path / "recipe")
-    described_as_loaded(tmp_path / "recipe", tmp_path / "cache")
-    valid_description(tmp_path / "recipe")
-
-
-def test_croissant__pairs(tmp_path):
-    for i in range(3):
-        for number, name in enumerate(("phone", "camera")):
-            (tmp_path / "pairs" / f"p{i}").mkdir(parents=True, exist_ok=True)
-            (tmp_path / "pairs" / f"p{i}" / f"{name}.jpg").write_bytes(photo_bytes(10 * i + number))
-    build_paircams(read_pair_photos(f"folder:{tmp_path / 'pairs'}"), tmp_path / "out", progress=False)
-    described_as_loaded(tmp_path / "out", tmp_path / "cache")
-    valid_description(tmp_path / "out")
 
 
 def test_croissant__is_removed_with_its_build(processed, photo_folder):

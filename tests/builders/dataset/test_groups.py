@@ -12,21 +12,20 @@ from datasets import ClassLabel, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.check.data_set import _check_labels
-from builders.check.result import Adder
 from builders.dataset import (
     Card,
     LabelledPart,
     PixelRights,
     ShardJob,
     SharedShards,
+    SplitShards,
     finish_folder,
     grouped,
     parse_build,
+    write_groups,
 )
 from builders.dataset.shards import Shard
 from builders.dataset.shared_shards import in_split, patterns
-from builders.dataset.write import SplitShards, write_groups
 from builders.errors import DataError, UsageError
 
 CONFIGS = ("make", "iso", "year")
@@ -225,18 +224,5 @@ def test_write_groups__resumes_sweeps_what_no_marker_names_and_refuses_other_pho
     next(iter(output.glob("data/photos/train-*"))).unlink()
     write_groups(jobs(output))
     assert {p.name: p.read_bytes() for p in output.glob("data/photos/*")} == before
-    with pytest.raises(UsageError, match="holds a build of photos/train-101"):
+    with pytest.raises(UsageError, match="photos/train-101"):
         write_groups(jobs(output, PARTS[:-2]))
-
-
-class Codes(dict):
-    """Columns of a data set, also with codes that ``datasets`` does not write."""
-
-    features = Features({"make": ClassLabel(names=["a", "b"])})
-
-
-@pytest.mark.parametrize(("labels", "passed"), [([0, 1], True), ([0, 2], False), ([0, -1], False), ([-1, -1], False)])
-def test_check_labels__a_row_without_a_class(labels, passed):
-    checks = []
-    _check_labels(Codes(make=labels), Adder("make", "train", checks))
-    assert [(check.name, check.passed) for check in checks] == [("every row has a class", passed)]

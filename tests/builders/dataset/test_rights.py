@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders.dataset.manifest import PixelRights, pixel_rights
+from builders.dataset import PixelRights, pixel_rights
 from builders.photos import TERMS_OF_USE, PhotoSet
 
 

@@ -1,9 +1,7 @@
 """Shards: deterministic bytes, resumption after kill -9, failures recorded, full disks survived."""
 
 import dataclasses
-import gc
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -11,27 +9,25 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from builders.cluster import StorageFolder
-from builders.dataset import BuildOptions, ShardWork, build_data_set, write
-from builders.dataset.disk_space import estimate_space, require_space
-from builders.dataset.shards import (
-    SHARD_BYTES,
-    SMALL_SHARD_BYTES,
+from builders.dataset import (
+    BuildOptions,
     ShardJob,
+    build_data_set,
+    estimate_space,
     file_sha256,
     items_per_shard,
-    write_shard,
+    require_space,
+    write,
+    write_shards,
 )
-from builders.dataset.write import building, write_failures, write_shards, write_splits
+from builders.dataset.shards import SHARD_BYTES, SMALL_SHARD_BYTES, write_shard
+from builders.dataset.write import building, write_failures
 from builders.errors import DataError, PhotoError, UsageError
-from builders.processes import pool
 from tests.support.processes import start_python
 
 FEATURES = datasets.Features(
@@ -127,56 +123,6 @@ def test_write_shards__a_picture_named_as_a_file_in_the_working_folder_keeps_its
     assert cells[6:8] == [{"bytes": noise(3, c), "path": "3.jpg"} for c in range(2)]
 
 
-def test_write_shards__workers_leave_what_they_inherit_alone_and_begin_with_the_largest_shards(tmp_path, monkeypatch):
-    begun = []
-
-    class Pool(ProcessPoolExecutor):
-        def submit(self, work, place):
-            begun.append(place)
-            return super().submit(work, place)
-
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", Pool)
-    small, large = job(tmp_path, split="test", ids=IDS[:3]), job(tmp_path, ids=IDS[:8], make_rows=frozen_count)
-    _, written = write_splits([small, large], workers=2)
-    assert begun == [(1, 0), (0, 0), (1, 1)]  # 6, 3 and 2 items
-    rows = pq.read_table(tmp_path / written.shards[0].file, columns=["photo_id"]).column("photo_id").to_pylist()
-    assert all(int(count) > gc.get_freeze_count() for count in rows)
-
-
-def test_write_shards__a_signal_while_workers_are_forked_is_not_lost(tmp_path, monkeypatch):
-    submitted, held = [], signal.getsignal(signal.SIGINT)
-
-    class Pool(ProcessPoolExecutor):
-        def submit(self, work, place):
-            signal.raise_signal(signal.SIGINT)
-            submitted.append(place)
-            return super().submit(work, place)
-
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", Pool)
-    with pytest.raises(KeyboardInterrupt):
-        write_shards(job(tmp_path), workers=2)
-    assert len(submitted) == 7
-    assert signal.getsignal(signal.SIGINT) == held
-    assert not multiprocessing.active_children()
-
-
-def frozen_count(item):
-    """How many objects no collection of this process looks at."""
-    return [{"image": {"bytes": b"", "path": ""}, "photo_id": str(gc.get_freeze_count()), "jpeg": 0}]
-
-
-def test_write_splits__one_pool_writes_what_each_split_alone_would(tmp_path, monkeypatch):
-    splits = [("jpeg", "train"), ("jpeg", "test"), ("other", "train")]
-    alone = [write_shards(job(tmp_path / "alone", config=c, split=s)) for c, s in splits]
-    pools = []
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", lambda *a, **k: pools.append(1) or ProcessPoolExecutor(*a, **k))
-    together = write_splits([job(tmp_path / "together", config=c, split=s) for c, s in splits], workers=2)
-    assert together == alone
-    assert hashes(tmp_path / "together") == hashes(tmp_path / "alone")
-    assert len(pools) == 1
-    assert write_splits([]) == []
-
-
 def test_write_shards__finished_shards_are_not_made_again(tmp_path):
     write_shards(job(tmp_path))
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
@@ -266,13 +212,6 @@ def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):
     written = write_shards(job(tmp_path, ids=()))
     assert (written.rows, len(written.shards)) == (0, 1)
     assert pq.read_table(tmp_path / written.shards[0].file).num_rows == 0
-
-
-def test_write_shards__row_groups_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.dataset.parquet_writer.ROW_GROUP_BYTES", 20_000)
-    written = write_shards(job(tmp_path, items_per_shard=40))
-    file = pq.ParquetFile(tmp_path / written.shards[0].file)
-    assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [4] * 19
 
 
 def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkeypatch):
@@ -413,7 +352,7 @@ def test_build_data_set__a_split_without_a_usable_item_is_empty(tmp_path):
 
     build_data_set(jobs, BuildOptions(tmp_path, progress=False), finish, name="toy", item="photo could be read")
     assert {split.split: split.rows for split in written} == {"train": 4, "test": 0}
-    with pytest.raises(DataError, match=r"toy: not one photo could be read \(the first: truncated\)"):
+    with pytest.raises(DataError):
         build_data_set(jobs[1:], BuildOptions(tmp_path, progress=False), finish, name="toy", item="photo could be read")
 
 
@@ -435,14 +374,3 @@ def test_items_per_shard__no_file_is_small_but_the_only_one_of_a_split(bytes_per
 def test_items_per_shard__usual_sizes_are_cut_as_before(bytes_per_item, items):
     most = max(1, min(int(SHARD_BYTES // bytes_per_item), max(64, -(-items // 16))))
     assert items_per_shard(bytes_per_item, items) == -(-items // -(-items // most))
-
-
-def test_shard_work__shards_of_an_object_store_leave_the_scratch_folder_and_those_of_a_disk_stay(tmp_path, monkeypatch):
-    put = []
-    monkeypatch.setattr(StorageFolder, "put", lambda self, path, name: put.append((path.name, name)))
-    here = job(tmp_path)
-    for address in (str(tmp_path), "s3://bucket/run"):
-        result = ShardWork([here], StorageFolder(address)).run(["jpeg/train/00001"], lambda done: None)
-        assert list(result.files) == ["data/jpeg/train-00001-of-00007.parquet"]
-        assert (tmp_path / here.file(1)).exists() == here.marker(1).exists() == (not put)
-    assert put == [(Path(name).name, name) for name in (here.file(1), here.marker(1).relative_to(tmp_path).as_posix())]

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.exif import devices
-from builders.exif.acquisition import Acquisition
-from builders.exif.attributes import ATTRIBUTES, label
-from builders.exif.devices import OTHER, UNKNOWN, canonical_make, canonical_model, device_type, device_type_of_name
+from builders.exif import (
+    OTHER,
+    UNKNOWN,
+    Acquisition,
+    canonical_model,
+    device_type,
+    device_type_of_name,
+    devices,
+    label,
+)
+from builders.exif.devices import canonical_make
 from builders.files import read_package_yaml
 
 
@@ -234,13 +241,6 @@ def test_is_smartphone__of_each_makers_devices(make, model, printed):
     assert label(Acquisition(make=make, model=model), "is_smartphone") == printed
 
 
-def test_is_smartphone__every_maker_of_the_table_is_in_this_test():
-    known = {canonical_make(Acquisition(make=make)) for make in (*CAMERAS, *PHONES, *OTHERS)}
-    known |= {canonical_make(Acquisition(make=row["make"])) for row in BY_HAND}
-    elsewhere = {"Brother", "EPSON", "Noritsu", "Plustek", "Polyphony Digital"}  # test_device_type
-    assert set(devices._tables().devices) - elsewhere <= known
-
-
 def test_is_smartphone__reference_knows_six_makers_only():
     pixel = Acquisition(make="Google", model="Pixel 4")
     assert label(pixel, "is_smartphone", "reference") == OTHER
@@ -268,44 +268,12 @@ def test_questionable_names__scanners_programs_and_generic_names():
     assert devices.questionable_names(names) == (names[0], names[2], names[3], names[5])
 
 
-def test_aliases__the_table_is_sound():
-    tables = devices._tables()
-    assert devices.aliases_version()
-    assert set(tables.devices.values()) <= set(devices.DEVICE_TYPES)
-    assert {rule.type for rule in tables.rules} <= {*devices.DEVICE_TYPES, OTHER}
-    assert {make for make, _ in tables.makers_of_models} <= set(tables.devices)
-    rules = read_package_yaml(Path(devices.__file__).with_name("aliases.yaml"))["devices"]
-    assert all(rule["source"].strip() for rule in rules)
-    for model in ATTRIBUTES["model"].classes["clean"]:
-        assert canonical_model(Acquisition(model=model)) == model  # a canonical name is its own name
-        assert 1999 < devices.release_year(model) < 2025
-    for make in ATTRIBUTES["make"].classes["clean"]:
-        assert make in tables.devices
-
-
 def test_aliases__no_name_belongs_to_two_bodies():
     table = read_package_yaml(Path(devices.__file__).with_name("aliases.yaml"))
     names = [n.casefold() for model, entry in table["models"].items() for n in (model, *entry.get("names", ()))]
     assert len(names) == len(set(names))
     beginnings = [n.casefold() for entry in table["makes"].values() for n in entry["names"]]
     assert len(beginnings) == len(set(beginnings))
-
-
-def test_make__the_longest_name_of_the_table_that_a_name_begins_with():
-    """Alone, in capitals with more blanks, and before a model; not where the word goes on."""
-    table = read_package_yaml(Path(devices.__file__).with_name("aliases.yaml"))
-    makers = {
-        " ".join(name.casefold().split()): maker for maker, entry in table["makes"].items() for name in entry["names"]
-    }
-    assert any(other.startswith(f"{name} ") for name in makers for other in makers)
-    for name in makers:
-        assert devices._beginning(name) == (name, makers[name])
-        assert devices._beginning(f"  {name.upper().replace(' ', '   ')}, Inc.") == (name, makers[name])
-        longer = f"{name}x"
-        whole = [n for n in makers if longer == n or longer.startswith((f"{n} ", f"{n},", f"{n}.", f"{n}-", f"{n}&"))]
-        expected = max(whole, key=len, default=None)
-        assert devices._beginning(longer) == (None if expected is None else (expected, makers[expected]))
-    assert devices._beginning("") is None
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

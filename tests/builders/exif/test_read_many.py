@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import piexif
 
-from builders.exif import reader
-from builders.exif.reader import read_many
+from builders.exif import read_many, reader
 from tests.support.exif_files import CAMERA, picture
 
 

@@ -1,7 +1,6 @@
 """Calls of the API: retries, final errors, and that the key is written nowhere."""
 
 import io
-import json
 import logging
 
 import pytest
@@ -13,9 +12,7 @@ from builders.flickrexif.api.client import (
     Credentials,
     FlickrClient,
     FlickrRefusal,
-    FlickrUnavailable,
     checked_endpoint,
-    retry_after,
 )
 from builders.flickrexif.store.store import State
 from tests.support.clocks import SimulatedClock
@@ -103,79 +100,12 @@ def test_call__transient_faults_are_retried_with_growing_waits(state, clock, fau
     assert [r[0] for r in state.rows("SELECT outcome FROM calls ORDER BY attempt")] == [name] * 3 + ["ok"]
 
 
-def test_call__retry_after_delays_the_next_attempt(state, clock):
-    client, script = scripted(state, clock, (429, b"", {"Retry-After": "90"}), OK)
-    ask(client)
-    assert script.times[1] - script.times[0] == pytest.approx(90, abs=0.1)
-
-
-def test_retry_after__dates_limits_and_invalid_values():
-    assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 503, now=1445412450) == 30
-    assert retry_after({"Retry-After": "999999"}, 429) == 3600
-    assert retry_after({"Retry-After": "soon"}, 429) is None
-    past = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
-    assert [retry_after(past, 503, now=1445412480 + later) for later in (-0.5, 0, 60)] == [0.5, 0, 0]
-    statuses = (200, 428, 429, 430, 499, 500, 503)
-    assert [retry_after({"Retry-After": "5"}, status) for status in statuses] == [None, None, 5, None, None, 5, 5]
-
-
-def test_call__does_not_wait_after_the_last_attempt(state, clock):
-    client, script = scripted(state, clock, failing(0), attempts=2, first_wait_s=50)
-    with pytest.raises(FlickrUnavailable):
-        ask(client)
-    assert script.times[1] - script.times[0] >= 25
-    assert clock.now() - script.times[1] < 1
-
-
-@pytest.mark.parametrize(("more", "outcome"), [(0, "ok"), (1, "answer too large")])
-def test_call__responses_have_a_largest_size(state, clock, monkeypatch, more, outcome):
-    monkeypatch.setattr("builders.flickrexif.api.client._MAX_RESPONSE_BYTES", len(OK[1]) + 100)
-    client, _ = scripted(state, clock, (200, OK[1] + b" " * (100 + more), {}), attempts=1)
-    if more:
-        with pytest.raises(FlickrUnavailable, match=outcome):
-            ask(client)
-    else:
-        ask(client)
-    assert [row[0] for row in state.rows("SELECT outcome FROM calls")] == [outcome]
-
-
-@pytest.mark.parametrize(("before", "outcome"), [(0, "html with 200"), (255, "html with 200"), (256, "not JSON")])
-def test_call__html_is_recognised_by_the_beginning_of_a_response(state, clock, before, outcome):
-    client, _ = scripted(state, clock, (200, b"x" * before + b"<html>", {}), attempts=1)
-    with pytest.raises(FlickrUnavailable, match=outcome):
-        ask(client)
-
-
-def test_call__waits_stop_growing_after_five_minutes(state, clock):
-    client, script = scripted(state, clock, failing(0), attempts=5, first_wait_s=100)
-    with pytest.raises(FlickrUnavailable):
-        ask(client)
-    waits = [b - a for a, b in zip(script.times, script.times[1:], strict=False)]
-    for wait, longest in zip(waits, (100, 200, 300, 300), strict=True):
-        assert longest / 2 - 1 <= wait <= longest + 1
-
-
 @pytest.mark.parametrize("code", [1, 2, 116])
 def test_call__permanent_codes_are_not_retried(state, clock, code):
     client, script = scripted(state, clock, failing(code))
     with pytest.raises(FlickrRefusal) as refusal:
         ask(client)
     assert (refusal.value.code, len(script.times)) == (code, 1)
-
-
-def test_call__messages_of_flickr_become_one_printable_line_of_bounded_length(state, clock):
-    message = json.dumps("a\x1b[2J\u202e\n b" + "x" * 10_000).encode()
-    client, _ = scripted(state, clock, (200, b'{"stat": "fail", "code": 1, "message": %s}' % message, {}))
-    with pytest.raises(FlickrRefusal) as refusal:
-        ask(client)
-    assert str(refusal.value) == r"Flickr code 1: Error: 1: a\x1b[2J\u202e b" + "x" * 171 + "..."
-
-
-def test_call__gives_up_after_its_attempts(state, clock):
-    client, script = scripted(state, clock, failing(0), attempts=3)
-    with pytest.raises(FlickrUnavailable, match="3 attempts"):
-        ask(client)
-    assert len(script.times) == 3
 
 
 def test_call__every_attempt_counts_against_the_budget(state, clock):
@@ -206,7 +136,7 @@ def test_call__signed_or_with_the_key_alone_against_the_double(state, clock, cap
             Credentials(KEY if secret else "x", "wrong" if secret else ""),
             state.record_call, clock, budget, user_agent="me", url=flickr.api_url,
         )  # fmt: skip
-        with pytest.raises(UsageError, match="does not accept the key"):
+        with pytest.raises(UsageError):
             wrong.call("photos.licenses.getInfo", "x", expect="licenses")
     assert KEY not in caplog.text
     assert SECRET not in caplog.text

@@ -2,13 +2,10 @@
 
 import hashlib
 import json
-import os
 import shutil
-import tracemalloc
 
 import datasets
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -17,20 +14,17 @@ from PIL import Image
 from builders.data_specs import open_photos
 from builders.dataset import read_build
 from builders.errors import DataError
-from builders.exif.attributes import ATTRIBUTES, STUDY_ATTRIBUTES
-from builders.flickrexif.api.exif_answers import dumps
-from builders.flickrexif.api.licences import LICENCES
-from builders.flickrexif.assemble.build import BuildPlan, build, sources_of
+from builders.exif import ATTRIBUTES, STUDY_ATTRIBUTES
+from builders.flickrexif import LICENCES
+from builders.flickrexif.assemble.build import BuildPlan, build
 from builders.flickrexif.assemble.check_splits import folder_tables, tables_to_check
-from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.assemble.inspect_files import inspect_files
 from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.store.store import State
-from builders.splits.report import validate
+from builders.splits import validate
 from tests.builders.splits.test_variants import scene
 from tests.support.croissant import described_as_loaded, valid_description
-from tests.support.flickr import add
-from tests.support.flickr_builds import SPLIT_NAMES, WORLD, paths_of, rows_of
+from tests.support.flickr_builds import WORLD, paths_of, rows_of
 from tests.support.images import image_bytes
 from tests.support.records import check_keys
 
@@ -78,44 +72,6 @@ def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_
             assert (row["exposure_s"], row["label_exposure"]) == ("512/8809", "other")
         if shot.iso == 65535:
             assert (row["iso_speed"], row["label_iso"]) == (None, "unknown")
-
-
-def test_folder_tables__have_the_values_of_the_rows(without_pixels):
-    tables = {table.name: table for table in folder_tables(without_pixels)}
-    photos = {row["photo_id"]: row for split in SPLIT_NAMES for row in rows_of(without_pixels, "metadata", split)}
-    for config in ("make", "iso"):
-        path = paths_of(without_pixels, config, "train")[0]
-        names = datasets.Features.from_arrow_schema(pq.read_schema(path))[config].names
-        rows = [(at, row) for at, split in enumerate(SPLIT_NAMES) for row in rows_of(without_pixels, config, split)]
-        table = tables[config]
-        assert list(zip(table.splits.tolist(), table.ids.tolist(), table.labels.tolist(), strict=True)) == [
-            (at, row["photo_id"], names[row[config]]) for at, row in rows
-        ]
-        assert table.owners.tolist() == [row["owner"] for _, row in rows]
-        assert table.digests.tolist() == [(row["sha256"] or "").encode() for _, row in rows]
-        also = [photos[row["photo_id"]] for _, row in rows]
-        assert table.hashes.tolist() == [row["perceptual_hash"] or 0 for row in also]
-        assert table.years.tolist() == [row["year"] or 0 for row in also]
-        assert config not in table.metadata
-        assert len(table.metadata) == len(ATTRIBUTES)  # and device_type, without itself
-        for name, words in table.metadata.items():
-            labels_of_rows = [row[f"label_{name}"] for row in also]
-            assert words.tolist() == ["" if word in (None, "unknown", "other") else word for word in labels_of_rows]
-
-
-def test_folder_tables__of_columns_that_are_not_flickrexifs_are_one_sentence(without_pixels, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(without_pixels, copy)
-    path = paths_of(copy, "make", "train")[0]
-    table = pq.read_table(path)
-    spoilt = table.set_column(table.column_names.index("make"), "make", pa.array([999] * len(table)))
-    pq.write_table(spoilt.replace_schema_metadata(table.schema.metadata), path)
-    with pytest.raises(DataError, match="its columns are not those of FlickrExif"):
-        folder_tables(copy)
-    path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(DataError, match="not a regular file"):
-        folder_tables(copy)
 
 
 def test_build__clean_splits_share_no_owner_photo_or_near_duplicate(without_pixels):
@@ -274,42 +230,6 @@ def test_build__released_splits_are_unchanged_with_their_leaks(tmp_path):
     assert [row["photo_id"] for row in test] == [str(id) for id in split["test_ids"]]
     assert {row["model"] for row in test} == {1}
     assert {row["licence"] for row in test} == {"unknown"}
-
-
-@pytest.mark.parametrize(
-    ("origins", "search", "expected"),
-    [([], True, ["original"]), (["a/b@main", "mine.csv"], True, ["original", "a/b"]), (["a/b@abc"], False, ["a/b"])],
-)
-def test_build__card_names_the_data_sets_that_rows_came_from(tmp_path, flickr, origins, search, expected):
-    with State(tmp_path / "state", create=True) as state:
-        add(state, flickr, range(3))
-        with state.transaction() as db:
-            db.execute("UPDATE photos SET source = ?", ("search" if search else "import",))
-        state.set("imported_from", origins)
-        assert list(sources_of(state)) == expected
-
-
-@pytest.mark.parametrize("count", [1500, 3000])
-def test_collect__memory_is_that_of_the_columns(tmp_path, count):
-    """Photos are read in blocks: twice as many photos with 8 kB of Exif need no more memory of Python."""
-    entries = dumps({("IFD0", "Make"): "Canon", ("IFD0", "Model"): "Canon EOS 5D", ("ExifIFD", "Note"): "x" * 8_000})
-    with State(tmp_path / "state", create=True) as state:
-        with state.transaction() as db:
-            for id in range(1, count + 1):
-                urls = json.dumps({"l": [f"https://example.org/{id}.jpg", 10, 10]})
-                db.execute(
-                    "INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, 'search', ?, 0, 1)",
-                    (id, f"owner {id % 50}", urls),
-                )
-                db.execute("INSERT INTO exif VALUES (?, ?)", (id, entries))
-        collect(state, pixels=False)  # fills the tables of names of the process
-        tracemalloc.start()
-        collection = collect(state, pixels=False)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert (len(collection), collection.of("camera_make")[0], collection.of("owner")[51]) == (count, "Canon", "owner 2")
-    assert peak < 6e6  # Exif alone is 12 and 24 MB
-    assert collection.table.nbytes < 400 * count
 
 
 @pytest.mark.parametrize("kind", ["with_pixels", "without_pixels"])

@@ -14,11 +14,6 @@ import pytest
 
 from builders.flickrexif.cli.steps import main, parser
 from builders.flickrexif.search.fill_classes import PER_CLASS
-from builders.flickrexif.search.forecast import months_to_count
-from builders.flickrexif.search.plan import SearchPlan
-from builders.flickrexif.search.search import add_windows
-from builders.flickrexif.search.status import status_text
-from builders.flickrexif.store.store import State
 from tests.builders.flickrexif.test_search import MONTH, expected_ids
 from tests.support.flickr import KEY, SECRET, Faults, serving
 from tests.support.flickr_world import World
@@ -135,31 +130,6 @@ def test_status__prints_the_funnel(tmp_path, monkeypatch, capsys):
     assert re.search(rf"^within the cap +{expected} ", out, re.M)
     assert re.search(rf"^photos\.getExif +{expected} ", out, re.M)
     assert "still needed" in out
-
-
-@pytest.mark.parametrize(("options", "hours"), [((), "about 1.8 h"), (("--calls-per-hour", "600"), "about 11.0 h")])
-def test_status__time_left_by_the_users_own_budget(tmp_path, capsys, options, hours):
-    with State(tmp_path / "state", create=True) as state, state.transaction() as db:
-        state.set("with_exif", True)
-        rows = [(id, "1@N00", "search", "{}", id, 1) for id in range(1, 6481)]
-        db.executemany("INSERT INTO photos (id, owner, source, urls, rank, selected) VALUES (?, ?, ?, ?, ?, ?)", rows)
-    assert main(["status", "--state", str(tmp_path / "state"), *options]) == 0
-    budget = options[1] if options else "3,600"
-    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("still needed"))
-    assert re.search(rf"6,480  {hours} left \(at {budget} calls an hour\)", line)
-
-
-def test_status__is_silent_about_hours_until_the_months_are_counted(tmp_path):
-    with State(tmp_path / "state", create=True) as state:
-        plan = SearchPlan(start=MONTH[0], end=MONTH[0] + 80 * 86400, per_user_month=5, licences=(4,))
-        add_windows(state, plan)
-        assert months_to_count(state) == 3
-        line = next(line for line in status_text(state).splitlines() if line.startswith("still needed"))
-        assert "at least, 3 months are not counted yet" in line
-        assert " h left" not in line
-        with state.transaction() as db:
-            db.execute("UPDATE slices SET status = 'done', total = 0, found = 0")
-        assert "nothing left" in status_text(state)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,11 @@
 import itertools
 import json
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from builders.exif import ATTRIBUTES
 from builders.flickrexif.api.exif_answers import dumps
-from builders.flickrexif.assemble import collect as module
-from builders.flickrexif.assemble.collect import BLOCK, DICTIONARY_TEXT, Collection, TableRows, collect, table_of
+from builders.flickrexif.assemble.collect import collect
 from builders.flickrexif.store.tombstones import forget
 
 ENTRIES = {("IFD0", "Make"): "Canon", ("IFD0", "Model"): "Canon EOS 5D"}
@@ -119,36 +116,3 @@ def test_collect__columns_of_a_photo_with_its_file_and_without(state):
     assert (second["exif_source"], second["camera_model"], second["variants"]) == ("flickr", "Canon EOS 5D", b"")
     assert (third["exif_source"], third["camera_make"], third["size"]) == ("flickr", "Canon", "l")
     assert (fourth["path"], fourth["perceptual_hash"], fourth["variants"], fourth["sha256"]) == (None, 0, b"", "")
-
-
-def test_collection__hashes_of_variants_or_of_the_whole_picture(monkeypatch):
-    def collection(variants):
-        table = pa.table(
-            {"perceptual_hash": pa.array([-1, 5]), "variants": pa.array([variants, b"short"], pa.binary())}
-        )
-        return Collection(table, {})
-
-    values = np.arange(1, module.VARIANTS + 1, dtype=np.uint64)
-    hashes = collection(values.astype(">u8").tobytes()).hashes()
-    assert hashes.tolist() == [values.tolist(), [5] + [0] * (module.VARIANTS - 1)]
-    monkeypatch.setattr(module, "NEAR_LIMIT", 2)
-    assert collection(b"").hashes().shape == (2, module.VARIANTS)
-    monkeypatch.setattr(module, "NEAR_LIMIT", 1)
-    assert collection(b"").hashes().tolist() == [[2**64 - 1], [5]]
-
-
-def test_collection__licences_the_most_frequent_first():
-    words = pa.array(["b", "a", "a", "c", "a", "c"]).cast(DICTIONARY_TEXT)
-    assert list(Collection(pa.table({"licence": words}), {}).licence_counts().items()) == [("a", 3), ("c", 2), ("b", 1)]
-
-
-@pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK])
-def test_table_of__rows_of_blocks(count):
-    schema = pa.schema({"n": pa.int64(), "word": DICTIONARY_TEXT})
-    rows = [{"n": i, "word": f"w{i % 3}"} for i in range(count)]
-    made = TableRows(table_of(iter(rows), schema))
-    assert [made[i] for i in range(len(made))] == rows
-    codes, words = module.codes_and_words(made.table["word"])
-    assert [words[i] for i in codes] == [row["word"] for row in rows]
-    assert (codes.dtype, len(words)) == (np.int64, min(count, 3))
-    assert [made.take(np.array([i]))[0] for i in range(min(count, 5))] == rows[:5]

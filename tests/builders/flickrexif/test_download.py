@@ -150,7 +150,7 @@ def test_download__redirects_between_hosts_and_to_https(tmp_path, way):
 @pytest.mark.parametrize("way", [(SAFE, PLAIN), (SAFE, ALSO_SAFE, PLAIN), (PLAIN, SAFE, "http://a.example/1.jpg")])
 def test_download__never_leaves_https_for_http(tmp_path, way):
     requests = []
-    with pytest.raises(DownloadFailure, match="from https to something else") as failure:
+    with pytest.raises(DownloadFailure) as failure:
         follow(tmp_path, dict(zip(way, (*way[1:], ""), strict=True)), requests)
     assert (failure.value.error_class, failure.value.permanent) == ("redirects", True)
     assert requests == list(way[:-1])

@@ -1,22 +1,17 @@
 """Fetching: byte identity, refusals, and retries."""
 
 import asyncio
-import errno
 import hashlib
-import importlib
 import json
 
 import pytest
 
-from builders.cluster import StorageFolder
-from builders.errors import DiskError, Terminated, UsageError
-from builders.flickrexif.fetch import transfer
+from builders.errors import UsageError
 from builders.flickrexif.fetch.fetch import fetch
-from builders.flickrexif.fetch.rank_work import _PlanTarget
 from builders.flickrexif.fetch.transfer import FetchPlan
-from builders.flickrexif.store.store import State
 from builders.flickrexif.store.tombstones import forget
-from builders.untrusted.addresses import AddressRefused, GuardedBackend
+from builders.untrusted import AddressRefused
+from builders.untrusted.addresses import GuardedBackend
 from tests.support.flickr import PLAN, Faults, add, serving
 from tests.support.flickr_answers import IMAGE, JPEG, answering
 from tests.support.flickr_world import World
@@ -170,44 +165,3 @@ def test_fetch__a_size_that_failed_permanently_is_not_requested_again(state):
             states.append(tuple(rows(state)[5][name] for name in ("status", "size", "error_class")))
     # the third response, a photo, is never requested: both sizes have failed permanently
     assert states == [("gone", "o", "gone"), ("gone", "l,o", "gone"), ("gone", "l,o", "gone")]
-
-
-def test_fetch__a_full_disk_is_one_sentence_and_exit_status_1(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(importlib.import_module("builders.flickrexif.fetch.fetch"), "fetch_into", full)
-    with (
-        State(tmp_path, create=True) as state,
-        pytest.raises(DiskError, match="disk is full; fetched files are saved"),
-    ):
-        fetch(state, PLAN)
-    assert DiskError.exit_status == 1
-
-
-def test_plan_target__files_on_their_way_to_an_object_store_leave_no_folder(tmp_path):
-    target = _PlanTarget(StorageFolder(f"memory://{tmp_path.name}"), {}, lambda count: None)
-    on_the_way = target.temporary("1.jpg").parent
-    assert on_the_way.is_dir()
-    target.close()
-    assert not on_the_way.exists()
-    local = _PlanTarget(StorageFolder(str(tmp_path)), {}, lambda count: None)
-    assert tmp_path in local.temporary("1.jpg").parents
-    local.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "reported"),
-    [(Terminated(), False), (KeyboardInterrupt(), False), (ValueError("odd"), True), (None, True)],
-)
-@pytest.mark.parametrize("grouped", [False, True])
-def test_fetch__a_signal_within_a_task_is_not_reported_with_a_traceback(error, reported, grouped, caplog):
-    class Group(Exception):
-        exceptions = (ValueError("beside"), error)
-
-    loop = asyncio.new_event_loop()
-    try:
-        transfer._report(loop, {"message": "unhandled", "exception": Group() if grouped else error})
-    finally:
-        loop.close()
-    assert ("unhandled" in caplog.text) == reported

@@ -1,10 +1,8 @@
 """The funnel of a collection by hand: every stage and note, of a search of all photos and of a sample."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from builders.flickrexif.search.status import Stage, funnel, status_record, status_text
+from builders.flickrexif.search.status import Stage, funnel
 from builders.flickrexif.store.tombstones import forget
 
 
@@ -75,26 +73,6 @@ def test_funnel__of_a_search_of_all_photos(collection):
     ]  # fmt: skip
 
 
-def test_funnel__of_a_sample(collection):
-    collection.set("photos_wanted", 1000)
-    month = {"end": 5, "month": "2012-04"}
-    assert funnel(collection)[0] == Stage("reported by Flickr", 0, "estimates, in 0 months")
-    fill(collection, "strata", {"start": 0, **month, "total": 50, "opened": 2}, {"start": 1, **month},
-         {"start": 2, **month, "total": 70, "opened": 3, "doubted": 1.0, "trusted": 4})  # fmt: skip
-    fill(collection, "photos", photo(30, "ok", month="2012-06"))
-    assert funnel(collection) == [
-        Stage("reported by Flickr", 120, "estimates, in 3 months, 1 not counted yet,"
-                                         " 1 empty answers are requested again, 4 empty answers taken on trust"),
-        Stage("sample requested", 1000, "5 are here, 1 to 4 in a month, 5 slices opened"),
-        Stage("taken for the sample", 10, "at most 3 per owner and month of upload, seed 8"),
-        *SELECTED,
-        Stage("selected", 13, "1 whose turn has not come"),
-        *funnel(collection)[6:],
-    ]  # fmt: skip
-    collection.set("with_exif", False)
-    assert funnel(collection)[1].note == "9 are here, 1 to 8 in a month, 5 slices opened"
-
-
 def test_funnel__of_an_empty_state_has_neither_cap_nor_fill(state):
     stages = funnel(state)
     assert [stage.name for stage in stages] == [
@@ -102,71 +80,3 @@ def test_funnel__of_an_empty_state_has_neither_cap_nor_fill(state):
         "files fetched", "taken down",
     ]  # fmt: skip
     assert [stage.note for stage in stages[2:-1]] == ["", "", "0 in months not read to the end", "", "", ""]
-
-
-def test_funnel__the_five_classes_with_most_photos_are_named(state):
-    makes = ["SONY", "Kodak", "Apple", "Canon", "Nikon", "LG", "Sigma"]
-    many = [2, 1, 1, 3, 1, 2, 1]
-    sought = [f"make: {name}" for name, number in zip(makes, many, strict=True) for _ in range(number)]
-    fill(state, "photos", *(photo(id, "ok", source="fill", sought=name) for id, name in enumerate(sought)))
-    (stage,) = [stage for stage in funnel(state) if stage.name == "found for rare classes"]
-    note = "make: Canon 3, make: LG 2, make: SONY 2, make: Apple 1, make: Kodak 1"
-    assert (stage.photos, stage.note) == (11, note)
-
-
-def calls(now):
-    return [
-        {"at": at, "method": method, "subject": "s", "attempt": 1, "outcome": outcome, "seconds": 1.0}
-        for at, method, outcome in [
-            (now - 3601, "photos.search", "ok"), (now - 3600, "photos.search", "ok"),
-            (now - 3599, "photos.search", "http 500"), (now - 1, "photos.getExif", "ok"),
-        ]
-    ]  # fmt: skip
-
-
-def test_status__text_and_record(collection, monkeypatch):
-    now = 1_600_000_000.0
-    monkeypatch.setattr(collection, "clock", SimpleNamespace(now=lambda: now))
-    fill(collection, "slices", part("pending"), part("pending", root=1))
-    fill(collection, "calls", *calls(now))
-    lines = status_text(collection, 180).splitlines()
-    width = len("found for rare classes")
-    assert lines[:3] == [
-        f"{'reported by Flickr':<{width}}            0  estimates, in slices read to the end",
-        f"{'found':<{width}}            0  2 slices to read",
-        f"{'within the cap':<{width}}            9  at most 3 per owner and month of upload, seed 8",
-    ]
-    assert len(lines[:10]) == len(funnel(collection))
-    assert lines[10:] == [
-        f"{'bytes on disk':<{width}}        1,234",
-        "",
-        "calls of the API",
-        f"{'photos.getExif':<{width}}            1  ok 1",
-        f"{'photos.search':<{width}}            3  ok 2, http 500 1",
-        f"{'in the last hour':<{width}}            2  last at 2020-09-13 12:26 UTC",
-        f"{'still needed':<{width}}            3  at least, 1 months are not counted yet (at 180 calls an hour)",
-    ]
-    record = status_record(collection, 180)
-    assert record.pop("stages")[3] == {"name": "found for rare classes", "photos": 3,
-                                       "note": "make: SONY 2, make: Kodak 1"}  # fmt: skip
-    assert record == {
-        "bytes": 1234,
-        "calls": [
-            {"method": "photos.getExif", "outcome": "ok", "calls": 1},
-            {"method": "photos.search", "outcome": "http 500", "calls": 1},
-            {"method": "photos.search", "outcome": "ok", "calls": 2},
-        ],
-        "calls_left": 3,
-        "months_not_counted": 1,
-        "hours_left": 3 / (180 - 3),
-        "calls_per_hour": 180,
-    }  # fmt: skip
-
-
-def test_status__by_the_budget_of_the_last_search_or_of_flickr(state):
-    fill(state, "photos", *(photo(id, None) for id in range(60)))
-    assert "in the last hour              0  none yet" in status_text(state)
-    assert status_text(state).endswith("60  about 1 min left (at 3,600 calls an hour)")
-    state.set("calls_per_hour", 62)
-    assert status_text(state).endswith("60  about 59 min left (at 62 calls an hour)")
-    assert (status_record(state)["calls_per_hour"], status_record(state, 3600)["calls_per_hour"]) == (62, 3600)

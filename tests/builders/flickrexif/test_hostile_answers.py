@@ -1,20 +1,15 @@
 """Answers and tables that no honest server gives: each costs its photo or is a sentence, and never ends a run."""
 
 import asyncio
-import json
 
 import pytest
 
-from builders.errors import DataError
-from builders.flickrexif.api.client import FlickrUnavailable, retry_after
+from builders.flickrexif.api.client import FlickrUnavailable
 from builders.flickrexif.api.exif_answers import entries_from_response
-from builders.flickrexif.api.search_results import photo_id, search_result, side_of, text_of
-from builders.flickrexif.assemble.local_copy import _published_photos
+from builders.flickrexif.api.search_results import search_result, text_of
 from builders.flickrexif.fetch.download import DownloadFailure, download, photo_client
 from builders.flickrexif.fetch.fetch import refuse_placeholders
-from builders.flickrexif.fetch.rank_work import _parse_request
-from builders.flickrexif.fetch.transfer import FetchCounts, FetchRequest
-from builders.flickrexif.search.import_ids import import_rows
+from builders.flickrexif.fetch.transfer import FetchCounts
 from builders.flickrexif.search.plan import Slice
 from builders.flickrexif.search.read_slice import count_slice
 from builders.flickrexif.search.refresh import refresh
@@ -29,30 +24,6 @@ INFINITE = float("inf")
 ENTRY = {"id": "7", "owner": "1@N00", "license": "4", "dateupload": "1330000000"}
 HALF = "\ud83d"
 """Half of a UTF-16 pair, as JSON has where a text was cut in an emoji."""
-
-
-@pytest.mark.parametrize("fields", [{"id": INFINITE}, {"dateupload": INFINITE}, {"license": INFINITE}, {"id": None}])
-def test_search_result__infinite_numbers_are_no_photo(fields):
-    assert search_result(ENTRY | fields) is None
-
-
-@pytest.mark.parametrize("value", [None, INFINITE, -INFINITE, float("nan"), [], "x"])
-def test_photo_id__what_is_no_number(value):
-    with pytest.raises(ValueError, match=r"no photo id|invalid literal|cannot convert"):
-        photo_id(value)
-
-
-def test_import__an_id_that_is_infinite_or_empty_is_an_unusable_row(state):
-    rows = [{"Flickr ID": id, "url": "https://a.net/1_ab_o.jpg", "owner": "1@N00"} for id in (INFINITE, None, 5.0)]
-    counts = import_rows(state, rows)
-    assert (counts.added, counts.unusable) == (1, 2)
-
-
-@pytest.mark.parametrize(
-    ("value", "side"), [(INFINITE, 0), (2**31, 0), (2**31 - 1, 2**31 - 1), ("9" * 30, 0), (0, 0), (-1, 0)]
-)
-def test_side__of_31_bits_as_a_data_set_stores_it(value, side):
-    assert side_of(value) == side
 
 
 def test_texts__halves_of_pairs_are_stored_as_question_marks(tmp_path):
@@ -99,10 +70,6 @@ def test_count_slice__totals_from_nought_on():
     assert [count_slice(Pages(n), Slice("2012-01", 0, 10, (4,)), "x") for n in ("0", 2**62 - 1)] == [0, 2**62 - 1]
 
 
-def test_retry_after__a_superscript_is_no_number():
-    assert retry_after({"Retry-After": "\u00b2"}, 429) is None
-
-
 def test_download__a_wait_that_is_no_number_and_names_of_hosts_that_are_none(tmp_path):
     async def get(url):
         async with photo_client(user_agent="t", timeout_s=5, allow_loopback=True) as client:
@@ -118,51 +85,6 @@ def test_download__a_wait_that_is_no_number_and_names_of_hosts_that_are_none(tmp
         with pytest.raises(DownloadFailure) as failure:
             asyncio.run(get(bad))
         assert (failure.value.error_class, failure.value.permanent) == ("bad url", True)
-
-
-def published(**fields):
-    row = {"photo_id": "7", "owner": "1@N00", "url": "https://a.net/7.jpg", "size": "o", "width": 4, "height": 3,
-           "licence": "cc-by-4.0", "sha256": "aa"}  # fmt: skip
-    return row | fields
-
-
-@pytest.mark.parametrize(
-    ("fields", "urls", "sha256", "licence"),
-    [
-        ({}, {"o": ("https://a.net/7.jpg", 4, 3)}, "aa", 11),
-        ({"size": None}, {"unknown": ("https://a.net/7.jpg", 4, 3)}, "aa", 11),
-        ({"size": ""}, {"unknown": ("https://a.net/7.jpg", 4, 3)}, "aa", 11),
-        ({"width": None, "height": 2**40}, {"o": ("https://a.net/7.jpg", 0, 0)}, "aa", 11),
-        ({"sha256": None}, {"o": ("https://a.net/7.jpg", 4, 3)}, None, 11),
-        ({"sha256": ""}, {"o": ("https://a.net/7.jpg", 4, 3)}, None, 11),
-        ({"licence": "unknown"}, {"o": ("https://a.net/7.jpg", 4, 3)}, "aa", None),
-        ({"licence": ["cc-by-4.0"]}, {"o": ("https://a.net/7.jpg", 4, 3)}, "aa", None),
-    ],
-)
-def test_published__rows_become_photos(fields, urls, sha256, licence):
-    (photo,) = _published_photos([published(**fields)])
-    assert (photo.id, photo.owner, photo.entries) == (7, "1@N00", None)
-    assert (photo.urls, photo.expected_sha256, photo.licence) == (urls, sha256, licence)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"photo_id": None}, {"photo_id": "x"}, {"photo_id": "0"}, {"owner": None}, {"owner": "x"}, {"url": None},
-     {"url": ""}],
-)  # fmt: skip
-def test_published__rows_that_make_no_sense_are_left_out(fields):
-    assert [photo.id for photo in _published_photos([published(**fields), published(photo_id="8")])] == [8]
-
-
-@pytest.mark.parametrize("line", ['["x", "o", "u", null, []]', '[1, "o", "u", null, 5]', "[1, 2]", "5", "null", "{}"])
-def test_request__of_another_form_in_a_list_of_ranks(line):
-    with pytest.raises(DataError, match="lists/a: no list of photos to fetch"):
-        _parse_request(line, "lists/a")
-
-
-def test_request__as_a_plan_writes_it():
-    request = FetchRequest(5, "o", "https://a.net/5.jpg", None, ("k", "l"))
-    assert _parse_request(json.dumps(request), "a") == request
 
 
 def test_placeholders__of_earlier_runs_are_failures_and_no_files_of_this_run(state):

@@ -9,6 +9,7 @@ import pytest
 
 from builders.dataset import read_build
 from builders.errors import DataError
+from builders.flickrexif import TOMBSTONES_FILE
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response
 from builders.flickrexif.assemble.build import BuildPlan, build
 from builders.flickrexif.assemble.collect import collect
@@ -18,7 +19,7 @@ from builders.flickrexif.search.import_ids import import_rows
 from builders.flickrexif.search.refresh import refresh
 from builders.flickrexif.search.status import funnel
 from builders.flickrexif.store.store import State
-from builders.flickrexif.store.tombstones import TOMBSTONES_FILE, forget
+from builders.flickrexif.store.tombstones import forget
 from builders.publish.cli import plan_publication
 from tests.builders.flickrexif.test_sample import client_of
 from tests.support.clocks import SimulatedClock
@@ -67,7 +68,7 @@ def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_
         assert TOMBSTONES_FILE in published.text_files
         owner = rows_of(tmp_path / "out", "make", "test")[0]["owner"]
         forget(state, owners=[owner])
-        with pytest.raises(DataError, match="taken down since it was built"):
+        with pytest.raises(DataError):
             plan_publication(tmp_path / "out", "a/b")
         build(state, BuildPlan(tmp_path / "out", fresh=True))
     plan_publication(tmp_path / "out", "a/b")

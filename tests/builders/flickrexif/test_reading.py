@@ -2,10 +2,8 @@
 
 import pytest
 
-from builders.flickrexif.api.exif_answers import entries_from_response
-from builders.flickrexif.api.search_results import photo_id, rank, search_result
 from builders.flickrexif.search.plan import MAX_PAGES, MIN_SLICE_S, PER_PAGE, SPLIT_ABOVE, Slice
-from builders.flickrexif.search.read_slice import LONG_S, MANY, count_slice, doubtful, read_slice, read_whole
+from builders.flickrexif.search.read_slice import LONG_S, MANY, doubtful, read_slice, read_whole
 
 START = 1_330_000_000
 SHORT = Slice("2012-02", START, START + MIN_SLICE_S, (4, 5))
@@ -82,12 +80,6 @@ def test_read_slice__is_cut_at_once_above_the_margin(total, parts):
     assert len(client.calls) == 2 - bool(parts)
 
 
-def test_read_slice__only_the_first_page_cuts_at_once():
-    """A total that grows while a slice is read does not discard the pages so far."""
-    client = Pages((SPLIT_ABOVE, full(1)), (SPLIT_ABOVE + 1, full(2)), (SPLIT_ABOVE + 1, []))
-    assert (len(read_slice(client, SHORT, "x").photos), len(client.calls)) == (2 * PER_PAGE, 3)
-
-
 @pytest.mark.parametrize(
     ("fields", "count"),
     [
@@ -101,14 +93,6 @@ def test_read_slice__only_the_first_page_cuts_at_once():
 )
 def test_read_slice__filters_photos_outside_the_slice(fields, count):
     assert len(read_slice(Pages((1, [entry(1, **fields)])), SHORT, "x").photos) == count
-
-
-def test_read_slice__the_end_of_a_search_is_the_last_second_before_that_of_the_slice():
-    client = Pages((7, []))
-    assert count_slice(client, SHORT, "x", text="Nikon") == 7
-    (call,) = client.calls
-    assert (call["min_upload_date"], call["max_upload_date"]) == (START, START + MIN_SLICE_S - 1)
-    assert (call["license"], call["page"], call["per_page"], call["text"]) == ("4,5", 1, 1, "Nikon")
 
 
 DAY = Slice("2012-02", START, START + LONG_S, (4,))
@@ -136,14 +120,6 @@ NEARLY = Slice("2012-02", START, START + LONG_S - 1, (4,))
 )
 def test_doubtful__both_sides_of_every_bound(piece, total, photos, stopped, doubted):
     assert doubtful(piece, total, photos, stopped=stopped) is doubted
-
-
-def test_read_slice__doubt_depends_on_the_last_page():
-    """Half of the results in one short page are accepted; half of them and then an empty page are doubted."""
-    few = full(1)[: MANY // 2]
-    assert not read_slice(Pages((MANY, few)), SHORTEST, "x").doubtful
-    assert read_slice(Pages((MANY, few[:-1])), SHORTEST, "x").doubtful
-    assert read_slice(Pages((2 * PER_PAGE, full(1)), (2 * PER_PAGE, [])), SHORTEST, "x").doubtful
 
 
 def test_read_slice__photos_outside_the_slice_are_a_response_too():
@@ -191,59 +167,3 @@ def test_read_whole__is_complete_if_all_parts_are_and_doubtful_if_one_is(late, p
     reading = read_whole(Halves(late), Slice("2012-02", START, START + 2 * MIN_SLICE_S, (4,)), "x")
     assert (len(reading.photos), reading.complete, reading.doubtful) == (photos, complete, doubted)
     assert reading.total == SPLIT_ABOVE + 1
-
-
-@pytest.mark.parametrize(("value", "known"), [(0, False), (1, True), (2**62 - 1, True), (2**62, False), (-1, False)])
-def test_photo_id__bounds(value, known):
-    if known:
-        assert photo_id(str(value)) == value
-    else:
-        with pytest.raises(ValueError, match="no photo id"):
-            photo_id(str(value))
-
-
-def test_rank__is_a_seeded_hash_of_63_bits():
-    """The state stores it as a signed number of 64 bits; another hash would choose other photos."""
-    ranks = [rank(id, 0) for id in range(1000)]
-    assert 2**62 < max(ranks) < 2**63
-    assert len(set(ranks)) == 1000
-    assert sorted(range(9), key=lambda id: rank(id, 0)) != sorted(range(9), key=lambda id: rank(id, 1))
-    assert rank(7, 0) == 3926066672685938253
-
-
-def test_search_result__fields_of_an_entry():
-    parsed = search_result(
-        entry(
-            3,
-            media="photo",
-            title={"_content": "t" * 501},
-            datetaken="2" * 41,
-            originalformat="j" * 11,
-            url_o="https://a.net/" + "o" * (2000 - len("https://a.net/") - 1),
-            url_k="https://a.net/" + "k" * (2000 - len("https://a.net/")),
-            url_l="ftp://a.net/l",
-            url_m=["https://a.net/m"],
-            width_o="-1",
-            height_o=0,
-        )
-    )
-    assert (len(parsed.title), len(parsed.taken), len(parsed.original_format)) == (500, 40, 10)
-    assert {size: sides for size, (_, *sides) in parsed.urls.items()} == {"o": [0, 0]}
-    assert search_result(entry(3, media="video")) is None
-    assert search_result(entry(3, datetaken="2012", datetakenunknown="1")).taken == ""
-    assert search_result(entry(3, datetaken="2012", datetakenunknown=0)).taken == "2012"
-
-
-def test_entries__order_of_trust_and_stored_tags():
-    spaces = ["XMP-exif", "xmp", "Other", "InteropIFD", "SubIFD", "ExifIFD", "IFD0", "IFD0"]
-    listed = [{"tagspace": s, "tag": "DateTimeOriginal", "raw": f"{i}"} for i, s in enumerate(spaces)]
-    listed += [{"tagspace": "GPS", "tag": "Make", "raw": "1"}, {"tagspace": "IFD0", "tag": "Artist", "raw": "A"}]
-    listed += [{"tagspace": "IFD0", "tag": "CreateDate", "raw": "x" * 1001}]
-    parsed = entries_from_response({"photo": {"exif": listed}})
-    assert list(parsed) == [
-        ("IFD0", "DateTimeOriginal"),
-        ("IFD0", "CreateDate"),
-        *((space, "DateTimeOriginal") for space in ("ExifIFD", "SubIFD", "InteropIFD", "Other", "XMP-exif", "xmp")),
-    ]
-    assert parsed["IFD0", "DateTimeOriginal"] == "6"  # the first of equal keys
-    assert parsed["IFD0", "CreateDate"] == "x" * 1000

@@ -2,8 +2,7 @@
 
 import pytest
 
-from builders.flickrexif.api.client import FlickrRefusal, FlickrUnavailable
-from builders.flickrexif.search import refresh as module
+from builders.flickrexif.api.client import FlickrRefusal
 from builders.flickrexif.search.refresh import Refreshed, refresh
 from tests.support.clocks import SimulatedClock
 
@@ -70,15 +69,6 @@ def test_refresh__without_an_age_only_photos_whose_licence_is_unknown(five):
     assert refresh(five, Client({3: info("4")})) == Refreshed(checked=1)
     assert five.value("SELECT licence FROM photos WHERE id = 3") == 4
     assert refresh(five, Client({})) == Refreshed()
-
-
-def test_refresh__ends_where_answers_fail_one_after_the_other(five, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FAILURES_IN_A_ROW", 2)
-    silent = {"photos.getInfo": FlickrUnavailable("timeout", 3)}
-    between = Client({1: silent, 2: info("4"), 3: silent, 4: info("4")})
-    assert refresh(five, between, older_than_days=0) == Refreshed(checked=2, failed=2)
-    with pytest.raises(FlickrUnavailable, match="timeout"):
-        refresh(five, Client({1: silent, 2: silent}), older_than_days=0)
 
 
 @pytest.mark.parametrize(

@@ -7,82 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from builders.errors import UsageError
-from builders.photos import UNLABELLED, Labels, PhotoSet, cells_text, group_cells
-from builders.photos.cells import GroupCells
-
-
-def cells(photos, clusters=None, unknown=0, labels=None):
-    photos = np.array(photos)
-    names = labels or tuple("abcdefghijklmnop"[: photos.shape[0]])
-    values = tuple(f"s{i}" for i in range(photos.shape[1]))
-    return GroupCells("site", names, values, photos, None if clusters is None else np.array(clusters), unknown)
-
-
-@pytest.mark.parametrize(
-    ("given", "faults"),
-    [
-        (cells([[4, 4], [4, 4]]), []),
-        (cells([[4, 4]], labels=("",)), []),
-        (
-            cells([[4, 4], [4, 5]], unknown=1200),
-            [
-                "1,200 photos have no site: they are left out of questions about it",
-                "cells are unequal (4 to 5 photos): site is given, not assigned",
-            ],
-        ),
-        (cells([[4], [4]], unknown=1), [
-            "1 photos have no site: they are left out of questions about it",
-            "site has one class (s0): there is nothing to compare",
-        ]),
-        (cells(np.zeros((0, 0), dtype=int)), ["site has one class (none): there is nothing to compare"]),
-        (
-            cells([[2000, 0], [0, 2000]]),
-            ["each label has one site: effects of site and of the label cannot be separated"],
-        ),
-        (cells([[3, 0, 3], [3, 3, 3]]), ["no photo in a x s1: comparisons that need these cells leave them out"]),
-        (
-            cells([[3, 0, 0, 3], [0, 3, 3, 3]], clusters=[[1, 0, 0, 2], [0, 2, 2, 2]]),
-            [
-                "no photo in a x s1, a x s2, b x s0: comparisons that need these cells leave them out",
-                "one cluster in a x s0: nothing there can be compared between clusters",
-            ],
-        ),
-        (
-            cells([[3, 0, 0], [0, 0, 3], [3, 3, 3]], clusters=[[1, 0, 0], [0, 0, 1], [1, 1, 2]]),
-            [
-                "no photo in 4 of 9 cells (the first: a x s1): comparisons that need these cells leave them out",
-                "one cluster in 4 of 9 cells (the first: a x s0): nothing there can be compared between clusters",
-            ],
-        ),
-        (cells([[3, 0, 3]], labels=("",)), ["no photo in s1: comparisons that need these cells leave them out"]),
-    ],
-)  # fmt: skip
-def test_faults__by_hand(given, faults):
-    assert list(given.faults) == faults
-
-
-def test_text__a_table_or_a_range():
-    given = cells([[1200, 4], [4, 4]], clusters=[[12, 2], [2, 2]], labels=("cat", "horse"))
-    assert given.text().splitlines() == [
-        "2 labels x 2 site: photos (clusters) in each cell",
-        "                 s0     s1",
-        "  cat    1,200 (12)  4 (2)",
-        "  horse       4 (2)  4 (2)",
-        "  cells are unequal (4 to 1,200 photos): site is given, not assigned",
-    ]
-    assert cells([[7, 7]], labels=("",)).text().splitlines() == [
-        "1 label x 2 site: photos in each cell",
-        "    s0  s1",
-        "     7   7",
-    ]
-    assert len(cells(np.full((12, 12), 3)).text().splitlines()) == 14
-    many = np.full((13, 2), 3)
-    many[0] = 0, 9
-    assert cells(many).text().splitlines()[:2] == [
-        "13 labels x 2 site: photos in each cell",
-        "  25 of 26 cells have photos, 3 to 9 each, median 3",
-    ]
+from builders.photos import UNLABELLED, Labels, PhotoSet, group_cells
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -111,23 +36,3 @@ def test_group_cells__equals_plain_loops(seed):
         assert result.clusters.tolist() == [[len({units[i] for i in where[a, b]}) for b in values] for a in labels]
     else:
         assert result.clusters is None
-
-
-def test_cells_text__facts_first_and_nothing_without_columns():
-    photos = PhotoSet.of_bytes("two", {"a": b"", "b": b""}, labels=["x", "x"])
-    assert cells_text(photos) == ""
-    site = {"site": Labels(("n", "s"), np.array([0, 1], dtype=np.int32))}
-    with pytest.raises(UsageError, match="group of two"):
-        group_cells(replace(photos, groups=site), "place")
-    evidence = {"clusters": "2 clusters", "licence": "none", "terms": "terms: read them", "design": "1 scene"}
-    assert cells_text(replace(photos, groups=site, evidence=evidence)).splitlines() == [
-        "two:",
-        "  design: 1 scene",
-        "  clusters: 2 clusters",
-        "  terms: read them",
-        "1 label x 2 site: photos in each cell",
-        "     n  s",
-        "  x  1  1",
-    ]
-    assert cells_text(replace(photos, evidence={"clusters": "none"})) == "two:\n  clusters: none"
-    assert cells_text(replace(photos, evidence={"design": "none"})) == ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from builders.pixels.likeness import psnr, ssim
+from builders.pixels import psnr, ssim
 
 
 @pytest.mark.parametrize("size", [(11, 11), (40, 57), (83, 12)])

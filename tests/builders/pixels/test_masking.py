@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from builders.errors import UsageError
-from builders.pixels.masking import CenterMask
+from builders.pixels import CenterMask
 
 
 def white(height: int, width: int) -> Image.Image:

@@ -152,8 +152,7 @@ def test_new_parameter__is_scored_from_photos_and_from_the_built_set_alike(
 
 
 def test_new_parameter__engines_leave_it_to_pillow_and_the_study_stays_comparable(copy: SourceCopy) -> None:
-    from builders.pixels.parameters import STUDY_PROCESSINGS
-    from builders.pixels.reference import codec_canary
+    from builders.pixels import STUDY_PROCESSINGS, codec_canary
 
     measured = json.loads(copy.run(ENGINES).splitlines()[-1])
     assert measured["webp"] == ["webp-q50", "webp-q75", "webp-q95"]

@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from builders.pixels.parameters import (
-    ALL_PARAMETERS,
-    PARAMETERS,
-    PROCESSINGS,
-    assigned_class,
-    assigned_classes,
-    random_scale,
-)
+from builders.pixels import ALL_PARAMETERS, PARAMETERS, PROCESSINGS, assigned_class, assigned_classes, random_scale
 from builders.pixels.process import process
 
 ID = "some/photo.jpg"

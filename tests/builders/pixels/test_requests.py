@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from builders.pixels.requests import SHORTER_FIRST, Rectangle, ResizeCrop, vertical_first
+from builders.pixels import Rectangle, ResizeCrop, vertical_first
+from builders.pixels.requests import SHORTER_FIRST
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_built__a_group_that_changes_is_another_build(tmp_path):
         site = Labels(("north", "south"), np.array(values, dtype=np.int32))
         grouped = dataclasses.replace(photos, groups={"site": site})
         if values[2]:
-            with pytest.raises(UsageError, match="from other photos or settings"):
+            with pytest.raises(UsageError):
                 build_processed(grouped, tmp_path / "out", assignment="every", progress=False)
             build_processed(grouped, tmp_path / "out", assignment="every", update=True, progress=False)
         else:

@@ -3,18 +3,16 @@
 import dataclasses
 from types import SimpleNamespace
 
-import datasets
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import chi2
 
-from builders.check.processed import _balance, _check_relative_sizes, _expected, check_processed
-from builders.check.result import Adder, examples
+from builders.check.processed import check_processed
+from builders.check.result import Adder
 from builders.photos import Labels, PhotoSet
 from builders.pixels import ALL_PARAMETERS, assigned_class, random_scale
 from builders.processed import ProcessingSettings
-from builders.processed.rows import ProcessedRows, processed_features, processed_rows, settings_of
+from builders.processed.rows import ProcessedRows, processed_features, processed_rows
 from tests.conftest import photo_bytes
 from tests.support.images import image_bytes
 
@@ -123,92 +121,6 @@ def test_check_processed__the_scale_is_of_the_seed_of_the_settings():
     assert failed(dataclasses.replace(settings, seed=4), rows) == {"scale"}
 
 
-def test_check_processed__formats_that_say_no_more_than_their_name(monkeypatch):
-    """A parameter one of whose processings is no JPEG file: the format alone is compared."""
-    jpeg = ALL_PARAMETERS["jpeg"]
-    made_by = (dataclasses.replace(jpeg.made_by[0], file_format="PNG"), *jpeg.made_by[1:])
-    other = dataclasses.replace(jpeg, made_by=made_by)
-    settings, rows = built("jpeg")
-    monkeypatch.setattr("builders.processed.rows.ALL_PARAMETERS", {"jpeg": other})
-    name = "the format is that of the class"
-    as_png = [{**row, "image": image(png((40, 28)))} if row["jpeg"] == 0 else row for row in rows]
-    assert failed(settings, rows) == {name}
-    assert verdicts(settings, as_png)[name]
-
-
-@pytest.mark.parametrize(
-    ("scales", "sizes", "passed"),
-    [
-        ((1, 0.5), [(41, 31), (20, 15)], True),
-        ((1, 0.5), [(41, 31), (21, 15)], False),
-        ((1, 0.5), [(41, 31), (20, 16)], False),
-        ((1, 0.5, 2), [(41, 31), (20, 15), (82, 61)], False),
-        ((None, None), [(41, 31), (41, 31)], True),
-        ((None, None), [(41, 31), (41, 30)], False),
-        # beside an untouched one, any random size; without one there is nothing to compare scaled ones with
-        ((1, None), [(41, 31), (37, 28)], True),
-        ((1, None, 0.5), [(41, 31), (37, 28), (20, 14)], False),
-        ((0.5, 2), [(41, 31), (37, 28)], True),
-    ],
-)
-def test_relative_sizes__are_those_of_the_untouched_class_scaled(scales, sizes, passed):
-    parameter = SimpleNamespace(name="size", made_by=[SimpleNamespace(scale=scale) for scale in scales])
-    widths, heights = zip(*sizes, strict=True)
-    loaded = {"photo_id": ["a"] * len(sizes), "size": range(len(sizes)), "width": widths, "height": heights}
-    checks = []
-    _check_relative_sizes(loaded, parameter, Adder("size", "train", checks))
-    assert [(check.name, check.passed) for check in checks] == [(RELATIVE, passed)]
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected", "every", "passed"),
-    [
-        ([4, 4, 4], [4, 4, 4], True, True),
-        ([4, 4, 3], [4, 4, 3], True, False),
-        ([0, 0], [0, 0], False, True),
-        # two classes: one degree of freedom, 99.9 % at 10.83; the statistic is 2 * difference ** 2 / 100
-        ([123, 77], [100, 100], False, True),
-        ([124, 76], [100, 100], False, False),
-        # classes that no row can have add no degree of freedom, and none may have one
-        ([123, 77, 0], [100, 100, 0], False, True),
-        ([124, 76, 0], [100, 100, 0], False, False),
-        ([100, 99, 1], [100, 100, 0], False, False),
-        # a single possible class
-        ([100, 0], [100, 0], False, True),
-        ([133, 0], [100, 0], False, False),
-        ([132, 0], [100, 0], False, True),
-    ],
-)
-def test_balance__equal_by_design_or_within_what_chance_gives(counts, expected, every, passed):
-    assert _balance(np.array(counts), np.array(expected, float), every)[0] is passed
-
-
-@pytest.mark.parametrize("classes", [2, 3, 6, 22])
-def test_balance__bound_is_of_one_degree_of_freedom_less_than_classes(classes):
-    bound = chi2.isf(0.001, classes - 1)
-    _, detail = _balance(np.full(classes, 50), np.full(classes, 50.0), False)
-    assert f"chi-square 0.0 <= {bound:.1f}:" in detail
-    for factor, passed in ((0.99, True), (1.01, False)):
-        shift = np.sqrt(factor * bound / 2 * 1e6)  # 2 * shift ** 2 / 1e6
-        counts = np.full(classes, 1e6) + np.where(np.arange(classes) == 0, shift, 0)
-        counts[1] -= shift
-        assert _balance(counts, np.full(classes, 1e6), False)[0] == passed
-
-
-def test_expected__is_uniform_or_what_the_correlation_promises():
-    labels = {"label": [0] * 6 + [1] * 2}
-    features = datasets.Features({"label": datasets.ClassLabel(names=["cat", "dog"])})
-    loaded = datasets.Dataset.from_dict(labels, features)
-    uniform = _expected(loaded, ProcessingSettings("resizing"), 2)
-    np.testing.assert_allclose(uniform, [4, 4])
-    settings = ProcessingSettings("resizing", "correlated:0.5")
-    variant = settings.tied_classes(["cat", "dog"])
-    assert sorted(variant.tolist()) == [0, 1]
-    correlated = _expected(loaded, settings, 2)
-    assert correlated[variant[0]] == pytest.approx(6 * 0.75 + 2 * 0.25)
-    assert correlated[variant[1]] == pytest.approx(6 * 0.25 + 2 * 0.75)
-
-
 def test_rows__of_a_correlated_build_have_the_class_of_their_label_and_unlabelled_ones_the_drawn_one():
     values = np.array([0, 1, 2, 3, -1, -1, -1, -1, -1, -1], np.int32)
     names = [f"photo-{i}" for i in range(len(values))]
@@ -233,14 +145,3 @@ def test_tied_classes__of_settings_are_those_of_the_assignments_seed():
     assert (one.tied_classes(names) != dataclasses.replace(one, assignment_seed=1).tied_classes(names)).any()
     assert one.classes_of("a", every=False, tied_class=4) == (4,)
     assert list(one.classes_of("a", every=True, tied_class=4)) == list(range(6))
-
-
-@pytest.mark.parametrize("lossless", [False, True])
-def test_settings_of__reads_what_settings_described(lossless):
-    settings = ProcessingSettings("resizing", "study", seed=1, assignment_seed=2, lossless=lossless)
-    assert settings_of(settings.described()) == settings
-
-
-@pytest.mark.parametrize(("wrong", "text"), [("ab", "a, b"), ("abc", "a, b, c"), ("abcde", "a, b, c, and 2 more")])
-def test_examples__names_three_rows_at_most(wrong, text):
-    assert examples(list(wrong)) == text

@@ -72,5 +72,5 @@ def test_with_processing__of_a_file(file):
 def test_parse_parameters__all_of_a_file(file):
     assert parse_parameters("all", file) == ("pipeline",)
     assert parse_parameters("pipeline,jpeg", file) == ("pipeline", "jpeg")
-    with pytest.raises(UsageError, match="unknown parameter 'pipelin': did you mean 'pipeline'"):
+    with pytest.raises(UsageError, match="'pipeline'"):
         parse_parameters("pipelin", file)

@@ -4,7 +4,7 @@ import pytest
 
 from builders.__main__ import main
 from builders.dataset import read_build
-from builders.processed.recipe import write_recipe
+from builders.processed import write_recipe
 from tests.conftest import photo_bytes
 
 DATA = "?label=folder:2"

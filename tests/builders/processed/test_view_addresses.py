@@ -6,9 +6,7 @@ import pytest
 from huggingface_hub import constants
 
 from builders.errors import PhotoError, UsageError
-from builders.processed import view_files
-from builders.processed.rows import ProcessingSettings
-from builders.processed.view_files import AllowedFolders, ViewSet, address, allowed_folders, share_views, view_cell
+from builders.processed.view_files import AllowedFolders, allowed_folders
 
 
 def test_allowed_folders__named_and_of_arrow_files_and_of_the_repository_by_its_name(tmp_path, monkeypatch):
@@ -34,7 +32,7 @@ def test_allowed_folders__named_and_of_arrow_files_and_of_the_repository_by_its_
     assert not {f for f in made.folders if f.startswith(str(cache))} - by_name
     without = allowed_folders(SimpleNamespace(info=SimpleNamespace(dataset_name=None)), None)
     assert (without.named, {f for f in without.folders if f.startswith(str(tmp_path))}) == (False, set())
-    with pytest.raises(UsageError, match=r"^folder=.*nowhere: there is no such folder$"):
+    with pytest.raises(UsageError):
         allowed_folders(dataset, tmp_path / "nowhere")
 
 
@@ -47,19 +45,3 @@ def test_allowed_folders__a_file_elsewhere_says_how_to_name_its_folder(tmp_path,
     with pytest.raises(PhotoError) as caught:
         AllowedFolders((), False).read({"bytes": None, "path": None})
     assert "folder=DIR" not in str(caught.value)
-
-
-def test_view_cell__only_rows_and_classes_of_the_set_have_an_address(monkeypatch):
-    settings = ProcessingSettings("jpeg")
-    photos = SimpleNamespace(cache_files=())
-    token = share_views(ViewSet(photos, "image", ("train/a.png", "b"), settings, AllowedFolders((), False)))
-    monkeypatch.setattr(view_files, "view_file", lambda path: path.encode())
-    classes = settings.question.classes
-    assert len(token) == 16
-    for row, name in enumerate(("train_a.png", "b")):
-        for code in range(len(classes)):
-            path = address(token, settings.question, row, code)
-            assert view_cell(path) == {"bytes": path.encode(), "path": f"{name}.{classes[code]}.jpg"}
-    for path in (f"{token}/2-0.jpg", f"{token}/0-{len(classes)}.jpg", f"{token}/0.jpg", f"{token[:15]}/0-0.jpg", ""):
-        with pytest.raises(PhotoError, match=r"^not the address of a view$"):
-            view_cell(path)

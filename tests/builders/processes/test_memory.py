@@ -15,8 +15,8 @@ from PIL import Image
 
 from builders.errors import PhotoError
 from builders.pixels import decode_rgb
-from builders.processes import child_environment, in_this_context, memory_budget
-from builders.processes.memory import BYTES_PER_PIXEL, Reservation, reserve_for
+from builders.processes import child_environment, in_this_context, memory_budget, reserve_for
+from builders.processes.memory import BYTES_PER_PIXEL, Reservation
 from tests.support.images import image_bytes
 
 SIDE = 4000

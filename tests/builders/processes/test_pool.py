@@ -9,7 +9,7 @@ import time
 import pytest
 
 from builders.errors import DataError
-from builders.processes import WorkerKilled, default_workers, pool, run_in_pool
+from builders.processes import WorkerKilled, default_workers, run_in_pool
 from tests.support.processes import run_python
 
 
@@ -85,24 +85,6 @@ def test_default_workers__are_the_cores_of_this_process(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert default_workers() == 1
-
-
-def test_run_in_pool__a_signal_while_workers_are_forked_is_not_lost_and_ends_it(monkeypatch):
-    class Pool(pool.ProcessPoolExecutor):
-        def submit(self, *given):
-            future = super().submit(*given)
-            signal.raise_signal(signal.SIGINT)
-            return future
-
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", Pool)
-    with pytest.raises(KeyboardInterrupt):
-        run_in_pool(double_slowly, list(range(40)), shared=None, workers=2)
-    assert not multiprocessing.active_children()
-
-
-def double_slowly(shared, task, tick):
-    time.sleep(0.2)
-    return 2 * task
 
 
 UNGUARDED = """

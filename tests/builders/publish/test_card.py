@@ -13,7 +13,7 @@ from benchmark.publishing.table import SCHEMA
 from builders.__main__ import main
 from builders.dataset import read_build
 from builders.flickrexif.assemble.rows import METADATA_FEATURES
-from builders.paircams.build import PAIR_FEATURES
+from builders.paircams import PAIR_FEATURES
 from builders.processed import write_recipe
 from builders.publish.cli import PLACEHOLDER, VIEWER_MARK, card_in
 from tests.builders.publish.test_publish import client

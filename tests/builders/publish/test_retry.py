@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import httpx
@@ -9,16 +10,15 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
 from builders.errors import RemoteError
-from builders.publish import push
-from builders.publish.cli import viewer_address
-from builders.publish.push import ATTEMPTS, create_repo, retry
+from builders.publish import create_repo, retry, viewer_address
+from builders.publish.push import ATTEMPTS
 from builders.untrusted import MAX_WAIT_S
 
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
     seconds: list[float] = []
-    monkeypatch.setattr(push.time, "sleep", seconds.append)
+    monkeypatch.setattr(time, "sleep", seconds.append)
     return seconds
 
 

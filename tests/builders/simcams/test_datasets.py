@@ -13,13 +13,11 @@ from PIL import Image as PillowImage
 
 from builders.__main__ import main
 from builders.dataset import read_build
-from builders.exif.acquisition import acquisition_from_file
-from builders.exif.attributes import STUDY_ATTRIBUTES
-from builders.flickrexif.assemble.rows import photo_features
-from builders.paircams.build import PAIR_FEATURES
+from builders.exif import STUDY_ATTRIBUTES, acquisition_from_file
+from builders.flickrexif import photo_features
+from builders.paircams import PAIR_FEATURES
 from builders.simcams import bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs, simcams_features
-from builders.simcams.render import SimulatedShots
 from tests.support.croissant import described_as_loaded, valid_description
 
 
@@ -89,16 +87,6 @@ def test_built__a_second_run_writes_nothing_and_a_lost_shard_comes_back_equal(bu
     assert run("--scenes", "4", "--size", "32", "--configs", "make,iso", "--workers", "1", "--output", copy) == 0
     assert lost.read_bytes() == before
     assert (copy / "README.md").read_text() == (built / "README.md").read_text()
-
-
-def test_build_simpairs__shots_of_the_space_estimate_are_not_rendered_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rendered, read = [], SimulatedShots.read
-    monkeypatch.setattr(SimulatedShots, "read", lambda self, row: rendered.append(row) or read(self, row))
-    build = build_simpairs(simpairs_photos(n_scenes=4, size=32), tmp_path, progress=False)
-    assert build.splits[0].rows == 8
-    assert sorted(rendered) == list(range(8))
 
 
 def test_built__card_says_that_no_camera_took_them(built: Path) -> None:

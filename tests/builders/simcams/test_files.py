@@ -12,9 +12,8 @@ import piexif
 import pytest
 from PIL import Image
 
-from builders.exif.acquisition import acquisition_from_file
-from builders.exif.attributes import label
-from builders.pixels.headers.jpeg import read_jpeg_header
+from builders.exif import acquisition_from_file, label
+from builders.pixels import read_jpeg_header
 from builders.simcams import Camera, SceneLight, Settings, Shot, bundled_catalogue, camera_named, render_shot
 from builders.simcams.stages.jpeg_file import all_tables, encode_file, exif_block, quantisation_tables
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +11,11 @@ import scipy.ndimage
 
 pytest.importorskip("numba")
 
-from builders.errors import UsageError
-from builders.kernels import background
-from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine, simcams_photos
+from builders.simcams import Framing, SceneLight, Shot, bundled_catalogue, engine, render_shot
 from builders.simcams.kernels import develop, random, stages
-from builders.simcams.kernels import sensor as kernels_sensor
 from builders.simcams.random_numbers import generator
-from builders.simcams.render import render_shot
 from builders.simcams.settings import STOPS, settings_for_scene
-from builders.simcams.stages import optics, scene, sensor
-from builders.simcams.stages.sensor import Raw
+from builders.simcams.stages import optics, scene
 
 CAMERAS = bundled_catalogue()
 HAND_HELD = Framing(0.03, -0.03, 1.03, 1.5)
@@ -78,21 +71,6 @@ def test_paint__every_kind_of_scene_has_numpys_bits(kind, shape):
     assert rng.random() == other.random()  # what is drawn next, the illuminant, follows from the state
 
 
-@pytest.mark.parametrize("change", [{}, {"luma_threshold": 0.0}, {"chroma_levels": 0}, {"sharpen_amount": 0.0}])
-def test_develop__without_some_steps(change, lights, settings):
-    camera = next(camera for camera in CAMERAS if camera.pipeline.local_contrast > 0)
-    camera = dataclasses.replace(camera, pipeline=dataclasses.replace(camera.pipeline, **change))
-    raw = Raw(generator("raw").integers(0, 1024, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = engine.numpy_stages().develop(raw, camera, settings)
-    np.testing.assert_array_equal(stages.compiled_develop(raw, camera, settings), expected, strict=True)
-
-
-def test_develop__a_plain_processor(ideal, camera, settings):
-    raw = Raw(generator("raw").integers(0, 16384, (32, 40), dtype=np.uint16), np.array([2.0, 1.0, 1.5]), 400.0)
-    expected = engine.numpy_stages().develop(raw, ideal(camera), settings)
-    np.testing.assert_array_equal(stages.compiled_develop(raw, ideal(camera), settings), expected, strict=True)
-
-
 @pytest.mark.parametrize(("shape", "size"), [((40, 28), 3), ((28, 40), 13), ((12, 8), 21)])
 def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
     luma = generator("luma").random(shape, dtype=np.float32)
@@ -100,44 +78,6 @@ def test_surroundings__are_scipys_mean_of_a_mean(shape, size):
     for _ in range(2):
         expected = scipy.ndimage.uniform_filter(expected, size, mode="nearest")
     np.testing.assert_array_equal(develop.surroundings(luma, size), expected, strict=True)
-
-
-def test_light_on_sensor__distortion_beyond_the_margin_uses_numpy(lights, camera, settings, monkeypatch):
-    lens = dataclasses.replace(camera.lens, distortion_wide=-0.6, distortion_tele=-0.6)
-    bent, still = dataclasses.replace(camera, lens=lens), optics.Moment.still()
-    calls, reference = [], optics.light_on_sensor
-    monkeypatch.setattr(optics, "light_on_sensor", lambda *arguments: calls.append(arguments) or reference(*arguments))
-    for framing in (Framing(), HAND_HELD):
-        calls.clear()
-        result = stages.compiled_light_on_sensor(lights[0], bent, settings, still, framing)
-        np.testing.assert_array_equal(result, reference(lights[0], bent, settings, still, framing), strict=True)
-        assert calls == [(lights[0], bent, settings, still, framing)]
-
-
-def test_light_on_sensor__transforms_all_rows_that_a_frame_needs(lights, monkeypatch):
-    monkeypatch.setattr(optics, "light_on_sensor", None)  # what a pixel past them would be left to
-    for i, camera in enumerate(CAMERAS):
-        for framing in (Framing(), HAND_HELD, Framing(-0.03, 0.03, 0.97, -1.5)):
-            stages.compiled_light_on_sensor(lights[0], camera, settings_of(i), optics.Moment.still(), framing)
-    steady = [optics.geometry(lights[0], CAMERAS[0].lens, settings_of(0), Framing(), colour) for colour in range(3)]
-    first, last = stages._rows_seen(lights[0], steady)
-    assert 0 < first < MARGIN < SIDE + MARGIN < last < SIDE + 2 * MARGIN
-
-
-@pytest.mark.parametrize(
-    ("mean", "ks"), [(10.0, (3, 7, 8, 9, 14, 25)), (150.0, (110, 149, 200)), (6e4, (59_300, 60_500))]
-)
-def test_poisson__acceptance_changes_at_the_ratio_of_hoermann(mean, ks):
-    """Accepted up to v = (k's share of the Poisson law) x (a / rest^2 + b) / scale (PTRS, step 3), here by lgamma."""
-    b = 0.931 + 2.53 * math.sqrt(mean)
-    a = -0.059 + 0.02483 * b
-    for k in ks:
-        rest = 0.05
-        logarithm = -mean + k * math.log(mean) - math.lgamma(k + 1)
-        v = math.exp(logarithm) * (a / rest**2 + b) / (1.1239 + 1.1328 / (b - 3.4))
-        for near in (1e-3, 1e-5, 1e-7):
-            result = [kernels_sensor._accepts(float(k), mean, rest, v * (1 + side * near), a, b) for side in (-1, 1)]
-            assert result == [True, False], (k, near)
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-6, 0.4, 3.0, 9.999999, 10.0, 11.0, 40.0, 2500.0, 77000.0])
@@ -183,20 +123,6 @@ def test_fill_bits__overflow_of_the_counter():
         random.fill_bits(counter, state["state"]["key"], bits)
         np.testing.assert_array_equal(bits, philox.random_raw(count))
         np.testing.assert_array_equal(counter, philox.state["state"]["counter"])
-
-
-def test_normal__tables_of_the_ziggurat_are_numpys():
-    """A bound that is off by one changes one of four billion numbers; the tables of NumPy are in this file."""
-    compiled = Path(np.random._generator.__file__).read_bytes()
-    for table in (random._BOUNDS, random._WIDTHS, random._DENSITY):
-        assert table.size == 256
-        assert table.tobytes() in compiled
-
-
-def test_normal__with_the_tail_of_the_ziggurat():
-    numbers = stages.normal_numbers(400_000, generator("tail"))
-    np.testing.assert_array_equal(numbers, generator("tail").standard_normal(400_000, dtype=np.float32))
-    assert (abs(numbers) > random._EDGE).sum() == pytest.approx(103, abs=40)  # 2 Phi(-3.654) = 2.6e-4
 
 
 @pytest.mark.parametrize("begin", [lambda: np.random.default_rng(3), lambda: half_used(generator("half"))])
@@ -254,94 +180,6 @@ def afresh():
     engine.tested.cache_clear()
 
 
-def test_chosen_stages__kernels_that_pass_and_numpy_where_they_do_not(afresh, monkeypatch):
-    assert engine.chosen_stages().develop is stages.compiled_develop
-    monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert engine.chosen_stages() is engine.numpy_stages()
-    monkeypatch.delenv("CAMTRACE_ENGINE")
-
-    monkeypatch.setattr(stages, "compiled_develop", broken("develop").develop)
-    engine.tested.cache_clear()
-    with pytest.warns(RuntimeWarning, match=r"compiled development differs from NumPy's \(.*; going on with NumPy"):
-        assert engine.chosen_stages() is engine.numpy_stages()
-    monkeypatch.setenv("CAMTRACE_ENGINE", "numba")
-    with pytest.raises(UsageError, match="CAMTRACE_ENGINE=numba: compiled development differs"):
-        engine.chosen_stages()
-
-
 def test_chosen_stages__without_numba(afresh, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert engine.chosen_stages() is engine.numpy_stages()
-
-
-@pytest.fixture
-def no_kernels(tmp_path, monkeypatch):
-    """A machine without compiled kernels; the compiling process only writes a file."""
-    monkeypatch.setattr(background, "kernel_folder", lambda files: tmp_path / "kernels")
-    monkeypatch.setattr(background, "_PROGRAM", f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()")
-    monkeypatch.setattr(engine.SIMCAMS_KERNELS, "_process", None)
-    return tmp_path
-
-
-def test_prepare__compiles_once_in_a_process_of_its_own(no_kernels):
-    photos = simcams_photos(n_scenes=3, size=32)
-    engine.SIMCAMS_KERNELS.wait()  # nothing was begun
-    photos.source.prepare()
-    process = engine.SIMCAMS_KERNELS.begin()
-    photos.source.prepare()
-    assert engine.SIMCAMS_KERNELS.begin() is process
-    engine.SIMCAMS_KERNELS.wait()
-    assert (process.returncode, (no_kernels / "ran").exists()) == (0, True)
-
-
-def test_prepare__compiles_nothing_if_kernels_exist_or_are_disabled(no_kernels, monkeypatch):
-    monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert engine.SIMCAMS_KERNELS.begin() is None
-    monkeypatch.delenv("CAMTRACE_ENGINE")
-    (no_kernels / "kernels").mkdir()
-    engine.SIMCAMS_KERNELS.note()
-    assert engine.SIMCAMS_KERNELS.begin() is None
-    assert not (no_kernels / "ran").exists()
-
-
-def test_simcams_kernels__marker_depends_on_every_file_of_kernels():
-    folder, patterns = engine.SIMCAMS_KERNELS._folder, engine.SIMCAMS_KERNELS._patterns
-    names = {path.name for pattern in patterns for path in folder.glob(pattern)}
-    assert {"develop.py", "optics.py", "random.py", "scene.py", "sensor.py"} <= names
-
-
-def test_prepare__compiles_nothing_if_the_cache_cannot_be_written(no_kernels):
-    (no_kernels / "kernels").write_text("a file in the folder's place")
-    assert engine.SIMCAMS_KERNELS.begin() is None
-
-
-def test_fixed_pattern__every_unit_of_the_set_is_made_once(monkeypatch):
-    """The default set in its order: 1,188 shots by 162 units. A worker computes each once if the cache has room."""
-    monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
-    made, empty = [], sensor.FixedPattern(np.empty(0), np.empty(0))
-    monkeypatch.setattr(sensor, "_new_pattern", lambda *arguments: made.append(arguments[:2]) or empty)
-    shots = simcams_photos().source.shots
-    for shot in shots:
-        sensor.fixed_pattern(shot.camera, shot.unit, 256, 256)
-    assert len(made) == len(set(made)) == len({(shot.camera, shot.unit) for shot in shots}) == 162
-
-
-def test_fixed_pattern__has_numpys_bits(monkeypatch):
-    patterns = []
-    for normals in (sensor._numpy_normals, stages.normal_numbers):
-        monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
-        patterns.append(sensor.fixed_pattern(CAMERAS[3], 2, 40, 28, normals))
-    np.testing.assert_array_equal(patterns[0].sensitivity, patterns[1].sensitivity, strict=True)
-    np.testing.assert_array_equal(patterns[0].dark_e_per_s, patterns[1].dark_e_per_s, strict=True)
-
-
-def test_fixed_pattern__cache_is_limited_in_bytes(monkeypatch):
-    monkeypatch.setattr(sensor, "PATTERN_BYTES", 3 * 8 * 64 * 64)
-    monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
-    first = sensor.fixed_pattern(CAMERAS[0], 1, 64, 64)
-    for unit in (2, 3):
-        sensor.fixed_pattern(CAMERAS[0], unit, 64, 64)
-    assert sensor.fixed_pattern(CAMERAS[0], 1, 64, 64) is first  # used last, so unit 2 goes
-    sensor.fixed_pattern(CAMERAS[0], 4, 64, 64)
-    assert [key[1] for key in sensor._patterns] == [3, 1, 4]
-    assert len(sensor._patterns) == 3

@@ -12,13 +12,10 @@ from PIL import Image
 
 from builders import simcams
 from builders.data_specs import open_photos
-from builders.errors import PhotoError, UsageError
-from builders.exif.acquisition import acquisition_from_file
+from builders.exif import acquisition_from_file
 from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import (
     PhotoScenes,
-    ProceduralScenes,
-    SceneLight,
     bundled_catalogue,
     simcams_photos,
     simpairs_photos,
@@ -165,18 +162,6 @@ def test_simcams__evidence_names_the_simulation(photos: PhotoSet) -> None:
     assert "simulated" in photos.evidence["simulated"]
 
 
-def test_simcams__another_seed_is_another_set(photos: PhotoSet) -> None:
-    other = simcams_photos(n_scenes=6, size=48, seed=1)
-    assert other.ids_hash() != photos.ids_hash()
-    assert other.read(0) != photos.read(0)
-
-
-@pytest.mark.parametrize(("n", "size"), [(2, 48), (6, 47), (6, 16)])
-def test_simcams__wrong_size_is_one_sentence(n: int, size: int) -> None:
-    with pytest.raises(UsageError):
-        simcams_photos(n_scenes=n, size=size)
-
-
 def test_simpairs__a_phone_and_a_compact_of_every_scene(pairs: PhotoSet) -> None:
     types = pairs.columns["camera_type"].reshape(12, 2)
     assert (types == ["phone", "camera"]).all()
@@ -201,30 +186,3 @@ def test_simpairs__the_two_shots_differ_and_show_the_same(pairs: PhotoSet) -> No
     assert table.diagonal().min() > 0.7
     for a, b in zip(range(0, 24, 2), range(1, 24, 2), strict=True):
         assert abs(grey(pairs.read(a)) - grey(pairs.read(b))).mean() > 2
-
-
-class Painted(ProceduralScenes):
-    """Scenes that record which of them were painted."""
-
-    def light(self, index: int) -> SceneLight:
-        painted.append(index)
-        return super().light(index)
-
-
-painted: list[int] = []
-
-
-def test_warm_up__caches_the_first_scene(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = simcams_photos(scenes=Painted(3, 32, 32, seed=77))
-    painted.clear()
-    photos.warm_up(2 * 27 + 5)
-    assert painted == [2]
-    photos.read(2 * 27)
-    photos.read(2 * 27 + 26)
-    assert painted == [2]
-    monkeypatch.setattr(SimulatedShots, "read", refused)
-    photos.warm_up(0)  # no error: it is raised when the photo is read
-
-
-def refused(self: SimulatedShots, row: int) -> bytes:
-    raise PhotoError("a truncated photo")

@@ -1,13 +1,11 @@
 """What one kind of camera set alone has: its folders, its parts, or its tables."""
 
-import csv
-
 import numpy as np
 import pytest
 
 from builders.data_specs import open_photos
 from builders.dataset import pixel_rights
-from tests.builders.sources.test_camera_sets import TABLED, assert_true, photos_in, refusal, table_of
+from tests.builders.sources.test_camera_sets import assert_true, photos_in, refusal, table_of
 from tests.support.camera_sets import DOUBLES, as_csv, tree_of, write_tree
 
 
@@ -100,70 +98,6 @@ def test_imagenet_es_diverse__has_levels_for_values(tmp_path):
     assert "the number of a setting that there is not: 1" in photos.evidence["left out"]
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda t: t.pop("dresden.csv"), "it holds no table; dresden:FILE.csv?root=FOLDER"),
-        (lambda t: t.update({"other.csv": b"a,b\n1,2\n"}), "it holds the tables dresden.csv, other.csv: name one"),
-        (
-            lambda t: t.update({"dresden.csv": b"filename,brand,model\na,b,c\n"}),
-            "no column instance or position or motive",
-        ),
-        (lambda t: t.update({"dresden.csv": b"\xff\xfe\x00"}), "not UTF-8"),
-        (lambda t: t.update({"dresden.csv": t["dresden.csv"].split(b"\n")[0]}), "it holds no row"),
-        (lambda t: [t.pop(p) for p in list(t) if p.endswith("JPG")], "none of the 12 photos that dresden.csv names"),
-    ],
-)
-def test_dresden__tables_that_do_not_fit_are_refused(change, sentence, tmp_path):
-    tree = tree_of("dresden")
-    change(tree)
-    assert sentence in refusal(f"dresden:{write_tree(tmp_path / 'set', tree)}")
-
-
-def test_dresden__names_rows_and_files_without_each_other(tmp_path):
-    tree = tree_of("dresden")
-    head, *rows = tree["dresden.csv"].decode().splitlines()
-    extra = [
-        "Canon_Ixus70_0_99.JPG,Canon,Ixus70,0,1,3,x,4,u",
-        rows[0],
-        "Canon_Ixus70_0_98.JPG,Canon,Ixus70,0,1,,,,u",
-    ]
-    tree["dresden.csv"] = "\n".join([head, *rows, *extra]).encode()
-    tree["JPEG/unknown_1.JPG"] = b"u"
-    tree["backup/Agfa_DC-504_0_31.JPG"] = b"twice"
-    photos = open_photos(f"dresden:{write_tree(tmp_path / 'set', tree)}")
-    assert len(photos) == 12
-    assert photos.evidence["missing"] == "1 photos of the table (the first: Canon_Ixus70_0_99.JPG)"
-    for phrase in (
-        "rows whose file an earlier row names, or none: 1",
-        "rows without position and motive, which show no scene (flat and dark fields): 1",
-        "photos that no row of the table names: 1 (the first: JPEG/unknown_1.JPG)",
-        "photos that are there twice: 1",
-    ):
-        assert phrase in photos.evidence["left out"]
-
-
-def test_dresden__columns_of_the_table_are_groups_by_name(tmp_path):
-    tree = tree_of("dresden")
-    rows = csv.DictReader(tree["dresden.csv"].decode().splitlines())
-    place = {row["filename"].lower(): row["position_num"] for row in rows}
-    photos = open_photos(f"dresden:{write_tree(tmp_path / 'set', tree)}?group=place=position_num")
-    site = photos.groups["place"]
-    names = [photo_id.rpartition("/")[2].lower() for photo_id in photos.ids]
-    assert [site.names[value] for value in site.values] == [place[name] for name in names]
-    assert len(site.names) > 1
-
-
-@pytest.mark.parametrize("kind", TABLED)
-def test_table_elsewhere__names_the_folder_of_photos(kind, tmp_path):
-    tree = tree_of(kind)
-    photos = write_tree(tmp_path / "photos", photos_in(tree))
-    table = next(iter(table_of(tree)))
-    write_tree(tmp_path / "tables", table_of(tree))
-    assert_true(open_photos(f"{kind}:{tmp_path}/tables/{table}?root={photos}"), kind, tree)
-    assert "say which folder or archive holds them: root=PATH" in refusal(f"{kind}:{tmp_path}/tables/{table}")
-
-
 def test_raise__raw_files_alone_are_refused_with_the_remedy(tmp_path):
     tree = tree_of("raise")
     raw = {path.replace(".TIF", ".NEF"): data for path, data in photos_in(tree).items()}
@@ -188,28 +122,6 @@ def test_plism_table__has_scanner_staining_and_tile(image, tmp_path):
     if image:
         assert [photos.read(i) for i in range(len(photos))] == list(tree.values())
     assert not pixel_rights(photos).allowed
-
-
-@pytest.mark.parametrize(
-    ("kind", "rows", "sentence"),
-    [
-        ("plism", [("slide_id", "scanner", "stainer"), ("a", "b", "c")], "unknown id of t.csv 'tile_id'"),
-        ("plism", [("slide_id", "tile_id", "stainer"), ("a", "b", "c")], "unknown column of t.csv 'scanner'"),
-        ("plism", [("slide_id", "tile_id", "scanner", "stainer"), ("", "t", "a", "b")], "row 1 has no slide_id"),
-        ("plism", [("slide_id", "tile_id", "scanner", "stainer"), *[("s", "t", "a", "b")] * 2], "is there twice"),
-        ("scorpion", [("slide_id", "tile_id"), ("1", "2")], "unknown id of t.csv 'scanner_id'"),
-    ],
-)
-def test_table_of_tiles__is_refused_in_a_sentence(kind, rows, sentence, tmp_path):
-    (tmp_path / "t.csv").write_bytes(as_csv(rows))
-    assert sentence in refusal(f"{kind}:{tmp_path}/t.csv")
-
-
-def test_options__of_tables_and_folders_are_not_mixed(tmp_path):
-    root = write_tree(tmp_path / "set", tree_of("plism"))
-    assert "are of a table: name its file" in refusal(f"plism:{root}?image=file")
-    (tmp_path / "t.csv").write_bytes(as_csv([("slide_id", "tile_id"), ("a", "b")]))
-    assert "scenes= is of a folder or archive" in refusal(f"plism:{tmp_path}/t.csv?scenes=3")
 
 
 def test_scorpion__tiles_of_samples_are_scenes(tmp_path):

@@ -57,51 +57,6 @@ def test_layout__gives_label_generator_and_split(name, tmp_path):
     assert unfit_for_detection(photos) == ""
 
 
-@pytest.mark.parametrize(
-    ("train", "val"),
-    [("train", "val"), ("training", "validation"), ("Train", "VALID"), ("train", "dev"), ("TRAINING", "test"),
-     ("train", "Testing")],
-)  # fmt: skip
-@pytest.mark.parametrize("first", [True, False])
-def test_layout__every_word_for_a_split_in_any_case(train, val, first, tmp_path):
-    pattern = "{%s,%s}/{BigGAN,SDv14}" if first else "{BigGAN,SDv14}/{%s,%s}"
-    write_layout(tmp_path / "set", pattern % (train, val) + "/{ai,nature}/{0..2}.png")
-    photos = open_photos(f"genimage:{tmp_path / 'set'}")
-    generators = [photos.groups["generator"].names[value] for value in photos.groups["generator"].values]
-    for photo_id, generator, split in zip(photos.ids, generators, photos.splits, strict=True):
-        parts = photo_id.split("/")
-        assert generator == parts[1 if first else 0]
-        assert SPLITS[split] == ("train" if parts[0 if first else 1] == train else "val")
-
-
-LINES = {
-    "GenImage": (
-        "?label=re:/(ai|nature)/&group=generator=folder:1&split=re:/(train|val)/",
-        "{BigGAN,SDv14}/imagenet/{train,val}/{ai,nature}/{0..2}.png",
-    ),
-    "ForenSynths": (
-        "?label=re:/(0_real|1_fake)/&group=generator=folder:1",
-        "{progan,stylegan}/{airplane,bird}/{0_real,1_fake}/{0..2}.png",
-    ),
-    "UnivFD": ("?label=re:/(0_real|1_fake)/&group=generator=folder:1", "{biggan,cyclegan}/{0_real,1_fake}/{0..4}.png"),
-}
-
-
-@pytest.mark.parametrize("name", LINES)
-def test_folder_line__gives_what_the_named_layout_gives(name, tmp_path):
-    options, pattern = LINES[name]
-    write_layout(tmp_path / "set", pattern)
-    kind = "genimage" if name == "GenImage" else "univfd"
-    one, other = open_photos(f"folder:{tmp_path / 'set'}{options}"), open_photos(f"{kind}:{tmp_path / 'set'}")
-    assert one.ids == other.ids
-    assert [one.labels.names[v] for v in one.labels.values] == [other.labels.names[v] for v in other.labels.values]
-    groups = [[p.groups["generator"].names[v] for v in p.groups["generator"].values] for p in (one, other)]
-    assert groups[0] == groups[1]
-    if name == "GenImage":
-        assert (one.splits == other.splits).all()
-    assert unfit_for_detection(one) == ""
-
-
 TABLES = {
     "Fake or JPEG": (
         "image=path&label=re:^(nature|ai)/&group=generator=generator&split=mode",

@@ -14,8 +14,6 @@ from PIL import Image
 from builders.data_specs import open_photos
 from builders.errors import DataError, UsageError
 from builders.photos import SPLITS, UNLABELLED
-from builders.sources import exif_folder
-from builders.splits import groups
 from tests.support.images import image_bytes
 
 CAMERAS = {
@@ -65,32 +63,6 @@ def drawer(tmp_path):
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
-
-
-def test_exif_folder__what_was_read_is_remembered_and_only_changed_files_are_read(drawer, monkeypatch):
-    for path in drawer.iterdir():
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-    requested, hashed = [], []
-    real_many, real_hash = exif_folder.read_many, groups.photo_variants
-    monkeypatch.setattr(exif_folder, "read_many", lambda f, **k: requested.append(list(f)) or real_many(f, **k))
-    monkeypatch.setattr(groups, "photo_variants", lambda data: hashed.append(1) or real_hash(data))
-    first = open_photos(f"exif-folder:{drawer}")
-    assert (len(requested.pop()), len(hashed)) == (122, 120)
-    hashed.clear()
-    again = open_photos(f"exif-folder:{drawer}")
-    assert requested.pop() == [drawer / "notes.txt"]  # what could not be read is tried again
-    assert hashed == []
-    assert again.question_hash() == first.question_hash()
-    assert again.evidence == first.evidence
-    np.testing.assert_array_equal(again.columns["exposure_s"], first.columns["exposure_s"])
-    (drawer / "nikon03.jpg").write_bytes(shot("canon", 3, iso=400))
-    os.utime(drawer / "nikon03.jpg", (1_700_000_001, 1_700_000_001))
-    changed = open_photos(f"exif-folder:{drawer}")
-    assert requested.pop() == [drawer / "nikon03.jpg", drawer / "notes.txt"]
-    assert len(hashed) == 1
-    monkeypatch.setenv("CAMTRACE_CACHE", str(drawer.parent / "another"))
-    anew = open_photos(f"exif-folder:{drawer}")
-    assert changed.question_hash() == anew.question_hash() != first.question_hash()
 
 
 def test_exif_folder__labels_splits_and_columns(drawer):
@@ -185,7 +157,7 @@ def test_exif_folder__splits_of_the_folder(tmp_path):
 
 
 def test_exif_folder__wrong_options_and_empty_folders(tmp_path):
-    with pytest.raises(UsageError, match="unknown classes 'cleen': did you mean 'clean'"):
+    with pytest.raises(UsageError, match="'cleen'"):
         open_photos(f"exif-folder:{tmp_path}?classes=cleen")
     with pytest.raises(UsageError, match="min-photos=x"):
         open_photos(f"exif-folder:{tmp_path}?min-photos=x")

@@ -5,7 +5,7 @@ import pytest
 from datasets.packaged_modules.csv.csv import Csv
 from datasets.packaged_modules.parquet.parquet import Parquet
 
-from builders.sources.parquet_splits import local_splits
+from builders.sources import local_splits
 
 FEATURES = datasets.Features({"image": datasets.Image(), "kind": datasets.Value("string")})
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from builders.sources import pair_proposals
 from builders.sources.pair_proposals import (
     APART_S,
     CLOCK_BIN_S,
@@ -32,13 +31,6 @@ def times(*seconds):
 )
 def test_clock_offset__that_most_pairs_share(phone, camera, offset):
     assert clock_offset(times(*phone), times(*camera)) == offset
-
-
-@pytest.mark.parametrize(("most", "offset"), [(9, 100.0), (4, 100.0), (3, 700.0), (2, 700.0), (1, 700.0)])
-def test_clock_offset__of_many_photos_every_nth_decides(monkeypatch, most, offset):
-    """Two pairs are 700 s apart, two 100 s, which is nearer to 0; of every second photo both pairs are 700 s apart."""
-    monkeypatch.setattr(pair_proposals, "OFFSET_PHOTOS", most)
-    assert clock_offset(times(0, 1000, 5000, 9000), times(700, 1100, 5700, 9100)) == offset
 
 
 @pytest.mark.parametrize(

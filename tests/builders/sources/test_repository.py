@@ -4,9 +4,8 @@ import datasets
 import pytest
 
 from builders.data_specs import open_photos
-from builders.errors import DataError, RemoteError
-from builders.sources.pairs import read_pair_photos
-from builders.sources.repository import DatasetRepo
+from builders.errors import DataError
+from builders.sources import DatasetRepo, read_pair_photos
 from tests.conftest import photo_bytes
 
 
@@ -55,18 +54,3 @@ def test_pair_photos__of_a_folder_in_the_released_form_does_not_tell_where_it_is
     photos = read_pair_photos(f"hub:{folder}")
     assert photos.name == "paircams:pairs@home"
     assert photos.columns["camera"].tolist() == ["pixel 4", "coolpix s200"]
-
-
-def test_text__a_long_error_of_the_hub_is_cut(monkeypatch):
-    def refuse(*args, **options):
-        raise OSError("no answer") from RemoteError("x" * 1000)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
-    with pytest.raises(DataError) as error:
-        DatasetRepo("nobody/nothing").text("build.json")
-    assert str(error.value).endswith(f"that can be read ({'x' * 300})")
-
-
-def test_text__of_a_folder_and_none_where_there_is_no_file(tmp_path):
-    (tmp_path / "build.json").write_text("é", encoding="utf-8")
-    assert [DatasetRepo(str(tmp_path)).text(name) for name in ("build.json", "other.json")] == ["é", None]

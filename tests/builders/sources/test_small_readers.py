@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from builders.errors import DataError, PhotoError, UsageError
-from builders.photos import Stamp, hash64
-from builders.sources import inaturalist, sample
-from builders.sources.inaturalist import inaturalist_2018, inaturalist_photos
-from builders.sources.remote.folders import StoreSource
-from builders.sources.sample import SCENES, Tile, TileSource, sample_photos
-from builders.untrusted import RemoteFacts
+from builders.errors import DataError
+from builders.sources import inaturalist_photos
+from builders.sources.inaturalist import inaturalist_2018
 
 
 def annotated(root, split, entries, **more):
@@ -68,115 +61,3 @@ def test_inaturalist__an_annotation_file_that_is_none(tmp_path, change, reason):
     text = str(refused.value)
     assert text.startswith(f"{tmp_path}/val2018.json: not an iNaturalist 2018 annotation file (")
     assert any(part in text for part in reason.split("|"))
-
-
-@pytest.mark.parametrize("name", ["/etc/passwd", "train_val2018/../../x.jpg", ".."])
-def test_inaturalist__paths_outside_the_folder(tmp_path, name):
-    official(tmp_path)
-    annotated(tmp_path, "train", [(1, name, 1)])
-    with pytest.raises(DataError) as refused:
-        inaturalist_photos(str(tmp_path))
-    assert str(refused.value) == f"{tmp_path}/train2018.json: {name!r} points outside the folder"
-
-
-def test_inaturalist__folders_alone_are_split_by_seed(tmp_path):
-    names = [f"{group}/{species}/{i}.jpg" for group, species in (("B", "7"), ("A", "x1")) for i in range(40)]
-    for name in (*names, "A/x1/.hidden", "A/loose.jpg", "loose.jpg"):
-        (tmp_path / "2018" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "2018" / name).write_bytes(name.encode())
-    photos = inaturalist_photos(str(tmp_path), seed=3)
-    assert photos.ids == tuple(f"train_val2018/{name}" for name in sorted(names))
-    assert photos.labels.names == ("0007", "x1")
-    assert photos.evidence["splits"] == (
-        "no annotation files: seeded split of each species, seed 3, 0.05 of the photos for val"
-    )
-    val = {photos.ids[i] for i in photos.indices("val")}
-    expected = set()
-    for part in ("/A/", "/B/"):
-        members = sorted((i for i in photos.ids if part in i), key=lambda i: hash64(f"split\x003\x00{i}"))
-        expected |= set(members[:2])  # 0.05 of 40
-    assert val == expected
-    assert (photos.drawn_splits, photos.name, photos.neighbours) == (True, "inat2018", 1)
-    assert photos.read(0) == sorted(names)[0].encode()
-
-
-def test_inaturalist__places_without_photos(tmp_path):
-    for place, sentence in (
-        (tmp_path / "no", "{0}: no such folder"),
-        (tmp_path, "{0}: expected the folder train_val2018 or 2018 with the photos in it"),
-    ):
-        with pytest.raises(DataError) as refused:
-            inaturalist_photos(str(place))
-        assert str(refused.value) == sentence.format(place)
-    (tmp_path / "train_val2018" / "A").mkdir(parents=True)
-    (tmp_path / "train_val2018" / "A" / "x.jpg").write_bytes(b"x")
-    with pytest.raises(DataError) as refused:
-        inaturalist_photos(str(tmp_path))
-    assert str(refused.value) == f"{tmp_path}/train_val2018: expected photos at <group>/<species>/<file>"
-    assert inaturalist.VAL_SHARE == 0.05
-
-
-@pytest.fixture
-def scenes(monkeypatch):
-    """Scenes of 900 x 300 pixels whose colours say where a pixel is."""
-    y, x = np.mgrid[:300, :900]
-    pixels = np.stack([x // 4, y % 256, x % 256], axis=2).astype(np.uint8)
-    image = Image.fromarray(pixels)
-    monkeypatch.setattr(sample, "scene", lambda name: image)
-    return pixels
-
-
-def test_sample__tiles_of_each_scene(scenes):
-    photos = sample_photos()
-    lefts = {"train": [0, 118, 236, 354, 472], "val": [600, 772]}
-    tops = {"train": [0, 57, 114, 172], "val": [0, 43, 86, 129, 172]}
-    expected = [
-        (scene, left, top, split)
-        for scene in SCENES
-        for split in ("train", "val")
-        for top in tops[split]
-        for left in lefts[split]
-    ]
-    assert photos.ids == tuple(f"{scene}/{left:04}-{top:04}" for scene, left, top, _ in expected)
-    assert photos.splits.tolist() == [("train", "val").index(split) for *_, split in expected]
-    assert photos.labels.names == tuple(SCENES)
-    assert [photos.labels.names[value] for value in photos.labels.values] == [scene for scene, *_ in expected]
-    assert (photos.name, photos.smoke_test, photos.drawn_splits) == ("sample", True, False)
-    assert dict(photos.evidence) == {
-        "splits": "train tiles from the left two thirds of each scene, val tiles from the right third"
-    }
-    assert (len(photos), photos.rows.tolist()) == (330, list(range(330)))
-    for row in (0, 7, 25, 329):
-        _, left, top, _ = expected[row]
-        with Image.open(io.BytesIO(photos.read(row))) as tile:
-            assert tile.format == "PPM"
-            np.testing.assert_array_equal(np.asarray(tile), scenes[top : top + 128, left : left + 128])
-
-
-def test_sample__without_its_packages(monkeypatch):
-    monkeypatch.setattr(sample, "SCENES", {"a": ("no_such_package_here", "a.png"), "b": ("skimage", "no/such.png")})
-    sample.scene.cache_clear()
-    with pytest.raises(UsageError) as refused:
-        sample.scene("a")
-    assert "the bundled sample needs" in str(refused.value)
-    assert str(refused.value).endswith("pip install 'camtrace[sample]'")
-    with pytest.raises(PhotoError) as failed:
-        TileSource((Tile("b", 0, 0),)).read(0)
-    assert str(failed.value).startswith("the scene b cannot be read (")
-    sample.scene.cache_clear()
-
-
-def test_store__stamps_and_sentences(monkeypatch):
-    requests = []
-    monkeypatch.setattr("builders.untrusted.read_range", lambda *given: requests.append(given) or b"x" * given[2])
-    source = StoreSource("s3://b/p", ("a", "d/b"), (RemoteFacts(4, "x"), RemoteFacts(9, "y")))
-    assert list(source.stamps(np.array([1, 0, 1]))) == [
-        Stamp("s3://b/p/d/b y", 1), Stamp("s3://b/p/a x", 1), Stamp("s3://b/p/d/b y", 1),
-    ]  # fmt: skip
-    assert (source.read(1), source.head(0, 3)) == (b"x" * 9, (b"xxx", 4))
-    assert requests == [("s3://b/p/d/b", 0, 9), ("s3://b/p/a", 0, 3)]
-    monkeypatch.setattr("builders.sources.remote.folders.MAX_PHOTO_BYTES", 8)
-    with pytest.raises(PhotoError, match=r"^the file has 9 bytes, more than the 8 bytes that such a file may have$"):
-        source.read(1)
-    assert source.head(1, 99) == (b"x" * 8, 9)
-    assert source.is_remote

@@ -7,17 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from builders.data_specs import KINDS, Kind, open_photos, parse_data_spec
+from builders.data_specs import KINDS, Kind, open_photos
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import SPLITS, PhotoSet
 from builders.sources.folders import seeded_splits
-from tests.support.images import image_bytes
-
-
-def jpeg(colour: tuple[int, int, int]) -> bytes:
-    return image_bytes(Image.new("RGB", (16, 16), colour), "JPEG")
 
 
 def make_folder(root, files: dict[str, bytes]):
@@ -154,25 +148,6 @@ def test_open_photos__missing_place(spec):
 def test_open_photos__empty_folder(tmp_path):
     with pytest.raises(DataError, match="no photo"):
         open_photos(f"folder:{tmp_path}")
-
-
-def test_spec__hub_revision_and_options():
-    spec = parse_data_spec("hub:org/name@abc?label=species&val=test")
-    assert (spec.location, spec.revision, dict(spec.options)) == (
-        "org/name",
-        "abc",
-        {"label": "species", "val": "test"},
-    )
-
-
-def test_hub__local_folder_that_load_dataset_reads(tmp_path):
-    make_folder(
-        tmp_path, {f"{split}/{c}/{i}.jpg": jpeg((i, 0, 0)) for split in ("train", "test") for c in "ab" for i in (0, 9)}
-    )
-    photos = open_photos(f"hub:{tmp_path}")
-    assert photos.labels.names == ("a", "b")
-    assert len(photos.indices("train")) == len(photos.indices("val")) == 4
-    assert sorted(photos.read(i) for i in photos.indices("val")) == sorted([jpeg((0, 0, 0)), jpeg((9, 0, 0))] * 2)
 
 
 @settings(deadline=None, max_examples=40)

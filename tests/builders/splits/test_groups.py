@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from builders.photos import PhotoSet
-from builders.sources import labelled_folder
-from builders.splits import NO_HASH, check_given_splits, fingerprints, groups, near_duplicate_column, photo_groups
+from builders.splits import NO_HASH, check_given_splits, fingerprints, near_duplicate_column, photo_groups
 from tests.support.images import image_bytes
 
 
@@ -36,19 +33,6 @@ def test_fingerprints__what_cannot_be_decoded_has_a_digest_alone():
     assert (known.hashes[0] != NO_HASH).all()
     assert (known.hashes[1] == NO_HASH).all()
     assert known.digests == tuple(hashlib.sha256(made.read(i)).hexdigest() for i in range(2))
-
-
-def test_fingerprints__are_read_again_only_for_changed_files(tmp_path, monkeypatch):
-    (tmp_path / "a").mkdir()
-    for name, seed in (("x", 1), ("y", 2)):
-        (tmp_path / "a" / f"{name}.jpg").write_bytes(picture(seed))
-        os.utime(tmp_path / "a" / f"{name}.jpg", (1e9, 1e9))
-    made = labelled_folder(str(tmp_path))
-    first = fingerprints(made, tmp_path, workers=1)
-    monkeypatch.setattr(groups, "photo_variants", lambda data: pytest.fail("decoded again"))
-    again = fingerprints(made, tmp_path, workers=1)
-    assert again.digests == first.digests
-    np.testing.assert_array_equal(again.hashes, first.hashes)
 
 
 def test_photo_groups__any_variant_joins():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from builders.photos import UNLABELLED, Labels
-from builders.splits.limits import Choice, class_limits
-from builders.splits.make import LEFT_OUT, Sizes, make_splits
+from builders.splits import LEFT_OUT, Choice, Sizes, class_limits, make_splits
 
 # photos of four classes in train, val and test
 COUNTS = np.array([[400, 300, 90, 9], [60, 20, 30, 3], [100, 90, 25, 4]])
@@ -31,27 +30,6 @@ def test_limits__by_hand():
         "make: 3 classes of 90 + 20 + 25 photos; fewest photos: Kodak (train, test), NIKON (val)"
         "; --least 3: 4 classes of 9 + 3 + 4 photos; --least 25: 2 classes of 90 + 30 + 25 photos"
     )
-
-
-def test_limits__the_most_photos_are_among_the_others():
-    result = class_limits("make", *collection(), Sizes(least=2))
-    assert result.now == Choice(2, 4, (9, 3, 4))
-    assert result.others == (Choice(20, 3, (90, 20, 25)),)  # the next, which has the most photos too
-    assert class_limits("make", *collection(), Sizes(least=26)).to_text() == (
-        "make: no data set, 1 classes have 26 photos in each split; --least 20: 3 classes of 90 + 20 + 25 photos"
-        "; --least 25: 2 classes of 90 + 30 + 25 photos"
-    )
-
-
-def test_limits__requested_sizes_count():
-    result = class_limits("make", *collection(), Sizes(train=50, val=None, test=10, least=20))
-    assert result.now == Choice(20, 3, (50, 20, 10))
-
-
-def test_limits__nothing_labelled():
-    empty = Labels(NAMES, np.full(5, UNLABELLED, dtype=np.int32))
-    result = class_limits("make", empty, np.zeros(5, dtype=np.int8), Sizes())
-    assert (result.now, result.others) == (Choice(1, 0, (0, 0, 0)), ())
 
 
 @pytest.mark.parametrize("least", [1, 5, 20, 60])

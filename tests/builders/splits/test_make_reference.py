@@ -7,10 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from builders.photos import UNLABELLED, Labels, hash64
-from builders.splits import Sizes, make_splits
-from builders.splits.limits import Choice, class_limits
-from builders.splits.make import LEFT_OUT, _by_hash, balance, stratified
+from builders.photos import UNLABELLED, Labels
+from builders.splits import LEFT_OUT, Choice, Sizes, balance, class_limits
+from builders.splits.make import stratified
 
 SHARES = [(0.5, 0.25, 0.25), (0.5, 0, 0.5), (1, 0, 0), (2, 1, 1), (0, 0.25, 0.75)]
 
@@ -95,23 +94,6 @@ def test_balance__equals_plain_loops(n):
             assert (result.splits.tolist(), result.classes.tolist()) == expected
 
 
-def test_make_splits__all_of_its_evidence():
-    ids, labels = ["a", "b", "c"], {"x": np.zeros(3, dtype=np.int32)}
-    of_near = make_splits(ids, labels, near=np.array([4, 4, 9]), shares=(1, 0, 1), assign="stratified", seed=5)
-    assert of_near.groups.tolist() == [0, 0, 1]
-    assert dict(of_near.evidence) == {
-        "seed": "5",
-        "shares": "1/0/1",
-        "assign": "stratified",
-        "near-duplicate distance": "4",
-        "groups": "2",
-        "photos in the largest group": "2",
-    }
-    assert make_splits(ids, labels).evidence["near-duplicate distance"] == "not searched"
-    empty = make_splits([], {"x": np.zeros(0, dtype=np.int32)}, assign="stratified").evidence
-    assert (empty["groups"], empty["photos in the largest group"]) == ("1", "0")
-
-
 def plain_limits(column, splits, sizes):
     """What ``class_limits`` says, by trying every value of ``least``."""
     count = {
@@ -153,27 +135,3 @@ def test_class_limits__equals_trying_every_least_number():
         sizes = Sizes(*([None, 1, 2, 40][int(i)] for i in rng.integers(0, 4, 3)), least=int(rng.integers(0, 9)))
         limits = class_limits("make", column, splits, sizes)
         assert (limits.now, limits.fewest, limits.others) == plain_limits(column, splits.tolist(), sizes)
-
-
-def test_limits__text_of_few_classes():
-    column = Labels(("a", "b"), np.array([0, 0, 0, 1, 1, 1], dtype=np.int32))
-    splits = np.array([0, 1, 2, 0, 1, 2], dtype=np.int8)
-    assert class_limits("make", column, splits, Sizes()).to_text() == (
-        "make: 2 classes of 1 + 1 + 1 photos; fewest photos: a (train, val, test)"
-    )
-    none = class_limits("make", column, splits, Sizes(least=2))
-    assert (none.scarce, none.to_text()) == (
-        "",
-        "make: no data set, 0 classes have 2 photos in each split; --least 1: 2 classes of 1 + 1 + 1 photos",
-    )
-
-
-@pytest.mark.parametrize("shares", [(8, 1, 1), (0.8, 0.1, 0.1), (3, 0, 1), (0, 2, 0), (1, 1, 0)])
-def test_by_hash__each_name_by_its_place_among_the_shares(shares):
-    """The place is the upper 53 bits of the hash; shares need not add up to 1, and a split of none gets none."""
-    names = [f"n{i}" for i in range(300)]
-    ends = [sum(shares[: split + 1]) / sum(shares) for split in range(3)]
-    places = [(hash64(f"group\0{7}\0{name}") >> 11) / 2**53 for name in names]
-    expected = [min(split for split, end in enumerate(ends) if place < end) for place in places]
-    assert _by_hash(names, shares, 7).tolist() == expected
-    assert set(expected) == {split for split, share in enumerate(shares) if share}

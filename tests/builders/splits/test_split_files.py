@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from builders.errors import DataError
-from builders.splits.tables import read_split_file, text_column
+from builders.splits import read_split_file
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -56,86 +54,3 @@ def test_read_split_file__what_is_none_gets_one_sentence(tmp_path, name, text):
         (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         read_split_file(tmp_path / name)
-
-
-def test_read_split_file__a_pipe_is_not_waited_for_and_a_long_text_does_not_fill_the_memory(tmp_path, monkeypatch):
-    import pyarrow
-    import pyarrow.parquet
-
-    for name in ("a.csv", "a.json", "a.parquet"):
-        os.mkfifo(tmp_path / name)
-        with pytest.raises(DataError, match="not a regular file"):
-            read_split_file(tmp_path / name)
-    columns = {"id": [str(i) for i in range(1000)], "split": ["train"] * 1000, "label": ["x"] * 999 + ["y" * 3_000_000]}
-    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "long.parquet")
-    with pytest.raises(DataError, match="a text of 3,000,000 characters among 1,000 rows"):
-        read_split_file(tmp_path / "long.parquet")
-    with pytest.raises(DataError, match="a text of 3,000,000 characters"):
-        text_column(pyarrow.array(columns["label"]))
-    monkeypatch.setattr("builders.splits.tables.MAX_UNPACKED_BYTES", 1 << 20)
-    columns["label"] = ["y" * 10_000] * 1000  # 10 MB, of which the file holds one
-    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "many.parquet")
-    with pytest.raises(DataError, match="it unfolds to more than"):
-        read_split_file(tmp_path / "many.parquet")
-
-
-def test_read_split_file__every_column_of_a_table(tmp_path):
-    """Names of ids before others, signed hashes, years and names of groups, columns of other attributes, no lists."""
-    import pyarrow
-    import pyarrow.parquet
-
-    table = pyarrow.table(
-        {
-            "flickr_id": ["x", "y", "z"],
-            "photo_id": [7, 8, 9],
-            "split": ["dev", "train", "val"],
-            "label": ["a", None, "b"],
-            "scene": ["s", "", None],
-            "owner": ["o", None, "p"],
-            "sha256": ["aa", "bb", None],
-            "perceptual_hash": [-1, None, 5],
-            "near_duplicates": [None, "7", "7"],
-            "taken_year": [2010, None, 2012],
-            "iso": ["100", None, "200"],
-            "width": [640, 480, 320],
-            "tags": [["t"], [], ["u"]],
-        }
-    )
-    pyarrow.parquet.write_table(table, tmp_path / "make.parquet")
-    result = read_split_file(tmp_path / "make.parquet")
-    columns = {name: getattr(result, name).tolist() for name in vars(result) if name not in ("name", "metadata")}
-    assert columns == {
-        "ids": ["7", "8", "9"],
-        "splits": [1, 0, 1],
-        "labels": ["a", "", "b"],
-        "owners": ["o", "", "p"],
-        "digests": ["aa", "bb", ""],
-        "hashes": [2**64 - 1, 0, 5],
-        "near": ["", "7", "7"],
-        "years": [2010, 0, 2012],
-    }
-    assert {name: column.tolist() for name, column in result.metadata.items()} == {
-        "flickr_id": ["x", "y", "z"],
-        "scene": ["s", "", ""],
-        "iso": ["100", "", "200"],
-    }
-    alone = table.select(["flickr_id", "split"])
-    pyarrow.parquet.write_table(alone.slice(0, 0), tmp_path / "empty.parquet")
-    empty = read_split_file(tmp_path / "empty.parquet")
-    assert (empty.ids.tolist(), empty.splits.tolist(), dict(empty.metadata)) == ([], [], {})
-    assert [empty.labels, empty.owners, empty.digests, empty.hashes, empty.near, empty.years] == [None] * 6
-
-
-def test_text_column__of_texts_and_of_bytes_up_to_the_limit(monkeypatch):
-    import pyarrow
-
-    assert text_column(pyarrow.array([b"ab", None, b"c"])).tolist() == [b"ab", b"", b"c"]
-    assert text_column(pyarrow.array([b"ab", b"c"], pyarrow.large_binary()), unknown=[b"c"]).tolist() == [b"ab", b""]
-    assert text_column(pyarrow.chunked_array([["a"], [None, "b"]])).tolist() == ["a", "", "b"]
-    assert text_column(pyarrow.array([], pyarrow.string())).tolist() == []
-    monkeypatch.setattr("builders.splits.tables.MAX_TEXT_BYTES", 24)  # 3 rows of 2 characters of 4 bytes
-    assert text_column(pyarrow.array(["ab", "a", "a"])).tolist() == ["ab", "a", "a"]
-    assert text_column(pyarrow.array([b"12345678", b"", b""])).tolist() == [b"12345678", b"", b""]
-    for longer in (["abc", "a", "a"], ["ab", "a", "a", "a"], [b"123456789", b"", b""]):
-        with pytest.raises(DataError, match=f"a text of {len(longer[0])} characters among {len(longer)} rows"):
-            text_column(pyarrow.array(longer))

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 
 from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED, Labels
-from builders.splits.groups import photo_groups
-from builders.splits.make import LEFT_OUT, Sizes, make_splits
-from builders.splits.report import validate
-from builders.splits.tables import tables_of
+from builders.splits import LEFT_OUT, Sizes, make_splits, photo_groups, tables_of, validate
 
 
 def collection(seed: int, n: int = 600, owners: int = 80) -> dict:
@@ -166,12 +163,6 @@ def test_make_splits__max_distance(distance, groups):
     assert result.evidence["near-duplicate distance"] == str(distance)
 
 
-def test_make_splits__evidence_counts_groups_and_the_largest():
-    result = make_splits(list("abcdef"), {}, owners=["x", "y", "x", "", "", "x"], seed=3, shares=(0.5, 0, 0.5))
-    expected = {"seed": "3", "shares": "0.5/0/0.5", "assign": "hash", "groups": "4", "photos in the largest group": "3"}
-    assert {name: result.evidence[name] for name in expected} == expected
-
-
 def test_make_splits__stratified_gives_every_class_a_test_where_chance_would_not():
     # 5 classes with 4 owners each: hashing leaves some class without a test in most seeds
     owners = [f"o{i // 3}" for i in range(60)]
@@ -239,12 +230,6 @@ def test_make_splits__no_owner_dominates_a_class():
     )
     assert np.flatnonzero(result.selected["a"] == 0).tolist()[-50:] == list(range(500, 550))
     assert (result.selected["a"][:500] == 0).sum() == 1
-
-
-def test_make_splits__no_label_at_all():
-    result = make_splits(["a", "b"], {"x": np.array([UNLABELLED] * 2, dtype=np.int32)})
-    assert result.selected["x"].tolist() == [LEFT_OUT] * 2
-    assert make_splits([], {}).splits.tolist() == []
 
 
 def test_make_splits__wrong_arguments():

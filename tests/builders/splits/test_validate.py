@@ -9,8 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from builders.splits.report import validate
-from builders.splits.tables import SplitTable, read_split_file
+from builders.splits import SplitTable, read_split_file, validate
 
 HASH = np.array([0x0123456789ABCDEF * (i + 1) % 2**64 for i in range(400)], dtype=np.uint64)
 
@@ -152,26 +151,3 @@ def test_validate__near_duplicates_whichever_hash_is_larger():
     report = validate(SplitTable("make", np.array(list("abcdef")), splits, hashes=hashes))
     result = report.find("make", "test near-duplicates of train (other id)")
     assert (result.value, result.n, result.level) == (2, 3, "problem")
-
-
-def test_validate__levels_of_balance_and_of_years():
-    """Train has both classes evenly, val one more of a, test no b; test is older than train by half of its photos."""
-    splits = np.array([0] * 4 + [1] * 3 + [2] * 2, dtype=np.int8)
-    labels = np.array(["a", "b"] * 2 + ["a", "a", "b"] + ["a", "a"])
-    years = np.array([2010, 2010, 2012, 2012, 2010, 2010, 2012, 2008, 2010])
-    report = validate(SplitTable("iso", np.array(list("abcdefghi")), splits, labels, years=years))
-    balance = [report.find("iso", f"{s}: rarest over commonest class") for s in ("train", "val", "test")]
-    assert [(b.value, b.n, b.level) for b in balance] == [(1.0, 4, "ok"), (0.5, 3, "note"), (0.0, 2, "problem")]
-    drift = report.find("iso", "years of test against train")
-    assert (drift.value, drift.n, drift.level) == (0.5, 2, "note")
-    same = validate(
-        SplitTable("iso", np.array(list("abcd")), splits[[0, 2, 7, 8]], labels[:4], years=years[[0, 2, 0, 2]])
-    )
-    assert same.find("iso", "years of test against train").level == "ok"
-
-
-def test_validate__empty_splits_have_an_answer():
-    alone = SplitTable("make", np.array(["a"]), np.array([0], dtype=np.int8), np.array(["x"]))
-    report = validate(alone)
-    assert report.find("make", "test ids also in train").n == 0
-    assert "0 problems" in report.to_text()

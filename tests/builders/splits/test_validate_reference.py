@@ -11,8 +11,8 @@ import pytest
 
 from builders.exif import alias_groups, questionable_names
 from builders.photos import SPLITS
-from builders.splits.report import Finding, ValidationReport, validate
-from builders.splits.tables import SplitTable
+from builders.splits import SplitTable, validate
+from builders.splits.report import Finding
 
 PAIRS = (("test", "train"), ("val", "train"), ("test", "val"))
 RELEASED = {"Canon EOS 600D": 2011, "Canon EOS Rebel T3i": 2011, "NIKON D90": 2008, "no such camera": None, "": None}
@@ -212,27 +212,3 @@ def test_validate__equals_plain_loops(seed):
     assert [replace(f, value=round(f.value, 9)) for f in findings] == [
         replace(f, value=round(f.value, 9)) for f in expected
     ]
-
-
-def test_validation_report__its_text_by_hand():
-    both = "test photos in the other's train"
-    report = ValidationReport(
-        (
-            Finding("make", "test ids also in train", 7, 30, "problem", detail="7 Canon"),
-            Finding("iso -> make", both, 2, 10, "note"),
-            Finding("make -> iso", both, 3, 12, "note"),
-            Finding("iso -> make", "accuracy", 0.25, 1200, "ok", 1 / 3),
-            Finding("f -> make", both, 0, 10, "ok"),
-        )
-    )
-    assert report.to_text().splitlines() == [
-        "         attribute    check                             value    of  chance",
-        "PROBLEM  make         test ids also in train                7    30          7 Canon",
-        "note     make -> iso  test photos in the other's train      3    12"
-        "          the most of 2 pairs of attributes",
-        "         iso -> make  accuracy                          0.250  1200   0.333",
-        "         f -> make    test photos in the other's train      0    10",
-        "1 problems, 2 notes",
-    ]
-    alone = ValidationReport(report.findings[:2])
-    assert alone.to_text().splitlines()[2] == "note     iso -> make  test photos in the other's train      2  10"

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from builders.splits import NO_HASH, photo_groups
+from builders.splits import VARIANTS, photo_groups, photo_variants
 from builders.splits.near_duplicates import perceptual_hash
-from builders.splits.variants import CROPS, ORIENTATIONS, VARIANTS, _boxes, photo_variants, variant_hashes
+from builders.splits.variants import CROPS, ORIENTATIONS, variant_hashes
 from tests.support.images import image_bytes
 
 
@@ -49,19 +49,6 @@ def test_variant_hashes__crops_are_those_of_cropped_pictures():
     assert hashes[-ORIENTATIONS] == hashes[0]
 
 
-def test_variant_hashes__a_flat_picture_has_none():
-    assert (variant_hashes(Image.new("RGB", (50, 40), "red")) == NO_HASH).all()
-    inside = Image.new("L", (100, 100), 0)
-    inside.paste(255, (0, 0, 4, 100))  # only the edge has structure: its centre crops are flat
-    hashes = variant_hashes(inside).reshape(-1, ORIENTATIONS)
-    assert (hashes[0] != NO_HASH).all()
-    assert (hashes[1:3] == NO_HASH).all()
-    steps = [np.where(np.arange(32)[None, :] < 16, 100, 100 + step).repeat(32, 0).astype(np.uint8) for step in (3, 4)]
-    flat, enough = (variant_hashes(Image.fromarray(picture))[:ORIENTATIONS] for picture in steps)
-    assert (flat == NO_HASH).all()
-    assert (enough != NO_HASH).all()  # a deviation of 2
-
-
 def cropped(share):
     def crop(image):
         x, y = image.width * (1 - share) / 2, image.height * (1 - share) / 2
@@ -97,24 +84,3 @@ def test_photo_groups__planted_copies_join_their_originals_and_nothing_else(kind
     recognised = groups[40:] == groups[:40]
     assert recognised.sum() >= least
     assert (groups[40:][~recognised] >= 40).all()
-
-
-@pytest.mark.parametrize(("width", "height"), [(0, 0), (1, 1), (1, 9), (9, 1), (2, 2), (2, 9), (9, 2), (20, 10)])
-def test_boxes__what_is_inside_a_border_of_at_least_two_rows_and_columns(width, height):
-    """A chequered rectangle from column 3 and row 5 on, on an even ground of 40 x 30."""
-    values = np.full((30, 40), 128, np.uint8)
-    values[5 : 5 + height, 3 : 3 + width] = 255 * (np.add.outer(np.arange(height), np.arange(width)) % 2)
-    *crops, inside = _boxes(Image.fromarray(values))
-    assert np.allclose(crops, [(0, 0, 40, 30), (2, 1.5, 38, 28.5), (4, 3, 36, 27)])
-    bordered = width >= 2 and height >= 2
-    assert inside == ((3, 5, 3 + width, 5 + height) if bordered else (0, 0, 40, 30))
-
-
-def test_boxes__rows_and_columns_that_deviate_by_the_limit_are_border():
-    """Stripes of 100 and 106 deviate by 3; stripes of 100 and 107 by more."""
-    for step, inside in ((6, (0, 0, 40, 30)), (7, (0, 0, 40, 30))):
-        stripes = np.where(np.add.outer(np.arange(30), np.arange(40)) % 2, 100, 100 + step).astype(np.uint8)
-        stripes[4:20, 6:30] = np.where(np.add.outer(np.arange(16), np.arange(24)) % 2, 0, 255)
-        rows = stripes.copy()
-        rows[20:], rows[:4] = stripes[20:], stripes[:4]
-        assert _boxes(Image.fromarray(rows))[-1] == (inside if step == 7 else (6, 4, 30, 20))

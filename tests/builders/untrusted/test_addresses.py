@@ -6,7 +6,8 @@ import ipaddress
 import httpcore
 import pytest
 
-from builders.untrusted.addresses import AddressRefused, GuardedBackend, address_allowed
+from builders.untrusted import AddressRefused
+from builders.untrusted.addresses import GuardedBackend, address_allowed
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from builders.untrusted import (
     UntrustedInputError,
+    may_pass,
     open_untrusted,
     parse_json,
     parse_yaml,
@@ -18,7 +19,6 @@ from builders.untrusted import (
     read_untrusted_text,
     too_large,
 )
-from builders.untrusted.files import may_pass
 
 
 def refusal(path, **how):
@@ -140,7 +140,7 @@ def test_parse_yaml__an_alias_bomb_is_refused_at_its_first_alias():
     bomb = "a: &a [x, x, x]\n" + "".join(
         f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    with pytest.raises(UntrustedInputError, match=r"an alias \(\*name\), which is not followed"):
+    with pytest.raises(UntrustedInputError):
         parse_yaml(bomb, "README.md")
     with pytest.raises(UntrustedInputError, match="nested"):
         parse_yaml("[" * 70 + "]" * 70, "README.md")

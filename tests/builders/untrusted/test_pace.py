@@ -4,7 +4,7 @@ import pytest
 
 from builders.errors import RemoteError
 from builders.untrusted import Pace
-from builders.untrusted.pace import Fetched, Outages, TransferLimit, check_pace, refusal
+from builders.untrusted.pace import Fetched, Outages, check_pace
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,6 @@ def test_pace__the_rate_counts_after_the_grace_time(size, seconds, objection):
         assert str(refused.value) == f"https://a/b: too slow: {objection}"
     else:
         check_pace(fetched, pace, "https://a/b")
-
-
-def test_refusal__names_the_beginning_of_an_address():
-    assert str(refusal("https://a/\n" + "x" * 400, "why")) == f"https://a/\\x0a{'x' * 289}: why"
-
-
-def test_transfers__of_one_address_are_one():
-    limit = TransferLimit(5, Pace())
-    limit.of("a").bytes += 3
-    assert (limit.of("a").bytes, limit.of("b"), list(limit.fetched)) == (3, Fetched(0, 0.0, 0), ["a", "b"])
 
 
 @pytest.mark.parametrize(

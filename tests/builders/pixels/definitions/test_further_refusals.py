@@ -5,10 +5,8 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from builders.errors import UsageError
-from builders.pixels.definitions.fields import STEP_FIELDS
-from builders.pixels.definitions.read import read_definitions
+from builders.pixels import EditStep, read_definitions
 from builders.pixels.edits import edited
-from builders.pixels.processing import EditStep
 from tests.builders.pixels.definitions.test_read import FILE
 
 
@@ -53,70 +51,3 @@ def test_sharpen__by_a_factor_or_an_unsharp_mask(factor):
     values = {"radius": 2.0, "percent": 90, "threshold": 1}
     made = edited(image, EditStep("sharpen", (("factor", None), *values.items())))
     np.testing.assert_array_equal(np.asarray(made), np.asarray(image.filter(ImageFilter.UnsharpMask(**values))))
-
-
-def number(low, high, default=None, *, whole=False, random=False, required=False):
-    return (low, high, whole, random, default, required)
-
-
-def quality(low):
-    return number(low, 100, whole=True, random=True)
-
-
-PIXELS, BORDER = number(1, 16_384, whole=True), number(0, 4096, whole=True)
-NUMBERS = {
-    "orient": {"exif": number(1, 8, whole=True, required=True)},
-    "resize": {"scale": number(0.05, 8, random=True), "width": PIXELS, "height": PIXELS},
-    "crop": {
-        "share": number(0.05, 1, random=True), "width": PIXELS, "height": PIXELS,
-        "left": BORDER, "top": BORDER, "right": BORDER, "bottom": BORDER,
-    },
-    "sharpen": {
-        "factor": number(0, 10, random=True), "radius": number(0.1, 20, random=True),
-        "percent": number(1, 500, 150, whole=True, random=True), "threshold": number(0, 255, 3, whole=True),
-    },
-    "blur": {"radius": number(0, 20, random=True, required=True)},
-    "gamma": {"gamma": number(0.2, 5, random=True, required=True)},
-    "jpeg": {"quality": quality(1)},
-    "webp": {"quality": quality(0), "method": number(0, 6, 4, whole=True)},
-    "avif": {"quality": quality(0), "speed": number(0, 10, 6, whole=True)},
-    "heic": {"quality": quality(0)},
-    "jxl": {"quality": quality(1), "effort": number(1, 9, 7, whole=True)},
-}  # fmt: skip
-OTHERS = {
-    "resize": {
-        "filter": (("bilinear", "bicubic", "lanczos", "box", "hamming", "nearest"), "bilinear"),
-        "rule": (("fit", "cover", "exact"), "fit"), "enlarge": ("flag", False),
-    },
-    "jpeg": {
-        "chroma": (("4:2:0", "4:2:2", "4:4:4"), "4:2:0"), "progressive": ("flag", False), "optimise": ("flag", False),
-        "tables": ("tables", None),
-    },
-    "webp": {"lossless": ("flag", False)},
-    "avif": {"chroma": (("4:2:0", "4:2:2", "4:4:4"), "4:2:0")},
-    "heic": {"chroma": (("4:2:0", "4:2:2", "4:4:4"), "4:2:0")},
-    "jxl": {"lossless": ("flag", False)},
-}  # fmt: skip
-
-
-def test_step_fields__bounds_defaults_and_choices_of_each():
-    numbers, others = {}, {}
-    for kind, fields in STEP_FIELDS.items():
-        for name, field in fields.items():
-            if field.choices or field.flag or field.tables:
-                what = field.choices or ("flag" if field.flag else "tables")
-                others.setdefault(kind, {})[name] = (what, field.default)
-            else:
-                numbers.setdefault(kind, {})[name] = number(
-                    field.low, field.high, field.default, whole=field.whole, random=field.random,
-                    required=field.required,
-                )  # fmt: skip
-    assert numbers == NUMBERS
-    assert {kind: set(fields) for kind, fields in others.items()} == {kind: set(f) for kind, f in OTHERS.items()}
-    assert {
-        (k, n): (set(w) if isinstance(w, tuple) else w, d) for k, f in others.items() for n, (w, d) in f.items()
-    } == {(k, n): (set(w) if isinstance(w, tuple) else w, d) for k, f in OTHERS.items() for n, (w, d) in f.items()}
-    assert list(STEP_FIELDS) == [
-        "decode", "orient", "resize", "crop", "sharpen", "blur", "gamma", "greyscale", "jpeg", "webp", "avif", "heic",
-        "jxl", "png",
-    ]  # fmt: skip

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from builders.errors import UsageError
-from builders.pixels.definitions.read import read_definitions
+from builders.pixels import read_definitions
 
 PNG, JPEG = '{step = "png"}', '{step = "jpeg", quality = 80}'
 

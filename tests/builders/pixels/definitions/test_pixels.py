@@ -8,14 +8,18 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from builders.errors import PhotoError
-from builders.pixels.decode import decode_rgb
-from builders.pixels.definitions.read import read_definitions
-from builders.pixels.definitions.use import use_processings
+from builders.pixels import (
+    EditStep,
+    Processing,
+    decode_rgb,
+    process_all,
+    process_by_pillow,
+    processed_file,
+    read_definitions,
+    use_processings,
+)
 from builders.pixels.edits import edited
-from builders.pixels.engine.selection import chosen_engine
-from builders.pixels.process import engine_of, process_all
-from builders.pixels.processing import EditStep, Fit, Processing
-from builders.pixels.reference import process_by_pillow, processed_file
+from builders.pixels.processing import Fit
 
 PHOTOS = 200
 MODES = ("RGB", "RGB", "L", "CMYK", "RGBA", "LA", "P")
@@ -152,25 +156,6 @@ def test_process_all__shared_stages_change_nothing(preset):
             np.testing.assert_array_equal(np.asarray(view), np.asarray(expected), err_msg=processing.name)
 
 
-@pytest.mark.parametrize("limit", [0, 2**28])
-def test_process_all__stages_that_begin_with_one_picture_are_made_at_once_or_one_by_one(tmp_path, monkeypatch, limit):
-    """Chains with equal beginnings: each first stage is made once, whatever the memory for sharing."""
-    monkeypatch.setattr("builders.pixels.process.MAX_SHARED_BYTES", limit)
-    first = ['{step = "jpeg", quality = 70}', '{step = "resize", scale = 0.5}, {step = "jpeg", quality = 80}']
-    last = '{step = "jpeg", quality = 90, chroma = "4:4:4"}'
-    chains = [first[0], f"{first[0]}, {last}", f"{first[1]}, {last}", f"{first[0]}, {first[1]}, {last}"]
-    processings = defined(tmp_path, {str(i): steps for i, steps in enumerate(chains)})
-    engine = chosen_engine()
-    whole, calls = engine.pictures, []
-    monkeypatch.setattr(engine, "pictures", lambda pixels, wanted: calls.append(len(wanted)) or whole(pixels, wanted))
-    image = decode_rgb(photo(1))
-    views = process_all(image, processings, "1")
-    assert calls == ([1, 1, 1] if limit == 0 else [2, 1])
-    for processing, view in zip(processings, views, strict=True):
-        expected = process_by_pillow(image, processing, "1")
-        np.testing.assert_array_equal(np.asarray(view), np.asarray(expected), err_msg=processing.name)
-
-
 def test_process_all__random_numbers_depend_on_photo_and_seed_alone(tmp_path):
     (processing,) = defined(
         tmp_path,
@@ -189,41 +174,7 @@ def test_process_all__random_numbers_depend_on_photo_and_seed_alone(tmp_path):
     assert abs(np.corrcoef(scales, shares)[0, 1]) < 0.15  # drawn independently
 
 
-def test_engine_of__says_what_makes_a_processing(tmp_path, monkeypatch):
-    names = [name.replace(" ", "-").replace(":", "") for name in CASES]
-    processings = defined(tmp_path, dict(zip(names, (steps for steps, _ in CASES.values()), strict=True)))
-    makers = {p.name: engine_of(p) for p in processings}
-    assert (makers["webp"], makers["twice"], makers["edits"]) == ("Pillow", "exact engine", "Pillow")
-    assert makers["chain"] == "exact engine and Pillow"
-    monkeypatch.setenv("CAMTRACE_ENGINE", "pillow")
-    assert {engine_of(p) for p in processings} == {"Pillow"}
-
-
 J420, WEBP = '{step = "jpeg", quality = 80}', '{step = "webp", quality = 80}'
-
-
-@pytest.mark.parametrize(
-    ("steps", "size", "makers"),
-    [
-        (J420, (40, 30), "exact engine"), (WEBP, (40, 30), "Pillow"),
-        (f"{J420}, {J420}, {J420}", (40, 30), "exact engine"),
-        *((", ".join(WEBP if i == at else J420 for i in range(3)), (40, 30), "exact engine and Pillow")
-          for at in range(3)),
-        (f"{WEBP}, {WEBP}", (40, 30), "Pillow"),
-        ('{step = "orient", exif = 6}, ' + J420, (40, 30), "exact engine and Pillow"),
-        (f'{J420}, {{step = "orient", exif = 6}}, {J420}', (40, 30), "exact engine and Pillow"),
-        (f'{{step = "crop", left = 40}}, {J420}', (40, 30), "exact engine and Pillow"),  # of this size nothing is left
-        ('{step = "jpeg", quality = 80, chroma = "4:2:2"}', (40, 30), "Pillow"),
-        (J420, (65_500, 1), "exact engine"), (J420, (65_501, 1), "Pillow"),
-        # sizes follow the stages: what is too wide for the second one is left to Pillow
-        (f'{{step = "resize", scale = 2}}, {J420}, {J420}', (32_750, 1), "exact engine"),
-        (f'{{step = "resize", scale = 2}}, {{step = "png"}}, {J420}', (32_751, 1), "Pillow"),
-        (f'{{step = "crop", left = 1}}, {{step = "png"}}, {J420}', (65_501, 1), "exact engine and Pillow"),
-    ],
-)  # fmt: skip
-def test_engine_of__every_stage_and_edit_at_the_size_of_its_picture(tmp_path, steps, size, makers):
-    (processing,) = defined(tmp_path, {"mine": steps})
-    assert engine_of(processing, size) == makers
 
 
 FITS = [
@@ -245,7 +196,7 @@ def test_fit__sizes_by_hand(fit, before, after):
 
 
 def test_edited__borders_that_leave_nothing_are_a_photo_error():
-    with pytest.raises(PhotoError, match="9 x 9 cropped by its borders leaves no pixel"):
+    with pytest.raises(PhotoError):
         edited(Image.new("RGB", (9, 9)), EditStep("crop", (("left", 5), ("right", 4))))
 
 
@@ -257,7 +208,7 @@ def test_processed_file__too_many_pixels_are_refused_before_they_are_made():
 def test_use_processings__are_known_in_a_worker_that_did_not_inherit_them(tmp_path):
     import pickle
 
-    from benchmark.views.recipe import ProcessingViews
+    from benchmark.views import ProcessingViews
 
     path = tmp_path / "mine.toml"
     path.write_text('schema = 1\n[[processing]]\nname = "mine"\nsteps = [{step = "png"}]\n', encoding="utf-8")

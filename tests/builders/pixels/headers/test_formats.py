@@ -4,9 +4,8 @@ import struct
 
 import pytest
 
-from builders.pixels.headers.fields import NONE, ImageHeader, icc_name, printable
-from builders.pixels.headers.formats import read_image_header
-from builders.pixels.headers.jpeg_quality import scaled_tables, zigzag_order
+from builders.pixels import ImageHeader, read_image_header
+from builders.pixels.headers.fields import NONE
 from tests.builders.pixels.headers.test_jpeg import END, SCAN, START, TABLE, frame, segment
 
 UNKNOWN = ImageHeader("unknown")
@@ -16,12 +15,6 @@ UNKNOWN = ImageHeader("unknown")
 
 def header_of(*segments: bytes) -> ImageHeader:
     return read_image_header(START + b"".join(segments) + SCAN)
-
-
-def tables_of(quality: int) -> bytes:
-    """libjpeg's tables 0 and 1 in one segment, in zigzag order."""
-    natural = scaled_tables(quality)
-    return segment(0xDB, b"".join(bytes((i, *(t[k] for k in zigzag_order()))) for i, t in enumerate(natural)))
 
 
 def counts(kind: int, text: str) -> bytes:
@@ -59,12 +52,6 @@ def test_jpeg__order_names_each_marker_once(marker, name):
     assert header_of(segment(marker, b"xy"), TABLE, segment(marker, b"xy"), frame()).order == f"SOI {name} DQT SOF0"
 
 
-def test_jpeg__order_has_the_first_forty():
-    names = header_of(*(segment(marker) for marker in (*range(0xB0, 0xC0), *range(0xE0, 0xFE)))).order.split()
-    assert names == ["SOI", *(f"{m:02X}" for m in range(0xB0, 0xC0)), *(f"APP{i}" for i in range(16)),
-                     *(f"{m:02X}" for m in range(0xF0, 0xF8))]  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("marker", "payload", "name"),
     [
@@ -86,13 +73,6 @@ def test_jpeg__order_has_the_first_forty():
 )
 def test_jpeg__metadata_by_marker_and_signature(marker, payload, name):
     assert header_of(segment(marker, payload)).metadata == name
-
-
-def test_jpeg__metadata_is_sorted_and_each_kind_once():
-    segments = (segment(0xFE, b"b"), segment(0xE1, b"Exif\0"), segment(0xE0, b"JFIF\0"), segment(0xFE, b"a"))
-    header = header_of(*segments)
-    assert (header.metadata, header.comment) == ("Exif, JFIF, comment", "b")
-    assert (header_of().metadata, header_of().comment, header_of().icc, header_of().order) == (NONE, NONE, NONE, "SOI")
 
 
 @pytest.mark.parametrize(
@@ -131,18 +111,6 @@ def test_jpeg__huffman_tables_are_standard_or_optimised(tables, name):
     assert header_of(TABLE, frame(), segment(0xC4, b"".join(counts(*t) for t in tables.items()))).huffman == name
 
 
-def test_jpeg__quality_of_tables():
-    colour = ((0x22, 0), (0x11, 1), (0x11, 1))
-    exact = header_of(tables_of(83), frame(components=colour), segment(0xDD, b"\1\2"))
-    assert (exact.quality, exact.nearest_quality, exact.restart) == ("83", 83, 0x0102)
-    other = header_of(TABLE, frame())
-    assert (other.quality, other.restart) == ("own tables", 0)
-    assert other.tables != exact.tables != header_of(tables_of(84), frame(components=colour)).tables
-    assert exact.tables == header_of(segment(0xE0, b"JFIF\0"), tables_of(83), frame(components=colour)).tables
-    absent = header_of(frame())
-    assert (absent.quality, absent.tables, absent.nearest_quality) == (NONE, NONE, 0)
-
-
 def test_jpeg__without_a_frame_only_the_segments_are_known():
     cut = read_image_header(START + segment(0xFE, b"made by x"))
     assert cut == ImageHeader("JPEG", order="SOI COM", metadata="comment", comment="made by x", complete=False)
@@ -173,43 +141,10 @@ def text(name: str) -> bytes:
     return b"desc" + bytes(4) + struct.pack(">I", len(name) + 1) + name.encode() + b"\0and more"
 
 
-def unicode(name: str) -> bytes:
-    """``mluc`` of version 4, one record."""
-    return (
-        b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US", 2 * len(name), 28) + name.encode("utf-16-be")
-    )
-
-
-def test_icc_name__is_the_description():
-    assert icc_name(profile((b"desc", text("Display P3")))) == "Display P3"
-    assert icc_name(profile((b"desc", unicode("Adobe RGB")))) == "Adobe RGB"
-    for name in (unicode("P3"), text("P3")[: 12 + 2]):  # each ends where the text of the next tag begins
-        assert icc_name(profile((b"desc", name), (b"cprt", text("nobody")))) == "P3"
-    assert icc_name(profile((b"desc", unicode("x" * 200)))) == "x" * 60
-    assert icc_name(profile((b"cprt", text("nobody")), (b"desc", text("second")), (b"desc", text("third")))) == "second"
-    assert icc_name(profile((b"desc", text("x" * 300)))) == "x" * 60
-    assert icc_name(profile((b"desc", text("")))) == NONE
-    last = profile((b"cprt", b""), (b"desc", b""))  # the profile ends with the entry of the tag
-    assert icc_name(last) == NONE
-    assert icc_name(last[:-1]) == "unnamed"
-    for absent in (b"", bytes(131), profile(), profile((b"cprt", text("a"))), profile((b"desc", text("a")), count=0)):
-        assert icc_name(absent) == "unnamed"
-    hundred = [(b"cprt", b"")] * 99
-    assert icc_name(profile(*hundred, (b"desc", text("the hundredth")))) == "the hundredth"
-    assert icc_name(profile(*hundred, (b"cprt", b""), (b"desc", text("later")))) == "unnamed"
-
-
 def test_jpeg_and_png__name_their_profile():
     made = profile((b"desc", text("Display P3")))
     assert header_of(segment(0xE2, b"ICC_PROFILE\0\1\1" + made)).icc == "Display P3"
     assert png(chunk(b"iCCP", b"Display P3\0\0" + b"packed")).icc == "Display P3"
-
-
-def test_printable__short_and_with_single_blanks():
-    assert printable(b"  a\0\x1b\tb \xc3\xa9 ") == "a b é"
-    assert printable(b"x" * 61) == "x" * 60
-    assert printable(b" " * 239 + b"xy") == "x"  # 240 bytes are read
-    assert printable(b"\0\n") == printable(b"") == NONE
 
 
 # PNG, third edition
@@ -262,16 +197,6 @@ def test_png__fields():
 )
 def test_png__metadata_by_chunk(kind, name):
     assert png(chunk(kind, b"x")).metadata == name
-
-
-def test_png__metadata_is_sorted():
-    assert png(chunk(b"tEXt", b"k\0v"), chunk(b"eXIf"), chunk(b"iTXt", b"k")).metadata == "Exif, text"
-
-
-def test_png__comment_is_the_first_text():
-    assert png(chunk(b"tEXt", b"Software\0x 1.0"), chunk(b"tEXt", b"Author\0y")).comment == "Software: x 1.0"
-    assert png(chunk(b"zTXt", b"Software\0packed")).comment == "Software"
-    assert png(chunk(b"iTXt", b"XML:com.adobe.xmp\0more"), chunk(b"tEXt", b"a\0b")).comment == "XML:com.adobe.xmp"
 
 
 # WebP: RFC 9649

