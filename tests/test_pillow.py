@@ -6,7 +6,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from benchmark.publishing.provenance import known_codecs
-from builders.pixels.reference import codec_canary
+from builders.pixels import codec_canary
 from tests.test_dependencies import pyproject
 
 REMEDY = (

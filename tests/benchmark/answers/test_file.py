@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmark.answers import ClosedQuestion
-from benchmark.encoders.load import load_encoder
+from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.answers.file import option_of
 from builders.errors import EncoderError, UsageError
 

@@ -17,11 +17,11 @@ from benchmark.answers import (
     flips,
     prompt_of,
     questions,
+    read_rows,
     tables,
     words_of,
 )
 from benchmark.answers.questions import questions_of_rows
-from benchmark.answers.tables import read_rows
 from builders.errors import DataError
 from builders.photos import PhotoSet
 

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.api import compare, compare_items, load_results
+from benchmark.api import NoSuchScore, Results, compare, compare_items, load_results
 from benchmark.api import comparison as comparison_module
 from benchmark.api import results as results_module
 from benchmark.api.notebook import inline_image, show_figures
-from benchmark.api.results import NoSuchScore, Results
 from benchmark.results import Failure
 from builders.errors import DataError, UsageError
 from tests.support.probe_runs import probe_run, write

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import camtrace
+from benchmark.api import NoSuchScore
 from benchmark.api.notebook import html_table
-from benchmark.api.results import NoSuchScore, _headline
+from benchmark.api.results import _headline
 from benchmark.cli.score import parser
-from benchmark.encoders.loaders.python import as_encoder
+from benchmark.encoders import as_encoder
 from benchmark.options import RunOptions
 from benchmark.scoring import output
 from builders.errors import DataError, EncoderError, UsageError

@@ -22,7 +22,7 @@ from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, PARAMETERS, process_by_pillow
 from builders.processed.assignment import classes_of, tied_classes
-from builders.sources.folders import labelled_folder
+from builders.sources import labelled_folder
 
 JPEG, SIDE, NAMES = PARAMETERS["jpeg"], 40, [f"c{i}" for i in range(6)]
 

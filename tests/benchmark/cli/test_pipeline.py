@@ -13,8 +13,7 @@ from PIL import Image
 
 from benchmark.cli import pipeline
 from benchmark.cli.pipeline import parser, run
-from benchmark.report import Processed
-from benchmark.report.pipeline import pipeline_rows
+from benchmark.report import Processed, pipeline_rows
 from builders.cli import run_command
 from builders.errors import DataError
 from builders.pixels import psnr, read_definitions, ssim

@@ -8,11 +8,9 @@ import pytest
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.compare.figures import draw_figures
-from benchmark.compare.published import published_rows, study_text, write_published
-from benchmark.results.published import published_encoders
-from benchmark.results.schema import Result, Score
-from benchmark.scoring.sweep import Row
+from benchmark.compare import draw_figures, published_rows, study_text, write_published
+from benchmark.results import Result, Score, published_encoders
+from benchmark.scoring import Row
 from tests.support.images import image_bytes
 from tests.support.probe_runs import UNDER_PRESET
 

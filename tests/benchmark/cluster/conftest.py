@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.__main__ import camtrace
-from builders.cluster.plan import cut
+from builders.cluster import cut
 from tests.conftest import write_dark_and_light
 
 PROJECT = Path(__file__).parents[3]

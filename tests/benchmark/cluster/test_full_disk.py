@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from benchmark.bank.keys import LAYOUT, key_hash
+from benchmark.bank import key_hash
+from benchmark.bank.keys import LAYOUT
 from builders.cluster import read_plan
 from tests.benchmark.cluster.conftest import SWEEP, leftovers, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD

@@ -11,12 +11,11 @@ import pytest
 from benchmark.bank import hash_of_block, key_hash
 from benchmark.cluster import finish as finish_module
 from benchmark.cluster import plan as plan_module
-from benchmark.cluster import task_ranks, work
+from benchmark.cluster import read_request, task_ranks, work
 from benchmark.cluster.finish import finish, machines
 from benchmark.cluster.plan import Frozen, apportioned
 from benchmark.cluster.plan_form import TaskUnit, check_plan
 from benchmark.cluster.planned_run import encoder_facts, packages_of, photo_facts
-from benchmark.cluster.request import read_request
 from benchmark.cluster.task_ranks import planned_tasks
 from benchmark.cluster.task_work import folder_of
 from benchmark.options import RunOptions

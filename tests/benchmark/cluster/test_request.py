@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmark.cluster.request import OUTPUT, _freeze_processings, _taken_output, request_of
+from benchmark.cluster import request_of
+from benchmark.cluster.request import OUTPUT, _freeze_processings, _taken_output
 from builders.cluster import Plan, RankPlan
 from builders.errors import DataError
 

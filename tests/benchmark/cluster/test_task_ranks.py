@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 import benchmark.scoring.tasks_run
+from benchmark.cluster import request_of
 from benchmark.cluster.plan_form import TaskUnit
 from benchmark.cluster.planned_run import PlannedRun, packages_of
-from benchmark.cluster.request import request_of
 from benchmark.cluster.task_ranks import PlannedTask, with_task_ranks
 from benchmark.results import read_result
 from builders.cluster import Markers, RankPlan, read_plan

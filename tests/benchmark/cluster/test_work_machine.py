@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.__main__ import camtrace
-from benchmark.cluster import work
-from benchmark.cluster.request import Request, read_request
+from benchmark.cluster import read_request, work
+from benchmark.cluster.request import Request
 from builders.cluster import ENGINES, Finished, Markers, Plan, RankPlan, StorageFolder, write_plan
 from builders.errors import UsageError
 

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from benchmark.__main__ import camtrace
-from benchmark.diff import diff
+from benchmark.diff import Measured, diff
 from benchmark.diff.embed import Lane, _inputs
 from benchmark.diff.paths import PathSpec
-from benchmark.diff.result import HEADER, Measured, diff_table
+from benchmark.diff.result import HEADER, diff_table
 from builders.errors import DataError, EncoderError, UsageError
 from builders.pixels import PROCESSINGS, decode_rgb, process_all
 from tests.support.images import image_bytes

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.diff import page
+from benchmark.diff import Measured, page
 from benchmark.diff.embed import Embedded, Lane
 from benchmark.diff.paths import PathSpec, parse_path, steps_between
-from benchmark.diff.result import HEADER, Measured, diff_table, diff_text, traces_text
+from benchmark.diff.result import HEADER, diff_table, diff_text, traces_text
 from benchmark.diff.rows import Comparer, Photos, ratio_to, rows_of
 from benchmark.stats import photo_interval
 from builders.photos import UNLABELLED

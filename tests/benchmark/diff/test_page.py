@@ -6,8 +6,7 @@ import dataclasses
 
 import pytest
 
-from benchmark.diff import page
-from benchmark.diff.result import Measured
+from benchmark.diff import Measured, page
 from tests.benchmark.diff.invented import compared, row
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#6b6b6b"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.erasing.card import verdict
+from benchmark.erasing import verdict
 from benchmark.results import Score
 from benchmark.scoring.erase import rows_of
 from benchmark.stats import against_chance, wilson_interval

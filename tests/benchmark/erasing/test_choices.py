@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.erasing import ERASER_FILES, Eraser, FitSet, fit_eraser, folder, leaks, load_eraser
-from benchmark.erasing.leaks import Erasing, picture_hashes, stored_hashes
-from benchmark.erasing.sides import _separate_cameras, part_of, plan_fit
+from benchmark.erasing import ERASER_FILES, Eraser, Erasing, FitSet, fit_eraser, folder, leaks, load_eraser, plan_fit
+from benchmark.erasing.leaks import picture_hashes, stored_hashes
+from benchmark.erasing.sides import _separate_cameras, part_of
 from builders.errors import DataError, PhotoError, RemoteError
 from builders.photos import UNLABELLED, Labels
 from builders.splits import NO_HASH

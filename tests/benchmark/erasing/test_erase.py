@@ -13,8 +13,7 @@ from benchmark.cli.erase import main as erase
 from benchmark.cli.score import main as score
 from benchmark.cli.sweep import parser as sweep_parser
 from benchmark.cli.sweep import run as run_sweep
-from benchmark.erasing import FitSet, load_eraser, near_to, save_eraser
-from benchmark.erasing.sides import plan_fit
+from benchmark.erasing import FitSet, load_eraser, near_to, plan_fit, save_eraser
 from benchmark.options import RunOptions
 from benchmark.results import Failure, read_result
 from builders.data_specs import open_photos

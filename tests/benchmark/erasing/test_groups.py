@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.options import RunOptions
 from benchmark.robustness import clustering, drop
-from benchmark.scoring.erase import EraseRequest, erase_trace
+from benchmark.scoring import EraseRequest, erase_trace
 from tests.support.grouped_photos import grouped_photos, pixel_rows
 from tests.support.scoring import as_rows, toy_encoder
 

@@ -12,12 +12,24 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.erasing import METHODS, Eraser, FitSet, Moments, Source, fit_eraser, fit_method, moments_of, save_eraser
+from benchmark.erasing import (
+    ERASER_FILES,
+    METHODS,
+    Eraser,
+    FitSet,
+    Method,
+    Moments,
+    Source,
+    eraser_record,
+    fit_eraser,
+    fit_method,
+    moments_of,
+    save_eraser,
+)
 from benchmark.erasing import adversary as adversary_module
 from benchmark.erasing import eraser as eraser_module
 from benchmark.erasing import methods as methods_module
-from benchmark.erasing.eraser import ERASER_FILES, eraser_record
-from benchmark.erasing.methods import Method, inlp, leace, random_projection, splince
+from benchmark.erasing.methods import inlp, leace, random_projection, splince
 from builders.errors import DataError, DiskError
 
 D, CLASSES, N = 5, 3, 24

@@ -7,8 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.erasing import Eraser, FitSet, Moments, Source, fit_eraser, leaks, load_eraser, sides
-from benchmark.erasing.leaks import Erasing, refuse_leaks
+from benchmark.erasing import (
+    Eraser,
+    Erasing,
+    FitSet,
+    Moments,
+    Source,
+    fit_eraser,
+    leaks,
+    load_eraser,
+    refuse_leaks,
+    sides,
+)
 from builders.errors import DataError
 from tests.benchmark.erasing.test_erase import plain_photos
 

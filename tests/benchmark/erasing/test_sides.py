@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.erasing import Eraser, FitSet
-from benchmark.erasing.leaks import Erasing, check_eraser, leaked, refuse_leaks
-from benchmark.erasing.sides import part_of, plan_fit
+from benchmark.erasing import Eraser, Erasing, FitSet, check_eraser, plan_fit, refuse_leaks
+from benchmark.erasing.leaks import leaked
+from benchmark.erasing.sides import part_of
 from builders.errors import DataError, EncoderError
 from builders.photos import UNLABELLED, Labels
 from tests.benchmark.erasing.test_erase import plain_photos

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.encoders import load_encoder
-from benchmark.erasing import Row
-from benchmark.erasing.card import card_text, curve_table, matrix, table, verdict
+from benchmark.erasing import Row, card_text, curve_table, matrix, table, verdict
 from benchmark.judgement import Answer
 from benchmark.options import RunOptions
 from benchmark.scoring import EraseRequest, erase_trace

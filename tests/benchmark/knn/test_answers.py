@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.answers import SPD, Ties, setup_shares
-from benchmark.knn.setups import knn_setups
+from benchmark.knn import SPD, knn_setups, setup_shares
+from benchmark.knn.answers import Ties
 from tests.benchmark.knn.definition import (
     SETUPS,
     make_case,

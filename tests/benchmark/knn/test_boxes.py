@@ -8,13 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import extremes_of_jitters, knn_of_views, nearest, part_of
-from benchmark.knn.answers import setup_shares
-from benchmark.knn.boxes import Box, BoxLists, box_neighbours, votes_of
-from benchmark.knn.jitter import jittered
-from benchmark.knn.keys import NOTHING, merge, pack_keys, replace_indices, shift_indices, unpack_indices
-from benchmark.knn.query_views import cosine_distances
-from benchmark.knn.setups import CachedParts, knn_setups, parts_to_do
+from benchmark.knn import (
+    NOTHING,
+    Box,
+    BoxLists,
+    box_neighbours,
+    cosine_distances,
+    extremes_of_jitters,
+    jittered,
+    knn_of_views,
+    knn_setups,
+    nearest,
+    part_of,
+    setup_shares,
+    unpack_indices,
+    votes_of,
+)
+from benchmark.knn.keys import merge, pack_keys, replace_indices, shift_indices
+from benchmark.knn.setups import CachedParts, parts_to_do
 from builders.errors import DataError
 from tests.benchmark.knn.definition import exact_vectors, make_case
 

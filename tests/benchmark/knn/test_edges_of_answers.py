@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.knn import cosine_distances, histogram, jittered, knn_setups
-from benchmark.knn.answers import KnnAnswers, Ties
+from benchmark.knn import KnnAnswers, cosine_distances, histogram, jittered, knn_setups
+from benchmark.knn.answers import Ties
 from benchmark.knn.setups import BY_PHOTO
 from benchmark.knn.similarity import STEPS
 from builders.errors import DataError

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.knn import cosine_distances, extremes_of_jitters, jitter, jittered, knn_of_views
-from benchmark.knn.answers import TieRule
+from benchmark.knn import TieRule, cosine_distances, extremes_of_jitters, jitter, jittered, knn_of_views
 from benchmark.knn.jitter import DIRECTIONS
 
 

@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.answers import SPD, Ties
+from benchmark.knn import SPD
+from benchmark.knn.answers import Ties
 from builders.errors import DataError, UsageError
 from tests.benchmark.knn.definition import (
     SETUPS,

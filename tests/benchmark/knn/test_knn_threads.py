@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import knn_setups
-from benchmark.knn.answers import KnnAnswers
+from benchmark.knn import KnnAnswers, knn_setups
 from benchmark.knn.keys import COMPILED_FROM
 from tests.support.thread_counts import Waking, pieces_parallel
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.query_views import cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from benchmark.knn import cosine_distances, flipped_by, knn_of_views, nearest, worst_of
 from builders.errors import DataError
 
 VIEWS = 14

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import lists, query_views, setups
-from benchmark.knn.answers import KnnAnswers
+from benchmark.knn import KnnAnswers, knn_setups, lists, query_views, setups
 from benchmark.knn.lists import BlockPlan, KnnQuestion, by_photos, plan_blocks
-from benchmark.knn.setups import BY_PHOTO, CachedParts, knn_setups
+from benchmark.knn.setups import BY_PHOTO, CachedParts
 from tests.benchmark.knn.definition import Case, assert_same, make_case
 
 MIB = 1 << 20

@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import Box, Setup, box_neighbours, boxes, keys, query_views, search
-from benchmark.knn.boxes import BoxLists
-from benchmark.knn.keys import COMPILED_FROM, NOTHING, merge, pack_keys, top_keys, unpack_indices, unpack_similarities
+from benchmark.knn import (
+    NOTHING,
+    Box,
+    BoxLists,
+    Setup,
+    box_neighbours,
+    boxes,
+    keys,
+    knn_setups,
+    query_views,
+    search,
+    unpack_indices,
+)
+from benchmark.knn.keys import COMPILED_FROM, merge, pack_keys, top_keys, unpack_similarities
 from benchmark.knn.search import NeighbourSink, QueryBlock, SharedClusters, read_unit_rows, round_up, search_of
-from benchmark.knn.setups import knn_setups
 from tests.benchmark.knn.definition import Case, assert_equals_reference, exact_vectors, make_case
 
 needs_numba = pytest.mark.skipif(importlib.util.find_spec("numba") is None, reason="numba is not installed")

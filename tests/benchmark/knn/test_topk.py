@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.keys import NOTHING, PREFILTER_GROUPS, _largest, pack_keys, top_keys, unpack_indices
+from benchmark.knn import NOTHING, knn_setups, unpack_indices
+from benchmark.knn.keys import PREFILTER_GROUPS, _largest, pack_keys, top_keys
 from benchmark.knn.search import read_unit_rows
-from benchmark.knn.setups import knn_setups
 
 
 @settings(max_examples=60, deadline=None)

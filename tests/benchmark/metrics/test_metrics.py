@@ -10,16 +10,15 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from benchmark.cli.sharing.publish_metrics import main
-from benchmark.knn import extremes_of_jitters
-from benchmark.knn.setups import knn_setups
+from benchmark.knn import extremes_of_jitters, knn_setups
 from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
 from benchmark.metrics import scores as metric_scores
-from benchmark.publishing.metric_spaces import card_facts, write_space
+from benchmark.publishing import write_space
+from benchmark.publishing.metric_spaces import card_facts
 from benchmark.retrieval import pair_retrieval
-from benchmark.stats.intervals import photo_interval, photo_intervals
+from benchmark.stats import photo_interval, photo_intervals
 from builders.errors import DataError, UsageError
-from builders.pixels import Parameter
-from builders.pixels.parameters import PARAMETERS, assigned_class
+from builders.pixels import PARAMETERS, Parameter, assigned_class
 from tests.support.hub import OWNER_TOKEN
 from tests.support.processes import run_python
 

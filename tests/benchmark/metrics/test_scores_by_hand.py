@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from benchmark.knn import knn_setups
-from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, knn_setup_scores, pair_scores, probe_scores
+from benchmark.metrics import (
+    CITATION,
+    DEFINITIONS,
+    KnnSetups,
+    PairRetrieval,
+    knn_setup_scores,
+    pair_scores,
+    probe_scores,
+)
 from benchmark.metrics import scores as metric_scores
-from benchmark.metrics.definitions import CITATION
 from benchmark.stats import photo_interval
 from builders.errors import DataError
 from builders.pixels import Parameter, assigned_class
@@ -173,7 +180,7 @@ def test_metric_class__columns_in_the_order_of_the_function_and_options_by_name(
     monkeypatch.setattr(
         "benchmark.metrics.scores.probe_scores", lambda *args, **more: calls.append((args, more)) or {"a": 1}
     )
-    from benchmark.metrics.metric import metric_class
+    from benchmark.metrics import metric_class
 
     made = metric_class("trace_probe", "me/x")()
     columns = {"photo_ids": ["a", "b"], "references": [3, 4], "predictions": [5, 6]}

@@ -7,17 +7,19 @@ import pytest
 
 from benchmark.cli.parser import scoring_parser
 from benchmark.options import (
+    DEFAULT_DATA,
     OPTIONS,
     RunOptions,
+    automatic_runtime,
+    checked_data,
     choices,
     default_arguments,
+    initial_value,
     listed,
     loading_options,
     preset_label,
     to_run_options,
 )
-from benchmark.options.arguments import DEFAULT_DATA, checked_data, initial_value
-from benchmark.options.run_options import automatic_runtime
 from builders.errors import UsageError
 from builders.pixels import PROCESSINGS, use_processings
 

@@ -13,7 +13,8 @@ import pytest
 from benchmark.encoders import load_encoder
 from benchmark.options import CHOICES, GROUPS, OPTIONS, PRESETS, RunOptions, default_arguments, loading_options
 from benchmark.options.roles import Role, declared, option
-from benchmark.scoring.reproduce import options_key, options_record
+from benchmark.scoring import options_record
+from benchmark.scoring.reproduce import options_key
 from benchmark.scoring.tasks_run import cached_outcome
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet

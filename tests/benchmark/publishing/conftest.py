@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results.schema import Result, Score, write_result
-from builders.pixels.reference import codec_canary, codec_versions
+from benchmark.results import Result, Score, write_result
+from builders.pixels import codec_canary, codec_versions
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN
 from tests.support.processes import run_python
 

@@ -6,7 +6,8 @@ import pytest
 
 import builders.dataset
 from benchmark.metrics import CITATION, DEFINITIONS
-from benchmark.publishing.metric_spaces import Example, card_facts, example_of, write_space
+from benchmark.publishing import write_space
+from benchmark.publishing.metric_spaces import Example, card_facts, example_of
 
 
 @pytest.mark.parametrize("metric", DEFINITIONS)

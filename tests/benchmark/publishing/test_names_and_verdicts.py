@@ -5,12 +5,11 @@ import dataclasses
 import pytest
 import yaml
 
+from benchmark.publishing import REPO, verified
 from benchmark.publishing.files import PublishedFile, edited, result_path
 from benchmark.publishing.model_pages import model_pages
 from benchmark.publishing.provenance import HUB_MODEL, known_codecs
-from benchmark.publishing.publish import REPO
-from benchmark.publishing.verify import verified
-from benchmark.results.files import ResultFile
+from benchmark.results import ResultFile
 
 REPOS = ["a/b", "A_1/b-c", "own.er/na.me-1", "0/0", "a/b.", "a-/b"]
 NO_REPOS = ["", "a", "a/", "/b", "a/b/c", "-a/b", ".a/b", "a/-b", "a/.b", "a b/c", "a/b c", "a/b\n", "a:b/c", "a/b@c"]

@@ -15,7 +15,7 @@ import yaml
 from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.publish import _show
 from benchmark.publishing.table import results_table, table_bytes
-from benchmark.results.schema import Result, write_result
+from benchmark.results import Result, write_result
 from builders.errors import DataError
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN
 from tests.support.processes import run_python

@@ -12,9 +12,7 @@ from benchmark.publishing import PublishRequest, publish, publish_results, repos
 from benchmark.publishing.files import PublishedFile, result_path
 from benchmark.publishing.repository import Published, PushPlan, offer, plan, push
 from benchmark.publishing.table import card_text, results_table, table_bytes
-from benchmark.results import SCHEMA_VERSION
-from benchmark.results.files import ReadResults, Refusal, ResultFile
-from benchmark.results.schema import write_result
+from benchmark.results import SCHEMA_VERSION, ReadResults, Refusal, ResultFile, write_result
 from builders.errors import DataError, RemoteError
 
 REPO = "camtrace/results"

@@ -20,8 +20,7 @@ from benchmark.publishing.provenance import (
 )
 from benchmark.publishing.repository import Published, PushPlan
 from benchmark.publishing.table import results_table
-from benchmark.results.files import Refusal
-from benchmark.results.schema import write_result
+from benchmark.results import Refusal, write_result
 from builders.errors import DataError, RemoteError, UsageError
 
 REPO = "camtrace/results"

@@ -3,12 +3,12 @@
 import pytest
 
 from benchmark.cli.sharing.verify import main
+from benchmark.publishing import VERDICTS, Verification, verified
 from benchmark.publishing.files import result_path
 from benchmark.publishing.provenance import codec_objection, known_codecs
-from benchmark.publishing.verify import VERDICTS, Verification, verified
-from benchmark.results.files import ResultFile
+from benchmark.results import ResultFile
 from builders.files import write_text_atomically
-from builders.pixels.reference import codec_canary, codec_versions
+from builders.pixels import codec_canary, codec_versions
 
 OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
 

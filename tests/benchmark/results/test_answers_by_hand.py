@@ -6,19 +6,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.results import answers, read_runs, write_result
-from benchmark.results.answers import (
+from benchmark.results import (
     SPLITS_KEY,
-    _photos_of,
-    answers_path,
+    AnswerFacts,
+    PhotoValues,
+    Refusal,
+    ResultFile,
+    answers,
     processings_of,
     proof_of,
     read_answers,
+    read_files,
+    read_runs,
     task_answers,
+    write_result,
 )
-from benchmark.results.files import Refusal, ResultFile, read_files
+from benchmark.results.answers import _photos_of, answers_path
 from benchmark.results.proof import objection
-from benchmark.results.questions import AnswerFacts, PhotoValues
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.untrusted import describe_error

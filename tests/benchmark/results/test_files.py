@@ -7,9 +7,17 @@ import os
 
 import pytest
 
-from benchmark.results.answers import answers_changed
-from benchmark.results.files import find_files, find_runs, parse_result, read_files
-from benchmark.results.schema import OutputScores, Result, Score, write_result
+from benchmark.results import (
+    OutputScores,
+    Result,
+    Score,
+    answers_changed,
+    find_files,
+    find_runs,
+    read_files,
+    write_result,
+)
+from benchmark.results.files import parse_result
 from builders.errors import DataError
 
 

@@ -8,13 +8,14 @@ import pytest
 
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.entries import measured_entries
+from benchmark.publishing import verified
 from benchmark.publishing.files import edited, gather_results, result_path
 from benchmark.publishing.table import results_table
-from benchmark.publishing.verify import verified
-from benchmark.results.files import parse_result, read_files
-from benchmark.results.schema import MIGRATIONS, SCHEMA_VERSION, Result, migrated, read_result
+from benchmark.results import SCHEMA_VERSION, Result, read_files, read_result
+from benchmark.results.files import parse_result
+from benchmark.results.schema import MIGRATIONS, migrated
 from builders.errors import DataError
-from builders.pixels.reference import codec_canary
+from builders.pixels import codec_canary
 
 VERSION_1 = Path(__file__).parent / "data" / "version-1.json"
 """``python -m benchmark --data sample --limit 40 --tasks probe/jpeg``, as the last camtrace of version 1 wrote it."""

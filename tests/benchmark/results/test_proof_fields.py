@@ -6,9 +6,8 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmark.results import proof
+from benchmark.results import AnswerFacts, PhotoValues, proof
 from benchmark.results.proof import _fields, _shown, contradicted, miscounted, objection
-from benchmark.results.questions import AnswerFacts, PhotoValues
 from benchmark.stats import (
     METHODS,
     against_chance,

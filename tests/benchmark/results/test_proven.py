@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmark.results import answers, known_contradiction, proven, read_files, read_result, write_result
-from benchmark.scoring.output import write_scored
+from benchmark.scoring import write_scored
 from benchmark.tasks import all_tasks
 from tests.support.toy_answers import toy_scored
 

@@ -7,8 +7,7 @@ from importlib import resources
 import pytest
 from scipy.stats import binomtest
 
-from benchmark.results import published, reference_detectors
-from benchmark.results.published import STUDY_GROUPS, published_encoders
+from benchmark.results import STUDY_GROUPS, published, published_encoders, reference_detectors
 from builders.errors import DataError
 
 

@@ -2,9 +2,7 @@ import pytest
 
 from benchmark.audit.repairs import PLAN_FILE
 from benchmark.erasing.eraser import ABOUT
-from benchmark.results import files
-from benchmark.results.files import read_results
-from benchmark.results.schema import write_result
+from benchmark.results import files, read_results, write_result
 from benchmark.scoring.sweep import SWEEP_FILE
 from builders.errors import UsageError
 

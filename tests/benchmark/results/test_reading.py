@@ -10,11 +10,29 @@ import numpy as np
 import pytest
 from huggingface_hub.hf_api import RepoFile
 
-from benchmark.results import files, proven, questions, schema
-from benchmark.results.files import Refusal, ResultFile, find_files, folder_name, parse_result, read_results
+from benchmark.results import (
+    Family,
+    Metric,
+    Refusal,
+    Result,
+    ResultFile,
+    families,
+    files,
+    find_files,
+    folder_name,
+    in_order,
+    metric_of,
+    proven,
+    questions,
+    read_result,
+    read_results,
+    schema,
+    score_label,
+    subject_of,
+    write_result,
+)
+from benchmark.results.files import parse_result
 from benchmark.results.forms import DETAILS, FIELDS
-from benchmark.results.questions import Family, Metric, families, in_order, metric_of, score_label, subject_of
-from benchmark.results.schema import Result, read_result, write_result
 from builders.errors import DataError, RemoteError, UsageError
 from builders.untrusted import UntrustedInputError
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.retrieval import group_recall, median_cosine, median_recall, nearest_of_same_type, pair_retrieval
-from benchmark.retrieval.groups import median_chance
-from benchmark.retrieval.two_types import PairAnswers
+from benchmark.retrieval import (
+    PairAnswers,
+    group_recall,
+    median_chance,
+    median_cosine,
+    median_recall,
+    nearest_of_same_type,
+    pair_retrieval,
+)
 from builders.errors import DataError
 
 

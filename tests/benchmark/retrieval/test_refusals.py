@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.retrieval import (
     COLLECTIONS,
+    COLLECTIONS_OF,
     RANKS,
     count_pairs,
     group_recall,
@@ -17,7 +18,6 @@ from benchmark.retrieval import (
     pair_retrieval,
 )
 from benchmark.retrieval.counts import block_rows, blocks
-from benchmark.retrieval.groups import COLLECTIONS_OF
 from builders.errors import DataError
 
 IDS, TYPES = [7, 7, 8, 8], ["old", "phone", "old", "phone"]
