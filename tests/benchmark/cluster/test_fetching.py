@@ -86,7 +86,7 @@ def test_ranks__a_killed_one_keeps_its_units(run, plain, ranked, flickr, elsewhe
     plan = tmp_path / "ranked.plan"
     object.__setattr__(flickr.faults, "latency_s", 0.03)
     rank = start_python("-m", "camtrace", "work", plan, "--rank", 0, env=elsewhere)
-    end = time.monotonic() + 100
+    end = time.monotonic() + 600
     while not (first := sorted((plan / "rows").glob("*.jsonl")) if (plan / "rows").is_dir() else []):
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -89,7 +89,7 @@ def test_s3__shards_after_a_killed_rank(bucket, run, elsewhere, tmp_path):
     assert run("plan", *BUILD, "--output", out, "--ranks", 2)[0] == 0
     environment = {**elsewhere, **{n: v for n, v in os.environ.items() if n.startswith("AWS_")}}
     rank = start_python("-m", "camtrace", "work", f"{out}.plan", "--rank", 0, env=environment)
-    end = time.monotonic() + 100
+    end = time.monotonic() + 600
     while not StorageFolder.of(f"{out}.plan/ranks").names():
         assert time.monotonic() < end
         time.sleep(0.05)

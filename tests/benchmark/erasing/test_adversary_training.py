@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.erasing import adversary as adversary_module
 from benchmark.erasing import moments_of
-from benchmark.erasing.adversary import _loss, _Steps, adversary, label_similarity
+from benchmark.erasing.adversary import adversary, label_similarity
 from tests.benchmark.erasing.test_plain_erasers import CLASSES, RNG, D, N, source_of
 
 
@@ -80,46 +79,6 @@ def test_adversary__is_the_loop_of_its_description(batch: int) -> None:
     assert made.projection.dtype == torch.float64
 
 
-@pytest.mark.parametrize(
-    ("losses", "best"),
-    [
-        ([2.0, math.nan, 1.0, 1.5], 2),
-        ([math.nan, 2.0, 1.0, 1.5], 2),  # also where the identity has none
-        ([math.inf, 2.0, 2.0, 3.0], 1),  # of equal ones the first
-        ([1.0, 2.0, 1.0, math.nan], 0),
-        ([math.nan] * 4, 0),
-        ([4.0, 3.0, 2.0, 1.0], 3),
-    ],
-)
-def test_adversary__the_map_is_that_of_the_least_finite_loss(
-    losses: list[float], best: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every round moves each number of the map by the rate, 0.1."""
-    values = iter(losses)
-    labelled = source_of()
-
-    def planted(x: Any, z: Any, weight: torch.Tensor, *more: Any, **parts: Any) -> torch.Tensor:
-        return weight.sum() * 1.0 if torch.is_grad_enabled() else torch.tensor(next(values))
-
-    monkeypatch.setattr(adversary_module, "_loss", planted)
-    made = adversary(labelled, moments_of(labelled), rounds=3, epochs=1, batch=1000, rate=0.1)
-    assert made.losses == pytest.approx(losses, nan_ok=True)
-    assert made.best == best
-    np.testing.assert_allclose(made.projection, np.eye(D) - 0.1 * best, atol=1e-4)
-
-
-def test_loss__three_parts_by_hand() -> None:
-    x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
-    turned, layer, bias = torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.zeros(2)
-    z = torch.tensor([0, 0])
-    # mapped rows are (0, 1) and (2, 0): squared distances 2 and 8; two rows of one label are all there are
-    uniform = [-(-math.log(1 + math.e) + 0.5), -(2 / 2 - math.log(1 + math.e**2))]
-    expected = {"alpha": 5.0, "beta": 0.0, "gamma": np.mean(uniform) - math.log(2)}
-    for name in expected:
-        parts = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0, "tau": 1.0, name: 2.0}
-        assert float(_loss(x, z, turned, layer, bias, **parts)) == pytest.approx(2 * expected[name], abs=1e-6)
-
-
 @pytest.mark.parametrize("tau", [0.1, 1.0])
 def test_label_similarity__in_plain_loops(tau: float) -> None:
     rows, labels = RNG.normal(size=(9, 4)), np.array([0, 0, 0, 1, 1, 2, 3, 3, 3])
@@ -132,13 +91,3 @@ def test_label_similarity__in_plain_loops(tau: float) -> None:
             parts.append(math.log(np.mean(same)) - math.log(np.mean(every)))
     made = label_similarity(torch.from_numpy(rows), torch.from_numpy(labels), tau)
     assert float(made) == pytest.approx(np.mean(parts))
-
-
-def test_steps__each_epoch_has_another_order() -> None:
-    labelled = source_of()
-    steps = _Steps(labelled, torch.ones(D), 2.0, torch.device("cpu"), 20, 6)
-    for seed in (7, 8):
-        expected = list(labelled.batches(seed, 20))
-        for (x, z), batch in zip(steps, expected, strict=True):
-            np.testing.assert_allclose(x, (batch.rows - 1) / 2, atol=1e-6)
-            np.testing.assert_array_equal(z, batch.labels)

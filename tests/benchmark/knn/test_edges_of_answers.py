@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 
-from benchmark.knn import KnnAnswers, cosine_distances, histogram, jittered, knn_setups
+from benchmark.knn import KnnAnswers, cosine_distances, jittered
 from benchmark.knn.answers import Ties
-from benchmark.knn.setups import BY_PHOTO
-from benchmark.knn.similarity import STEPS
-from builders.errors import DataError
-from tests.benchmark.knn.test_kept import DRAWN, LABELS, TEST, TRAIN, equal, search
 
 
 def answers_by_hand() -> KnnAnswers:
@@ -58,67 +51,6 @@ def test_answers__values_by_seed_and_flips_by_hand() -> None:
     assert [made.flipped(rule).tolist() for rule in ("nearest", "random", "least", "greatest")] == [
         [0.5, 0.5], [0.5, 0.5], [0.5, 0.5], [0.0, 0.5]
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"correct": lambda x: x.astype(np.int64)},
-        {"worst": lambda x: x.astype(np.float32)},
-        {"plain": lambda x: x.astype(np.int8)},
-        {"by_seed": lambda x: x[:, :1]},
-        {"photos": lambda x: x + 1},
-        {"photos": lambda x: np.r_[x, 0]},
-        {"random": lambda x: None},
-    ],
-)
-def test_restore__a_part_of_another_form_is_computed_again(change: dict[str, Any], tmp_path: Any) -> None:
-    """The stored numbers are zeros, so that a part that is taken all the same shows."""
-    whole = search(tmp_path)
-    (path,) = tmp_path.glob("*.npz")
-    stored = {name: array if name == "photos" else np.zeros_like(array) for name, array in np.load(path).items()}
-    assert set(stored) == {*BY_PHOTO, "photos"}
-    for name, of in change.items():
-        stored[name] = of(stored[name])
-    np.savez(path, **{name: array for name, array in stored.items() if array is not None})
-    equal(search(tmp_path), whole)
-
-
-def test_restore__a_part_of_the_right_form_is_taken_as_it_is(tmp_path: Any) -> None:
-    whole = search(tmp_path)
-    (path,) = tmp_path.glob("*.npz")
-    np.savez(path, **{n: array if n == "photos" else np.zeros_like(array) for n, array in np.load(path).items()})
-    assert whole.correct.any()
-    assert not search(tmp_path).correct.any()
-
-
-def test_knn_setups__labels_of_another_type_are_refused() -> None:
-    for wrong in (LABELS[0].astype(bool), LABELS[0].astype(float), LABELS[0].astype(str), LABELS[0][:, None]):
-        with pytest.raises(DataError) as refused:
-            knn_setups(list(TRAIN), list(TEST), wrong, LABELS[1], **DRAWN, k=3)
-        assert str(refused.value) == (
-            f"kNN: train labels must be integers of 1 dimension(s), got {wrong.dtype} {wrong.shape}"
-        )
-    signed, unsigned = (
-        knn_setups(list(TRAIN), list(TEST), LABELS[0].astype(kind), LABELS[1], **DRAWN, k=3)
-        for kind in (np.int8, np.uint16)
-    )
-    equal(signed, unsigned)
-
-
-def test_histogram__the_fewest_steps_a_bin_that_give_48_bins_at_most() -> None:
-    for used in (1, 2, 47, 48, 49, 95, 96, 97, 98, 144, 145, 480, 481, STEPS - 7):
-        counts = np.zeros((4, STEPS), np.int64)
-        counts[2, 7] = counts[1, 7 + used - 1] = 1
-        width = next(width for width in range(1, STEPS) if width * 48 >= used)
-        made = histogram(counts)
-        bins = (used + width - 1) // width
-        assert made.counts.shape == (4, bins)
-        assert bins <= 48
-        assert made.edges.tolist() == [-1 + 2 * (7 + i * width) / STEPS for i in range(bins + 1)]
-        assert (made.counts[2, 0], made.counts[1, -1], made.counts.sum()) == (1, 1, 2)
-    none = histogram(np.zeros((4, STEPS), np.int64), 4)
-    assert (none.edges.tolist(), none.counts.tolist()) == ([-1, -0.5, 0, 0.5, 1], [[0] * 4] * 4)
 
 
 def test_jittered__opposite_rows_stay_on_the_sphere_whatever_their_rounding() -> None:

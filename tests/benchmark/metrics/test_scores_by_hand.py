@@ -1,21 +1,14 @@
 """Scores of the metrics on plain sequences, by hand; every refusal as its sentence; texts that the Hub shows."""
 
-import inspect
-
 import numpy as np
 import pytest
 
 from benchmark.knn import knn_setups
 from benchmark.metrics import (
-    CITATION,
-    DEFINITIONS,
-    KnnSetups,
-    PairRetrieval,
     knn_setup_scores,
     pair_scores,
     probe_scores,
 )
-from benchmark.metrics import scores as metric_scores
 from benchmark.stats import photo_interval
 from builders.errors import DataError
 from builders.pixels import Parameter, assigned_class
@@ -49,23 +42,6 @@ def test_probe_scores__photos_with_other_numbers_of_views_by_hand():
     assert probe_scores(predicted, expected, photos, 8)["chance"] == 1 / 8
 
 
-MANY = "as many of each are needed, and at least one"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([], [], []), f"0 predictions, 0 references and 0 photo ids: {MANY}"),
-        (([0], [0, 1], ["a", "b"]), f"1 predictions, 2 references and 2 photo ids: {MANY}"),
-        (([0, 1], [0, 1], ["a"]), f"2 predictions, 2 references and 1 photo ids: {MANY}"),
-        (([0, 1, 1], [0, 1], ["a", "b"]), f"3 predictions, 2 references and 2 photo ids: {MANY}"),
-        (([0, 1, 2], [0, 1, 2], ["a", "b", "c"], 2), "n_classes is 2, but the references hold 3 classes"),
-    ],
-)
-def test_probe_scores__refuses_in_a_sentence(arguments, message):
-    assert refusal(probe_scores, *arguments) == message
-
-
 def views(train: int, test: int, classes: int, dim: int = 4, seed: int = 0):
     """Rows of photos in every class, photos in the order 0, 1, ..., classes in falling order."""
     rng = np.random.default_rng(seed)
@@ -97,36 +73,6 @@ def test_knn_setup_scores__every_number_of_the_answers(classes):
     assert all(set(ties) == {"share", "least", "greatest", "random"} for ties in made["ties"].values())
 
 
-def test_knn_setup_scores__refuses_in_a_sentence():
-    rows, labels, photos, kinds, splits = views(14, 5, 2)
-
-    def of(**changes) -> str:
-        columns = {"embeddings": rows, "labels": labels, "photo_ids": photos, "classes": kinds, "splits": splits}
-        return refusal(knn_setup_scores, **{**columns, **changes})
-
-    needed = "one embedding, label, photo id, class and split per view is needed, got"
-    assert of(labels=labels[1:]) == f"{needed} (38, 4)"
-    assert of(embeddings=rows.reshape(-1)) == f"{needed} (152,)"
-    assert of(embeddings=rows.reshape(38, 2, 2)) == f"{needed} (38, 2, 2)"
-    assert of(splits=["val", *splits[1:-1], "dev"]) == "splits are 'train' or 'test', not 'dev'"
-    assert of(classes=[-1 if c else 0 for c in kinds]) == "classes are numbers from 0, not -1"
-    assert of(splits=["train"] * 38) == "there is no view whose split is 'test'"
-    assert of(splits=["test"] * 38) == "there is no view whose split is 'train'"
-    assert of(classes=[0] * 38) == "every train photo must be there once in each of the 1 classes"
-    twice = list(kinds)
-    twice[splits.index("test")] = 0  # a test photo in class 0 twice
-    assert of(classes=twice) == "every test photo must be there once in each of the 2 classes"
-    more = {"embeddings": np.vstack([rows, rows[:1]])}  # the first view is there once more
-    columns = {"labels": labels, "photo_ids": photos, "classes": kinds, "splits": splits}
-    more |= {name: [*column, column[0]] for name, column in columns.items()}
-    assert of(**more) == f"every {splits[0]} photo must be there once in each of the 2 classes"
-    listed = "(known: jpeg, sharpening, resizing, interpolation, "
-    for name in ("jpeg", "blur"):
-        text = of(parameter=name)
-        assert text.startswith(f"'{name}' is not a parameter with 2 classes {listed}")
-        assert text.endswith(")")
-
-
 def test_pair_scores__every_number_of_the_answers():
     rows = [[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]]
     made = pair_scores(rows, [7, 7, 8, 8], list("abab"))
@@ -143,48 +89,3 @@ def test_pair_scores__every_number_of_the_answers():
     assert refusal(pair_scores, rows, [7, 7, 8], list("abab")) == (
         "pair retrieval needs one embedding, pair id and camera type per photo, got (4, 3), (3,) and (4,)"
     )
-
-
-def test_defaults__are_those_that_the_definitions_state():
-    defaults = {name: each.default for name, each in inspect.signature(knn_setup_scores).parameters.items()}
-    assert (defaults["k"], defaults["seeds"], defaults["parameter"]) == (10, 10, None)
-    text = DEFINITIONS["knn_setups"].arguments
-    assert "k (int, optional): neighbours that vote, 10 by default." in text
-    assert (
-        "seeds (int, optional): random assignments that uniform and uniform-test are averaged over, 10 by default."
-        in text
-    )
-    assert inspect.signature(probe_scores).parameters["n_classes"].default is None
-    assert (metric_scores.TRAIN, metric_scores.TEST) == ("train", "test")
-
-
-@pytest.mark.parametrize(
-    ("kind", "forms"),
-    [
-        (KnnSetups, [("list", label, "string", "int64", "string") for label in ("int64", "string")]),
-        (PairRetrieval, [("list", label, "string") for label in ("string", "int64")]),
-    ],
-)
-def test_metric_class__features_reference_and_citation(kind, forms):
-    made = kind()
-    kinds = [
-        tuple("list" if hasattr(each, "feature") else each.dtype for each in form.values()) for form in made.features
-    ]
-    assert kinds == forms
-    assert all(next(iter(form.values())).feature.dtype == "float32" for form in made.features)
-    assert (made.reference_urls, made.citation) == (["https://arxiv.org/abs/2508.10637"], CITATION)
-
-
-def test_metric_class__columns_in_the_order_of_the_function_and_options_by_name(monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        "benchmark.metrics.scores.probe_scores", lambda *args, **more: calls.append((args, more)) or {"a": 1}
-    )
-    from benchmark.metrics import metric_class
-
-    made = metric_class("trace_probe", "me/x")()
-    columns = {"photo_ids": ["a", "b"], "references": [3, 4], "predictions": [5, 6]}
-    assert made.compute(**columns, n_classes=9) == {"a": 1}
-    ((predictions, references, photos), more) = calls[0]
-    assert (list(predictions), list(references), list(photos), more) == ([5, 6], [3, 4], ["a", "b"], {"n_classes": 9})
-    assert 'evaluate.load("me/x")' in made.inputs_description

@@ -157,7 +157,7 @@ def test_publish__two_at_once_are_merged(hub, client, folder, tmp_path, make):
     others = tmp_path / "others"
     write_result(make.result("timm/other.in1k", value=0.3), others / "result.json")
     hub.create(REPO)
-    together, serve = threading.Barrier(2, timeout=60), hub.due_failure
+    together, serve = threading.Barrier(2, timeout=600), hub.due_failure
     waited = set()
 
     def wait_for_the_other(method, path):
