@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.api.fixed_views import FixedViews, default_embedding, fixed_views, untouched
+from benchmark.api.fixed_views import FixedViews, default_embedding, fixed_views
 from benchmark.options import RunOptions
 from benchmark.views import PlainViews
 from builders.errors import DataError, UsageError
@@ -132,23 +131,3 @@ def test_default_embedding__by_what_a_network_returns() -> None:
     assert torch.equal(default_embedding(network, tokens), network.layer(tokens).mean(1))
     last = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
     assert torch.equal(default_embedding(last, batch), last[0](batch))
-
-
-def test_untouched__restores_after_an_error_too_and_warns_of_changed_buffers_alone() -> None:
-    network = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())
-    network[1].eval()
-    with pytest.raises(KeyError), untouched(network):  # noqa: PT012
-        assert not network[0].training
-        first = torch.rand(1), random.random(), np.random.random()  # noqa: NPY002
-        raise KeyError
-    assert (network[0].training, network[1].training, network.training) == (True, False, True)
-    assert torch.is_grad_enabled()
-    assert (torch.rand(1), random.random(), np.random.random()) == first  # noqa: NPY002
-    with pytest.warns(UserWarning, match=r"^the buffer 0\.running_var changes in evaluation") as warned:  # noqa: SIM117, PT031
-        with untouched(network):
-            network[0].running_var *= 2
-            network.register_buffer("added", torch.ones(1))
-    assert len(warned) == 1
-    assert network[0].running_var.tolist() == [1, 1]
-    with untouched(nn.Identity()):  # without parameters
-        assert not torch.is_grad_enabled()
