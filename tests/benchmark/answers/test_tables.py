@@ -1,8 +1,8 @@
 """Tables of questions: which rows are questions about which photos, and which cells are no question."""
 
-import re
 import hashlib
 import json
+import re
 
 import numpy as np
 import pyarrow as pa

@@ -133,6 +133,7 @@ def test_results__is_an_honest_mapping(results):
     assert failed.select(encoder="ours").missing == {"gone": "why"}
 
 
+@pytest.mark.slow
 def test_load_results__are_those_that_were_saved(results, tmp_path):
     results.save(tmp_path)
     again = camtrace.load_results(tmp_path)
@@ -191,6 +192,7 @@ def test_results__select_and_frame(results):
     )
 
 
+@pytest.mark.slow
 def test_results__shown_as_text_and_as_html(results):
     text = repr(results)
     assert re.search(r"^\| ours +\| probe/jpeg +\| accuracy +\| +\d", text, re.MULTILINE)
@@ -204,6 +206,7 @@ def test_results__shown_as_text_and_as_html(results):
     assert html_table(["<b>"], [["1 < 2"]]).count("&lt;") == 2
 
 
+@pytest.mark.slow
 def test_results__save_as_the_command_does(results, tmp_path):
     results.save(tmp_path)
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
@@ -226,6 +229,7 @@ def test_results__save_as_the_command_does(results, tmp_path):
     assert "<pre>| score" in between._repr_html_()
 
 
+@pytest.mark.slow
 def test_results__figure_for_papers(results, tmp_path):
     figure = results.plot(file=tmp_path / "traces.pdf")
     assert figure.get_size_inches()[0] == pytest.approx(3.3)
@@ -244,6 +248,7 @@ def test_results__figure_for_papers(results, tmp_path):
         results.plot("probe/jpg")
 
 
+@pytest.mark.slow
 def test_score__a_module_is_copied_and_its_bank_stored(results, cache, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = Colours().train()

@@ -189,6 +189,7 @@ def test_tensorboard__shows_the_traces_in_the_trainers_run(photos: PhotoSet, tmp
     assert (result.step, result.value) == (0, pytest.approx(trace.history[0]["trace/probe/sharpening/accuracy"]))
 
 
+@pytest.mark.slow
 def test_trainer__of_transformers(photos: PhotoSet, tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
     import transformers as tf

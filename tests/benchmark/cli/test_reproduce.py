@@ -51,6 +51,7 @@ encode.cache_key = "1"
 """
 
 
+@pytest.mark.slow
 def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "reproduced.py").write_text(ENCODER)
     rng = np.random.default_rng(0)

@@ -55,6 +55,7 @@ def test_rank__refuses_a_damaged_record_of_equal_photos(run, tmp_path):
     assert run("work", tmp_path / "out.plan", "--rank", 0)[0] == 1
 
 
+@pytest.mark.slow
 def test_ranks__simulated_cameras(run, tmp_path):
     requested = ("build", "simcams", "--scenes", 4, "--size", 64, "--configs", "make,iso", "--ignore-space")
     assert run(*requested, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
@@ -64,6 +65,7 @@ def test_ranks__simulated_cameras(run, tmp_path):
     assert tree(tmp_path / "out") == tree(tmp_path / "plain")
 
 
+@pytest.mark.slow
 def test_ranks__to_an_object_store(run, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     output = f"memory://{tmp_path.name}/out"
@@ -77,6 +79,7 @@ def test_ranks__to_an_object_store(run, tmp_path):
     assert result == expected
 
 
+@pytest.mark.slow
 def test_rank__refuses_other_rows(run, root, tmp_path):
     """A photo that is read beforehand is another one: nothing is written."""
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
@@ -100,6 +103,7 @@ def test_plan__holds_what_every_rank_must_find(run, tmp_path):
     assert plan.estimate["bytes"] > 10_000
 
 
+@pytest.mark.slow
 def test_commands__print_records_for_programs(run, tmp_path):
     plan = tmp_path / "out.plan"
     assert run("plan", "--ranks", 3, *BUILD, "--output", tmp_path / "out")[0] == 0

@@ -24,6 +24,7 @@ def client(hub, root, tmp_path):
     return command
 
 
+@pytest.mark.slow
 def test_finish__commits_a_build_once_and_workers_never(hub, client, run, tmp_path):
     assert run("plan", *BUILD, "--license", "cc-by-4.0", "--output", tmp_path / "out", "--ranks", 2)[0] == 0
     plan = tmp_path / "out.plan"
@@ -45,6 +46,7 @@ def test_finish__commits_a_build_once_and_workers_never(hub, client, run, tmp_pa
     assert hub.count("POST", "/commit/") == commits
 
 
+@pytest.mark.slow
 def test_finish__commits_results(hub, client, run, tmp_path):
     words = ("--model", "control:jpeg-statistics", "--data", "folder:photos", "--tasks", "probe/sharpening")
     where = ("--workers", 0, "--cache", tmp_path / "cache", "--output", tmp_path / "out")

@@ -81,6 +81,7 @@ def test_ranks__files_and_rows_of_the_plain_command(run, plain, ranked, tmp_path
     assert stored(ranked) == plain
 
 
+@pytest.mark.slow
 def test_ranks__a_killed_one_keeps_its_units(run, plain, ranked, flickr, elsewhere, tmp_path):
     assert run("plan", *fetching(ranked), "--ranks", 1)[0] == 0
     plan = tmp_path / "ranked.plan"
@@ -108,6 +109,7 @@ def lines(plan):
     return [line for path in sorted((plan / "rows").glob("*.jsonl")) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
     plan = f"memory://{tmp_path.name}/plan"
     assert run("plan", *fetching(ranked), "--ranks", 2, "--plan", plan)[0] == 0
@@ -117,6 +119,7 @@ def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
     assert not [name for name in StorageFolder.of(plan).all_names() if name.startswith(("files", "lists", "rows"))]
 
 
+@pytest.mark.slow
 def test_finish__heeds_take_downs_and_refuses_other_bytes(run, ranked, tmp_path):
     assert run("plan", *fetching(ranked), "--ranks", 2)[0] == 0
     plan = tmp_path / "ranked.plan"

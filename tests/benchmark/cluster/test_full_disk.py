@@ -42,6 +42,7 @@ def reasons(plan):
     return {int(path.name[:5]): json.loads(path.read_text())["reason"] for path in result}
 
 
+@pytest.mark.slow
 def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     words = ("--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 4)
     assert run("plan", "sweep", *SWEEP, *words)[0] == 0
@@ -67,6 +68,7 @@ def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     assert not leftovers(tmp_path)
 
 
+@pytest.mark.slow
 def test_rank__of_a_build(run, equal_costs, small_disk, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 4)[0] == 0

@@ -61,6 +61,7 @@ def submitted(elsewhere, tmp_path, monkeypatch):
     return result
 
 
+@pytest.mark.slow
 def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     output = f"{store}/out"
@@ -79,6 +80,7 @@ def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp
     assert result == {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
 
 
+@pytest.mark.slow
 def test_jobs__give_the_results_and_banks_of_the_plain_command(store, submitted, run, plain, tmp_path):
     plan = f"{store}/run"
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)

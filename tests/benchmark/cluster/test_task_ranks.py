@@ -91,6 +91,7 @@ def test_rank__is_not_begun_before_the_ranks_that_it_needs(run, planned):
     assert run("work", planned, "--rank", "0,8")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "damage"), [("banks", "cut"), ("outcomes", "lost")])
 def test_finish__a_bad_file_is_named_with_its_rank_and_made_again_by_the_command_it_gives(
     run, done, out, plain, kind, damage
@@ -113,6 +114,7 @@ def test_finish__a_bad_file_is_named_with_its_rank_and_made_again_by_the_command
     assert scores(out) == scores(plain[0])
 
 
+@pytest.mark.slow
 def test_rank_of_a_task__sets_back_the_rank_of_a_bad_block(run, planned):
     assert run("work", planned, "--rank", "0-7")[0] == 0
     for path in sorted((planned / "banks").rglob("*.npz"))[:3:2]:
@@ -121,6 +123,7 @@ def test_rank_of_a_task__sets_back_the_rank_of_a_bad_block(run, planned):
     assert run("work", planned)[0] == 0
 
 
+@pytest.mark.slow
 def test_finish__waits_for_a_file_that_is_late(run, done, out, plain, tmp_path):
     path = sorted((done / "banks").rglob("*.npz"))[1]
     hidden = path.rename(tmp_path / "hidden")
@@ -167,6 +170,7 @@ def fake_version(monkeypatch, package, version):
     monkeypatch.setattr("importlib.metadata.version", lambda name: version if name == package else real(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("package", "version"), [("torch", "2.9.1+cu126"), ("numpy", "1.26.0"), ("pillow", "11.3.0")])
 def test_rank__of_another_version_is_refused_by_both_versions(run, planned, monkeypatch, package, version):
     with monkeypatch.context() as patch:
@@ -198,6 +202,7 @@ def test_finish__sets_back_a_rank_whose_marker_has_another_version(run, done, ou
     assert scores(out) == scores(plain[0])
 
 
+@pytest.mark.slow
 def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, planned, plain):
     plan, _ = read_plan(str(planned))
     assert run("work", planned)[0] == 0
@@ -216,6 +221,7 @@ def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, pla
     assert scores(planned.with_name("out")) == scores(plain[0])
 
 
+@pytest.mark.slow
 def test_ranks__what_no_rank_can_compute_fails_as_on_one_machine(run, tmp_path):
     """With 4 photos that cannot be read, all of the rest are too few."""
     words = (*SWEEP, "--min-usable", "0.99")

@@ -31,6 +31,7 @@ def numbers(row):
             yield value
 
 
+@pytest.mark.slow
 def test_diff__identical_ways_are_exactly_0_in_every_number(thumbnail, oblong_photos):
     result = diff(thumbnail, oblong_photos, b=["", "library=pillow"], progress=False)
     for row in result.rows[:2]:
@@ -46,6 +47,7 @@ def test_diff__identical_ways_are_exactly_0_in_every_number(thumbnail, oblong_ph
     assert result.moved_most == ()
 
 
+@pytest.mark.slow
 def test_diff__the_planted_swap_of_channels_is_first_and_squash_is_above_antialias(thumbnail, oblong_photos):
     result = diff(
         thumbnail, oblong_photos, b=["resize=squash,antialias=no,decoder=torchvision,colour=bgr"], progress=False
@@ -84,6 +86,7 @@ def test_diff__numbers_are_those_of_a_plain_computation(thumbnail, oblong_photos
     assert result.neighbours == 3
 
 
+@pytest.mark.slow
 def test_diff_table__the_weakest_traces_own_row_has_no_units_of_itself(thumbnail, oblong_photos):
     result = diff(thumbnail, oblong_photos, b="resize=squash", progress=False)
     way, *_, trace = diff_table(result)
@@ -94,6 +97,7 @@ def test_diff_table__the_weakest_traces_own_row_has_no_units_of_itself(thumbnail
     assert " traces)" not in " ".join(trace)
 
 
+@pytest.mark.slow
 def test_diff__a_function_of_a_picture_is_a_way(thumbnail, oblong_photos):
     result = diff(thumbnail, oblong_photos, b=[lambda image: thumbnail.preprocess(image)], progress=False)
     assert result.rows[0].name == "transform=<lambda>"
@@ -106,6 +110,7 @@ def test_diff__a_function_of_a_picture_is_a_way(thumbnail, oblong_photos):
         diff(thumbnail, oblong_photos, b=fails, progress=False)
 
 
+@pytest.mark.slow
 def test_diff__photos_that_one_way_does_not_read_are_left_out_of_all(thumbnail, oblong_photos):
     files = {name: oblong_photos.read(i) for i, name in enumerate(oblong_photos.ids)}
     files["other.png"] = image_bytes(Image.new("RGB", (50, 40), (9, 99, 200)))
@@ -119,6 +124,7 @@ def test_diff__photos_that_one_way_does_not_read_are_left_out_of_all(thumbnail, 
         diff(thumbnail, photos.select([len(files) - 1] * 1), b="decoder=simplejpeg", progress=False)
 
 
+@pytest.mark.slow
 def test_diff__photos_of_one_owner_are_one_unit_and_no_neighbours(thumbnail, oblong_photos):
     owners = np.array([f"o{i // 4}" for i in range(len(oblong_photos))])
     photos = dataclasses.replace(oblong_photos, columns={"owner": owners})
@@ -195,6 +201,7 @@ def test_command__of_the_default_encoder_writes_json_page_and_figure(folder, tmp
     assert swap["text"] in (tmp_path / "out" / "diff.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at_most", "status"), [("1", 1), ("100000", 0)])
 def test_command__exit_code(folder, capsys, at_most, status):
     words = ["diff", "--data", f"folder:{folder}", "--b", "colour=bgr", "--limit", "12", "--exit-code"]
@@ -207,6 +214,7 @@ def test_command__one_sentence(capsys):
     assert "did you mean 'opencv'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_command__an_encoder_that_ends_the_process_is_one_sentence(folder, tmp_path):
     """Of a real process: ``exit`` of C without a word was status 0."""
     (tmp_path / "ending.py").write_text("import ctypes\ndef encode(image):\n    ctypes.CDLL(None).exit(0)\n")
@@ -222,6 +230,7 @@ def test_command__an_encoder_that_ends_the_process_is_one_sentence(folder, tmp_p
     assert (done.returncode, done.stdout) == (1, "")
 
 
+@pytest.mark.slow
 def test_diff__units_are_those_of_the_photos_that_are_left(thumbnail, oblong_photos):
     """A photo that cannot be read, before all others and of an owner of its own, changes no number of theirs."""
     files = {name: oblong_photos.read(i) for i, name in enumerate(oblong_photos.ids)}

@@ -28,6 +28,7 @@ def test_diff__refusals(thumbnail, oblong_photos, options, sentence):
     assert str(error.value) == sentence
 
 
+@pytest.mark.slow
 def test_diff__refuses_processed_photos_and_too_few(thumbnail, oblong_photos):
     with pytest.raises(UsageError) as error:
         diff(thumbnail, dataclasses.replace(oblong_photos, stored_views=("web",)), b="decoder=opencv")
@@ -42,6 +43,7 @@ def test_diff__refuses_processed_photos_and_too_few(thumbnail, oblong_photos):
     assert "too few" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_diff__neighbours_are_those_of_the_data_set_unless_given(thumbnail, oblong_photos):
     photos = dataclasses.replace(oblong_photos.select([*range(6)]), neighbours=2)
     counts = [diff(thumbnail, photos, b="", neighbours=n, progress=False).neighbours for n in (None, 1, 3, 5, 6)]

@@ -127,6 +127,7 @@ def test_folder__contains_results_before_and_after(made):
     assert after[0].data == before.data
 
 
+@pytest.mark.slow
 def test_score__with_the_eraser(made, tmp_path):
     folder, common = made
     given = ["--model", MODEL, *common, "--tasks", "probe/jpeg"]
@@ -202,6 +203,7 @@ def test_eraser__other_encoders_and_commands_with_several_encoders_are_refused(m
             erase(["--model", MODEL, *common, "--output", str(tmp_path / "p"), *wrong])
 
 
+@pytest.mark.slow
 def test_labels_at_test_time__are_shown_wherever_the_eraser_is_named(made, tmp_path, capsys):
     _, common = made
     out = tmp_path / "s"

@@ -42,6 +42,7 @@ def test_answers__worst_by_hand() -> None:
     assert answers.ties["worst"] == Ties(0.0, 0.5, 0.5, 0.5)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from([1, 3, 10]))
 @settings(max_examples=15, deadline=None)
 def test_answers__worst_is_below_every_processing_of_the_query(seed: int, k: int) -> None:

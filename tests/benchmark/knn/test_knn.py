@@ -86,6 +86,7 @@ def test_knn_setups__all_embeddings_equal() -> None:
     assert_equals_reference(case, 10)
 
 
+@pytest.mark.slow
 def test_knn_setups__unproven_uniform_neighbours_are_computed() -> None:
     """All neighbours of every list come from one class that few train photos are seen through."""
     case = make_case(10, c=3, n_train=500, n_test=5, labels=3, same=0)
@@ -138,6 +139,7 @@ def test_knn_setups__hand_computed_tie() -> None:
     assert case.answers(k=5).ties["all-same"] == Ties(share=1.0, least=0.0, greatest=0.0, random=0.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 12), st.sampled_from([1, 20_000, 400_000, 1 << 26]))
 def test_knn_setups__memory_changes_nothing(seed: int, k: int, memory_bytes: int) -> None:

@@ -36,6 +36,7 @@ def test_main__same_input_same_bytes(results_folder, tmp_path):
     assert all((sites[0] / f).read_bytes() == (sites[1] / f).read_bytes() for f in files[0])
 
 
+@pytest.mark.slow
 def test_main__an_encoder_that_left_leaves_no_file(make, tmp_path):
     for name in ("a", "b"):
         write_result(make.result(name, make.probes(0.5)), tmp_path / "results" / f"{name}.json")
@@ -58,6 +59,7 @@ def test_main__the_same_result_twice_counts_once(make, tmp_path, capsys):
     assert "1 measured" in out
 
 
+@pytest.mark.slow
 def test_main__does_not_write_over_a_stranger(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert camtrace(["leaderboard", "--output", str(tmp_path)]) == 2

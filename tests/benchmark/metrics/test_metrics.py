@@ -213,6 +213,7 @@ def test_publish_metrics__dry_run_by_default(capsys):
     assert "dry run" in out
 
 
+@pytest.mark.slow
 def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
     def run(*command):
         environment = hub.environment(tmp_path / "home") | {"PYTHONPATH": str(ROOT)}

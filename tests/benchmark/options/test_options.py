@@ -157,6 +157,7 @@ print(TaskInput(photos, np.ones(2, bool), None, options, "cpu").brightness())
 """
 
 
+@pytest.mark.slow
 def test_new_option__is_one_field_and_the_task_that_reads_it(tmp_path):
     copy = SourceCopy(tmp_path)
     copy.insert("benchmark/options/run_options.py", "    mask_ratio: float = option(\n", NEW)

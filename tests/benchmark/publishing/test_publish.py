@@ -34,6 +34,7 @@ def table_of(hub):
     return pq.read_table(io.BytesIO(hub.repo(REPO).files["results.parquet"]))
 
 
+@pytest.mark.slow
 def test_publish__dry_run_says_what_would_be_written_and_writes_nothing(hub, client, folder):
     done = client("publish", folder, "--results", REPO, "--space", "camtrace/leaderboard")
     for path in published_as(folder):
@@ -55,6 +56,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_publish__many_results_in_several_commits_the_table_last(hub, folder, make, tmp_path, impatient):
     for number in range(3):
         write_result(make.result(f"control:{number}"), folder / f"more-{number}" / "imagenet" / "result.json")
@@ -117,6 +119,7 @@ def test_publish__then_again_changes_nothing(hub, client, folder):
     assert hub.count("POST", "/commit/") == commits
 
 
+@pytest.mark.slow
 def test_publish__the_code_of_the_card_runs(hub, client, folder, tmp_path):
     client("publish", folder, "--results", REPO, "--push")
     card = hub.repo(REPO).files["README.md"].decode()
@@ -141,6 +144,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failures", FAILURES.values(), ids=FAILURES)
 def test_publish__goes_on_after_failures(hub, client, folder, failures):
     for failure in failures:
@@ -152,6 +156,7 @@ def test_publish__goes_on_after_failures(hub, client, folder, failures):
     assert len(hub.repo(REPO).messages) == 2
 
 
+@pytest.mark.slow
 def test_publish__two_at_once_are_merged(hub, client, folder, tmp_path, make):
     """Both read the same head; the second commit is refused (412), reads again, and keeps the first one's results."""
     others = tmp_path / "others"
@@ -182,6 +187,7 @@ def test_publish__two_at_once_are_merged(hub, client, folder, tmp_path, make):
     assert len(hub.repo(REPO).messages) == 3
 
 
+@pytest.mark.slow
 def test_publish__without_the_right_to_write_opens_one_pull_request(hub, client, folder, make):
     reference = make.result("timm/other.in1k")
     hub.create(REPO).commit({make.path(reference): reference.to_json().encode()}, "theirs")
@@ -197,6 +203,7 @@ def test_publish__without_the_right_to_write_opens_one_pull_request(hub, client,
     assert "results.parquet" not in repo.commits[repo.branches["refs/pr/1"]]
 
 
+@pytest.mark.slow
 def test_publish__a_damaged_file_of_the_clients_cache_is_fetched_again(hub, client, folder, make, tmp_path):
     reference = make.result("timm/other.in1k")
     hub.create(REPO).commit({make.path(reference): reference.to_json().encode()}, "theirs")
@@ -211,6 +218,7 @@ def test_publish__a_damaged_file_of_the_clients_cache_is_fetched_again(hub, clie
     assert "timm/other.in1k" in table_of(hub).column("encoder").to_pylist()
 
 
+@pytest.mark.slow
 def test_publish__never_overwrites_and_leaves_foreign_files_alone(hub, client, folder):
     path = next(iter(published_as(folder)))
     before = {path: b"{}", "results/x/y/bad.json": b"<script>", "notes.md": b"mine"}
@@ -226,6 +234,7 @@ def test_publish__never_overwrites_and_leaves_foreign_files_alone(hub, client, f
     assert table_of(hub).num_rows == 6
 
 
+@pytest.mark.slow
 def test_publish__model_pages_are_pull_requests_and_only_with_the_flag(hub, client, tmp_path, make):
     out = tmp_path / "one"
     write_result(make.result(data="hub:camtrace/traces"), out / "result.json")
@@ -249,6 +258,7 @@ def test_publish__model_pages_are_pull_requests_and_only_with_the_flag(hub, clie
     assert all(value in entries[0]["notes"] for value in ("40.00", "60.00", "16.67", "100 photos", "converged"))
 
 
+@pytest.mark.slow
 def test_publish__eval_yaml_declares_the_tasks_of_a_hub_data_set_once(hub, client, tmp_path, make):
     out = tmp_path / "one"
     write_result(make.result(data="hub:camtrace/traces"), out / "result.json")
@@ -266,6 +276,7 @@ def test_publish__eval_yaml_declares_the_tasks_of_a_hub_data_set_once(hub, clien
     ]
 
 
+@pytest.mark.slow
 def test_push_to__scores_and_publishes_in_one_command(hub, client, tmp_path, photo_folder, monkeypatch):
     """With a version of the package on record, as an installed one has it."""
     about = tmp_path / "installed" / "camtrace-0.1.0.dist-info" / "METADATA"

@@ -243,6 +243,7 @@ def test_contradiction__other_methods_may_give_other_p_values_but_not_any(honest
 COMMANDS = ("verify", "publish", "leaderboard", "compare")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands__refuse_every_changed_result(
     command: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

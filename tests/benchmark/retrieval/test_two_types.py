@@ -87,6 +87,7 @@ def test_plain_recall__among_all_other_photos(seed: int, n: int) -> None:
     assert answers.chance["all"] == pytest.approx(1 / (2 * n - 1))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 25), st.sampled_from([1, 2000, 9000, 40_000]))
 def test_pair_retrieval__memory_changes_nothing(seed: int, n: int, memory_bytes: int) -> None:
