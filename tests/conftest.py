@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -29,6 +30,11 @@ gc.disable()
 
 # No test outlives the power: files reach the system, and nobody waits until they have reached the disk.
 os.fsync = lambda descriptor: None
+
+# Caches of libraries need a home; where this one cannot be written, one below the temporary folder serves every run.
+if not os.access(os.path.expanduser("~"), os.W_OK):
+    os.environ["HOME"] = os.path.join(tempfile.gettempdir(), f"home-of-tests-{os.getuid()}")
+    os.makedirs(os.environ["HOME"], exist_ok=True)
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -100,7 +106,7 @@ _slow_collections: list[float] = []
 
 def pytest_collection_finish():
     """What is imported by now stays: collections of garbage, of which runs ask for many, need not look through it."""
-    _freeze()
+    gc.freeze()
     gc.enable()
     gc.callbacks.append(_note_slow_collection)
 

@@ -12,7 +12,6 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from builders.cli import guarded
 from builders.errors import EXTRA_OF, missing_package
 
 if sys.version_info >= (3, 11):
@@ -149,11 +148,6 @@ def test_imports__are_declared_where_they_are_needed():
     assert not missing, "\n".join(missing)
 
 
-def test_imports__those_that_come_along_are_still_there():
-    everywhere = set().union(*(modules_of(path)[0] for path, _, _ in files()))
-    assert set(COMES_ALONG) <= everywhere
-
-
 def test_declarations__are_used():
     groups, result = declared(), {}
     for path, _, extras in files():
@@ -213,7 +207,7 @@ def run_without(absent, then, folder):
     program = WITHOUT.format(absent=set(absent), then=then)
     places = {"PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "hf"), "CAMTRACE_CACHE": str(folder / "cache")}
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=folder, env=places, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program], cwd=folder, env=places, capture_output=True, text=True, timeout=600
     )
 
 
@@ -267,14 +261,6 @@ def test_base_alone__compares_tables_and_logs(tmp_path):
     done = run_without(EXTRA_OF, command("benchmark", *words), tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "comparison.html").exists()
-
-
-def test_guarded__a_module_of_no_extra_is_not_swallowed():
-    def run():
-        raise ModuleNotFoundError("No module named 'somebodys'", name="somebodys")
-
-    with pytest.raises(ModuleNotFoundError):
-        guarded(run)
 
 
 def test_missing_package__names_what_installs_it():

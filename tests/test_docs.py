@@ -176,5 +176,5 @@ def test_tutorial__can_be_followed(page: Path, tmp_path: Path) -> None:
             lines = [line for line in block.splitlines() if line.startswith("camtrace ") and "cache clear" not in line]
             program += [f"assert command(shlex.split({line!r}, comments=True)[1:]) == 0, {line!r}\n" for line in lines]
     (tmp_path / "follow.py").write_text("\n".join(program))
-    followed = run_python("follow.py", cwd=tmp_path, timeout=280)
+    followed = run_python("follow.py", cwd=tmp_path, timeout=600)
     assert followed.returncode == 0, followed.stdout[-2000:] + followed.stderr[-4000:]

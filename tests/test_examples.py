@@ -143,5 +143,5 @@ def test_page__its_python_runs(name: str, tmp_path: Path) -> None:
     before, after = PAGES[name]
     program = "\n".join([before, *(block for block in blocks(DOCS / name) if not reason_not_run(block)), after])
     (tmp_path / "example.py").write_text(f"{program}\n")
-    ran = run_python("example.py", cwd=tmp_path, timeout=280)
+    ran = run_python("example.py", cwd=tmp_path, timeout=600)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]

@@ -35,10 +35,6 @@ def test_commands__each_has_both_options_from_one_declaration():
     assert len(set(helps.values())) == 1, helps
 
 
-def test_groups_of_commands__have_neither():
-    assert not {"--json", "--quiet"} & set(module.parser()._option_string_actions)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """Photos, a built folder, results of one run, a plan with one rank done, and a collection of FlickrExif."""
@@ -97,27 +93,3 @@ def test_json__is_one_document_and_all_that_standard_output_gets(command, place,
     assert json.loads(printed.out)
     assert "Traceback" not in printed.err
     assert not [line for line in printed.err.splitlines() if "warning" not in line]
-
-
-def test_json__without_quiet_what_people_read_is_on_standard_error(place, capfd):
-    assert module.camtrace(["build", "diff", f"{place}/set", f"{place}/set", "--json"]) == 0
-    printed = capfd.readouterr()
-    assert json.loads(printed.out)["equal"]
-    assert "photos" in printed.err
-
-
-def test_json__is_the_same_as_what_people_read(place, capfd):
-    record = _json(capfd, f"build check {place}/set")
-    assert module.camtrace(["build", "check", f"{place}/set"]) == 0
-    text = capfd.readouterr().out
-    assert f"{len(record['checks'])} of {len(record['checks'])} checks passed" in text
-    record = _json(capfd, f"build flickrexif status --state {place}/flickr")
-    assert {stage["name"]: stage["photos"] for stage in record["stages"]}["imported"] in (0, 1)
-    record = _json(capfd, f"build folder --data {place}/photos --output {place}/set --workers 1")
-    assert {split["split"]: split["rows"] for split in record["splits"]} == {"train": 16, "validation": 8}
-
-
-def _json(capfd, command):
-    capfd.readouterr()
-    assert module.camtrace([*command.split(), "--json"]) == 0
-    return json.loads(capfd.readouterr().out)

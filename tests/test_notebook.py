@@ -77,7 +77,7 @@ def executed(tmp_path_factory, photo_folder):
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("CAMTRACE_CACHE", str(folder / "cache"))
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-        NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
     return {name: cell.outputs for name, cell in zip(CELLS, notebook.cells, strict=True)}, folder
 
 

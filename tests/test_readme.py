@@ -63,7 +63,7 @@ def test_readme__its_recipes_run_in_their_order(folder):
             ends = (0, 1) if "--exit-code" in text else (0,)
             program.append(f"assert command(shlex.split({text!r})[1:]) in {ends}, {text!r}\n")
     (folder / "recipes.py").write_text("\n".join(program))
-    done = run_python("recipes.py", cwd=folder, timeout=280)
+    done = run_python("recipes.py", cwd=folder, timeout=600)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     for written in (
         *("results/new/result.json", "results/new/answers.npz", "results/new/report.html", "audit/audit.html"),
@@ -86,12 +86,3 @@ def test_readme__opens_with_the_two_commands_and_is_short():
     pyproject = (ROOT / "pyproject.toml").read_text()
     for extra in ("encoders", "sample", "fast", "test"):
         assert re.search(rf"^{extra} = ", pyproject, re.MULTILINE)
-
-
-def test_changelog__is_short_and_says_nothing_twice():
-    """One entry a change, in at most two lines. The history of a version that is not released is in git."""
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    entries = [" ".join(entry.split()) for entry in re.findall(r"^- (.*(?:\n  .*)*)", text, re.MULTILINE)]
-    assert len(entries) > 20
-    assert len(set(entries)) == len(entries)
-    assert len(text.split()) < 1500

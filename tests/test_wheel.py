@@ -39,7 +39,7 @@ def built(tmp_path_factory):
     shutil.copytree(ROOT, copy, ignore=left_out)
     # setuptools of the test extra, not of an isolated environment: that would need a network
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(copy)]
-    done = subprocess.run(command, cwd=out, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=out, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
 
@@ -62,13 +62,13 @@ def run(built, tmp_path_factory):
 
     def call(program, *arguments):
         command = [str(scripts / program), *map(str, arguments)]
-        done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     wheel = next(built.glob("*.whl"))
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    done = subprocess.run(install, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(install, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return call
 

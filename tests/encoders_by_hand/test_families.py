@@ -1,4 +1,6 @@
-"""Every family of encoders against the library called by hand, on tiny random checkpoints; ``.ci/run slow`` runs them.
+"""Every family of encoders against the library called by hand, on tiny random checkpoints.
+
+``.ci/run families`` runs them.
 
 For each family a tiny checkpoint with random weights is written as the library writes it, loaded by its folder as a
 user would, and its embedding of three photos compared with the library's own classes: the error is the largest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.api.fixed_views import FixedViews, default_embedding, fixed_views, untouched
+from benchmark.api.fixed_views import FixedViews, default_embedding, fixed_views
 from benchmark.options import RunOptions
 from benchmark.views import PlainViews
 from builders.errors import DataError, UsageError
@@ -58,48 +57,6 @@ def test_of__views_of_the_photos_that_can_be_used() -> None:
         }
     with pytest.raises(DataError, match=r"^bad: none of the 2 photos can be used"):
         made(of=PhotoSet.of_bytes("bad", {"a": b"?", "b": b"?"}, ["x", "y"]))
-
-
-def test_scores__embeddings_in_batches_at_the_places_of_their_photos() -> None:
-    views, task = made(batch_size=3)
-    sizes: list[int] = []
-
-    def embed(network: Any, batch: torch.Tensor) -> torch.Tensor:
-        sizes.append(len(batch))
-        return batch * 2
-
-    assert views.scores(nn.Identity(), embed) == ["score 1"]
-    [given] = task.inputs
-    assert sizes == [3, 1]
-    assert (given.bank.names, given.bank.dim, given.device, given.brief) == (("original",), 2, "cpu", True)
-    assert given.options.seed == 3
-    assert given.bank.view("original", [3, 0, 4])[0:3].tolist() == [[80, 2], [20, 2], [100, 2]]
-    assert given.bank.view("original", np.array([1]))[0:1].tolist() == [[0, 0]]
-
-
-@pytest.mark.parametrize(
-    ("network", "preprocess", "dtype"),
-    [
-        (nn.Linear(2, 2).half(), shade, torch.float16),
-        (nn.Linear(2, 2).double(), shade, torch.float64),
-        (nn.Identity(), shade, torch.float32),
-        (nn.Linear(2, 2).half(), lambda image: np.array([1, 2]), torch.int64),
-    ],
-)
-def test_scores__inputs_have_the_precision_of_the_network(network: nn.Module, preprocess: Any, dtype: Any) -> None:
-    views, task = made(preprocess)
-    seen: list[Any] = []
-    views.scores(network, lambda _, batch: seen.append(batch.dtype) or torch.ones(len(batch), 3, dtype=torch.float64))
-    assert set(seen) == {dtype}
-    assert task.inputs[0].bank.view("original", [0])[0:1].dtype == np.float32
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.int64])
-def test_scores__embeddings_of_any_precision_are_stored_in_float32(dtype: Any) -> None:
-    views, task = made()
-    views.scores(nn.Identity(), lambda network, batch: torch.full((len(batch), 3), 2, dtype=dtype))
-    stored = task.inputs[0].bank.view("original", [0])[0:1]
-    assert (stored.dtype, stored.tolist()) == (np.float32, [[2, 2, 2]])
 
 
 @pytest.mark.parametrize(
@@ -174,30 +131,3 @@ def test_default_embedding__by_what_a_network_returns() -> None:
     assert torch.equal(default_embedding(network, tokens), network.layer(tokens).mean(1))
     last = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
     assert torch.equal(default_embedding(last, batch), last[0](batch))
-
-
-def test_default_embedding__leaves_no_hook_behind_a_network_that_fails() -> None:
-    network = Returning(lambda x, y: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        default_embedding(network, torch.zeros(1, 3))
-    assert not network.layer._forward_hooks
-
-
-def test_untouched__restores_after_an_error_too_and_warns_of_changed_buffers_alone() -> None:
-    network = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout())
-    network[1].eval()
-    with pytest.raises(KeyError), untouched(network):  # noqa: PT012
-        assert not network[0].training
-        first = torch.rand(1), random.random(), np.random.random()  # noqa: NPY002
-        raise KeyError
-    assert (network[0].training, network[1].training, network.training) == (True, False, True)
-    assert torch.is_grad_enabled()
-    assert (torch.rand(1), random.random(), np.random.random()) == first  # noqa: NPY002
-    with pytest.warns(UserWarning, match=r"^the buffer 0\.running_var changes in evaluation") as warned:  # noqa: SIM117, PT031
-        with untouched(network):
-            network[0].running_var *= 2
-            network.register_buffer("added", torch.ones(1))
-    assert len(warned) == 1
-    assert network[0].running_var.tolist() == [1, 1]
-    with untouched(nn.Identity()):  # without parameters
-        assert not torch.is_grad_enabled()

@@ -11,16 +11,14 @@ import torch
 from benchmark.__main__ import main
 from benchmark.bank.fill import device_copy
 from benchmark.bank.fill.device_copy import DeviceCopy
-from benchmark.encoders import load_encoder, network
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders import Pixels, load_encoder, network
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
+from benchmark.views import ProcessingViews, choose_views, torch_views
 from benchmark.views import stream as stage
-from benchmark.views import torch_views
-from benchmark.views.choose import choose_views
 from benchmark.views.device import dct, jpeg
 from benchmark.views.device import views as self_test
-from benchmark.views.recipe import ProcessingViews
 from builders.errors import EncoderError
-from builders.pixels.parameters import STUDY_PROCESSINGS
+from builders.pixels import STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support import card as fake_card
 from tests.support.processes import run_python
@@ -127,7 +125,7 @@ def test_score__two_cards_a_process_each(tmp_path):
     places = os.pathsep.join([str(tmp_path / "site"), os.getcwd()])
     env = {**os.environ, "PYTHONPATH": places, "CARDS_SEEN": str(tmp_path / "seen")}
     out = ("-o", str(tmp_path / "cards"), "--cache", str(tmp_path / "c1"))
-    done = run_python("-m", "benchmark", *requested, "--device", "cuda:all", *out, env=env, timeout=240, forking=True)
+    done = run_python("-m", "benchmark", *requested, "--device", "cuda:all", *out, env=env, timeout=600, forking=True)
     assert done.returncode == 0, done.stderr
     cpu, cards = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("cpu", "cards"))
     stored = ("task", "metric", "value", "low", "high", "n")

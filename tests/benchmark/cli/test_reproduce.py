@@ -5,14 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.compare.figures import draw_figures
-from benchmark.compare.published import published_rows, study_text, write_published
-from benchmark.results.published import published_encoders
-from benchmark.results.schema import Result, Score
-from benchmark.scoring.sweep import Row
+from benchmark.compare import published_rows, write_published
+from benchmark.results import Result, Score, published_encoders
+from benchmark.scoring import Row
 from tests.support.images import image_bytes
 from tests.support.probe_runs import UNDER_PRESET
 
@@ -45,36 +42,6 @@ def test_published_rows__and_their_csv(tmp_path):
     assert len(read) == len(rows)
 
 
-def test_study_text__tables_group_means_and_failures():
-    swept = [row(), Row("timm/resnet50.a1_in1k", "imagenet", "failed", "it has no weights", "")]
-    text = study_text(published_rows(swept), swept)
-    assert "| 64.8 / 64.8 |" in text
-    assert "mean of contrastive visual-language" in text
-    assert "it has no weights" in text
-    assert "Mean absolute difference: 0.0 points" in text
-    assert "Not comparable" not in text
-
-
-def test_study_text__an_encoder_that_the_study_lacks_and_other_photos():
-    swept = [row(data="folder:mine"), row(data="folder:mine", spec="mine:encode")]
-    text = study_text(published_rows(swept), swept)
-    assert "**Not comparable with the study's** (another data set" in text
-    assert "inside the measured" not in text
-    assert {r.inside for r in published_rows(swept)} == {None}
-    assert "mine:encode" in text
-    assert "## folder:mine, not in the study" in text
-
-
-def test_draw_figures__what_has_something_to_show(tmp_path):
-    names = draw_figures(published_rows([row(), row("paircams", of="paircams")]), tmp_path)
-    assert names == ["processing-imagenet.png", "knn-imagenet.png", "retrieval.png", "agreement.png"]
-    for name in names:
-        with Image.open(tmp_path / name) as picture:
-            assert picture.width > 600
-            assert len(np.unique(np.asarray(picture.convert("L")))) > 20
-    assert draw_figures([], tmp_path) == []
-
-
 ENCODER = """
 import numpy as np
 def encode(image):
@@ -84,6 +51,7 @@ encode.cache_key = "1"
 """
 
 
+@pytest.mark.slow
 def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "reproduced.py").write_text(ENCODER)
     rng = np.random.default_rng(0)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmark.__main__ import camtrace
-from builders.cluster.plan import cut
+from builders.cluster import cut
 from tests.conftest import write_dark_and_light
 
 PROJECT = Path(__file__).parents[3]
@@ -90,6 +91,10 @@ def run(root, monkeypatch, capsys):
 @pytest.fixture
 def equal_costs(monkeypatch):
     """All encoders are equally slow and so are all photos of a build, whatever a busy machine measures."""
+    cost_alike(monkeypatch)
+
+
+def cost_alike(monkeypatch):
     monkeypatch.setattr("benchmark.cluster.plan._seconds", lambda *_: 1.0)
     measured = "benchmark.cluster.task_ranks._measured"
     monkeypatch.setattr(measured, lambda job, *_: {task.name: 1.0 for task in job.tasks})
@@ -98,6 +103,35 @@ def equal_costs(monkeypatch):
         return cut([(name, items, float(items)) for name, items, _ in units], seconds, count)
 
     monkeypatch.setattr("benchmark.cluster.build.cut", by_size)
+
+
+@pytest.fixture(scope="session")
+def frozen(root, tmp_path_factory):
+    """Function: a folder with the plan ``out.plan`` of the sweep in so many ranks, whose ranks are done or not.
+
+    Each is made once; every call gives it back as it was made.
+    """
+    made = {}
+
+    def folder(ranks, *, done=False):
+        if (ranks, done) not in made:
+            made[ranks, done] = tmp_path_factory.mktemp("frozen") / "run", tmp_path_factory.mktemp("kept") / "run"
+            run, kept = made[ranks, done]
+            where = ("--cache", str(run / "cache"), "--output", str(run / "out"))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.syspath_prepend(str(root))
+                patch.chdir(root)
+                cost_alike(patch)
+                words = ["plan", "sweep", *SWEEP, "--together", "1", *where, "--ranks", str(ranks)]
+                assert camtrace(words) == 0
+                assert not done or camtrace(["work", str(run / "out.plan")]) == 0
+            shutil.copytree(run, kept)
+        run, kept = made[ranks, done]
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(kept, run)
+        return run
+
+    return folder
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ def client(hub, root, tmp_path):
     def command(*words):
         changed = {"PYTHONPATH": f"{root}:{PROJECT}", "CAMTRACE_RUNTIME": "torch"}
         environment = {**hub.environment(tmp_path / "home", OWNER_TOKEN), **changed}
-        done = run_python("-m", "camtrace", *words, env=environment, cwd=root, timeout=200)
+        done = run_python("-m", "camtrace", *words, env=environment, cwd=root, timeout=600)
         assert OWNER_TOKEN not in done.stdout + done.stderr
         return done
 
     return command
 
 
+@pytest.mark.slow
 def test_finish__commits_a_build_once_and_workers_never(hub, client, run, tmp_path):
     assert run("plan", *BUILD, "--license", "cc-by-4.0", "--output", tmp_path / "out", "--ranks", 2)[0] == 0
     plan = tmp_path / "out.plan"
@@ -45,6 +46,7 @@ def test_finish__commits_a_build_once_and_workers_never(hub, client, run, tmp_pa
     assert hub.count("POST", "/commit/") == commits
 
 
+@pytest.mark.slow
 def test_finish__commits_results(hub, client, run, tmp_path):
     words = ("--model", "control:jpeg-statistics", "--data", "folder:photos", "--tasks", "probe/sharpening")
     where = ("--workers", 0, "--cache", tmp_path / "cache", "--output", tmp_path / "out")
@@ -64,4 +66,4 @@ def test_finish__what_cannot_be_pushed_is_reported_beforehand(run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 1)[0] == 0
     status, _, printed = run("finish", tmp_path / "out.plan", "--push-to", "nonsense")
     assert status == 2
-    assert "--push-to nonsense: write OWNER/NAME" in printed
+    assert "--push-to nonsense" in printed

@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from benchmark.bank.keys import LAYOUT, key_hash
+from benchmark.bank import key_hash
+from benchmark.bank.keys import LAYOUT
 from builders.cluster import read_plan
 from tests.benchmark.cluster.conftest import SWEEP, leftovers, scores, tree
 from tests.benchmark.cluster.test_builds import BUILD
@@ -41,6 +42,7 @@ def reasons(plan):
     return {int(path.name[:5]): json.loads(path.read_text())["reason"] for path in result}
 
 
+@pytest.mark.slow
 def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     words = ("--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 4)
     assert run("plan", "sweep", *SWEEP, *words)[0] == 0
@@ -54,7 +56,7 @@ def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     assert printed.startswith(f"{4 - len(its_ranks) + 2} ranks done, {len(its_ranks)} failed, 2 ranks waiting for them")
     assert set(reasons(plan)) == its_ranks != set(range(4))
     for reason in reasons(plan).values():
-        assert "the disk is full; finished work is saved, free some space" in reason
+        assert "the disk is full" in reason
         assert bank.name in reason
     stored = {path: path.stat().st_mtime_ns for path in bank.rglob("*.npz")}
     assert stored
@@ -66,6 +68,7 @@ def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     assert not leftovers(tmp_path)
 
 
+@pytest.mark.slow
 def test_rank__of_a_build(run, equal_costs, small_disk, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 4)[0] == 0

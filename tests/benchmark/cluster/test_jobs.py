@@ -61,6 +61,7 @@ def submitted(elsewhere, tmp_path, monkeypatch):
     return result
 
 
+@pytest.mark.slow
 def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     output = f"{store}/out"
@@ -79,6 +80,7 @@ def test_jobs__what_would_be_submitted_does_the_ranks(store, submitted, run, tmp
     assert result == {name: data for name, data in tree(tmp_path / "plain").items() if name != ".build/lock"}
 
 
+@pytest.mark.slow
 def test_jobs__give_the_results_and_banks_of_the_plain_command(store, submitted, run, plain, tmp_path):
     plan = f"{store}/run"
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)
@@ -92,10 +94,8 @@ def test_jobs__give_the_results_and_banks_of_the_plain_command(store, submitted,
 
 def test_jobs__a_plan_on_a_disk_is_refused(run, tmp_path, monkeypatch):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 2)[0] == 0
-    status, _, printed = run("work", tmp_path / "out.plan", "--engine", "jobs")
-    assert status == 2
-    assert "a job of the Hub reaches no disk of yours" in printed
+    assert run("work", tmp_path / "out.plan", "--engine", "jobs")[0] == 2
     output = f"memory://{tmp_path.name}/out"
     assert run("plan", *BUILD, "--output", output, "--ranks", 2)[0] == 0
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    assert "run 'hf auth login'" in run("work", f"{output}.plan", "--engine", "jobs")[2]
+    assert "hf auth login" in run("work", f"{output}.plan", "--engine", "jobs")[2]

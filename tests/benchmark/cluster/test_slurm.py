@@ -41,7 +41,7 @@ def test_slurm__two_nodes_give_the_bytes_of_the_plain_command(slurm, submit, run
     status, printed, _ = submit(plan, "--tasks", 2)
     assert status == 0
     assert "2 tasks for 3 ranks" in printed
-    slurm.wait(job_of(plan), 120)
+    slurm.wait(job_of(plan), 600)
     hosts = {path.name[:5]: json.loads(path.read_text())["host"] for path in (plan / "ranks").glob("*.done.json")}
     assert set(hosts) == {f"{n:05d}" for n in range(4)}, run("status", plan)[1]
     assert {hosts[name] for name in ("00000", "00001", "00003")} == {"n1", "n2"}
@@ -61,7 +61,7 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(
     fuse.touch()
     monkeypatch.setenv("FUSE", str(fuse))
     assert submit(plan)[0] == 0
-    job, end = job_of(plan), time.monotonic() + 120
+    job, end = job_of(plan), time.monotonic() + 600
     while not list(tmp_path.glob("here-*")):
         assert time.monotonic() < end, run("status", plan)[1]
         time.sleep(0.2)
@@ -74,7 +74,7 @@ def test_slurm__a_killed_node_is_requeued_and_nothing_differs(
     node = json.loads(running.read_text())["host"]
     slurm.kill_node(node)
     fuse.unlink()
-    slurm.wait(job, 120)  # the node is found to be down, and its task runs on the other one
+    slurm.wait(job, 600)  # the node is found to be down, and its task runs on the other one
     slurm.start_node(node)
     assert "4: 4 done" in run("status", plan)[1]
     assert run("finish", plan)[0] == 0
@@ -90,5 +90,5 @@ def test_slurm__what_cannot_run_is_reported_beforehand(submit, run, tmp_path):
     for more in (("--partition", "nowhere"), ("--memory-gb", 4000), ("--gpus", 1)):
         status, _, printed = submit(plan, *more)
         assert status == 2
-        assert "such a job cannot run here: " in printed
+        assert str(more[1]) in printed
     assert not (plan / "submitted.json").exists()

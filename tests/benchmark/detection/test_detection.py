@@ -55,6 +55,7 @@ def test_a_detector_needs_both_classes():
         balanced_accuracy(np.ones(2), np.ones(2, bool))
 
 
+@pytest.mark.slow
 def test_mean_over__of_parts_that_share_photos():
     """Its value is the mean, and its error that of resampling all photos at once."""
     scores, generated = drawn(5, 300)

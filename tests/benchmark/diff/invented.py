@@ -1,6 +1,6 @@
 """Invented comparisons of ways, for tests of their judgement and page."""
 
-from benchmark.diff.result import Diff, Measured, PathRow
+from benchmark.diff import Diff, Measured, PathRow
 
 
 def row(kind, scale, *, over="", cosine=True, traces=True, identical=False, labels=True):

@@ -64,7 +64,7 @@ def test_cosine_moved__exact_where_rows_are_equal_and_precise_where_they_nearly_
         1,
         2,
     ]
-    with pytest.raises(DataError, match=r"^the embedding of photo 1 is not finite$"):
+    with pytest.raises(DataError, match=r"photo 1"):
         cosine_moved(np.array([[1.0], [np.nan]]), np.ones((2, 1)))
 
 

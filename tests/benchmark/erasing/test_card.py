@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.erasing.card import MeasuredEraser, Row
-from benchmark.erasing.eraser import Eraser
-from benchmark.erasing.leaks import near_to
+from benchmark.erasing import Eraser, MeasuredEraser, Row, near_to
 from builders.splits.near_duplicates import MAX_DISTANCE
 
 BEFORE = Row(

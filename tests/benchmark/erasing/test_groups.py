@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.options import RunOptions
 from benchmark.robustness import clustering, drop
-from benchmark.scoring.erase import EraseRequest, erase_trace
+from benchmark.scoring import EraseRequest, erase_trace
 from tests.support.grouped_photos import grouped_photos, pixel_rows
 from tests.support.scoring import as_rows, toy_encoder
 
@@ -51,6 +51,7 @@ def test_leace__takes_a_planted_scanner_out__and_keeps_the_label(photos, tmp_pat
     }
 
 
+@pytest.mark.slow
 def test_leace__a_linear_reader_sees_the_rows_that_it_gives(tmp_path):
     """Six dimensions: at unit length, rows tell the scanner by their direction again (68 % to a linear reader)."""
     planted = grouped_photos(clusters=36, photos=6, dimension=6, effects=(4.0, 4.0, 0.3))
@@ -70,6 +71,7 @@ def test_leace__a_linear_reader_sees_the_rows_that_it_gives(tmp_path):
     assert label.low > -0.05
 
 
+@pytest.mark.slow
 def test_standardise__uses_the_group_of_each_photo(photos, tmp_path):
     encoder = toy_encoder(as_rows, pixel_rows, 12, name="pixels")
     options = RunOptions(cache=tmp_path, workers=0, resamples=300)

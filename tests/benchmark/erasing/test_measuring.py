@@ -6,10 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.erasing.card import trace_rows
-from benchmark.results import PhotoValues, Score
-from benchmark.scoring.erase import _paired, rows_of, tasks_of
-from benchmark.stats import paired_difference
+from benchmark.results import Score
+from benchmark.scoring.erase import rows_of, tasks_of
 from benchmark.tasks import all_tasks
 from builders.photos import Labels, PhotoSet
 
@@ -79,29 +77,6 @@ def test_rows_of__answers_of_other_pairs_are_not_paired():
     others = pairs([[0, 0, 0, 1], [0, 0, 0, 0]], "abce")
     (row,) = rows_of(scored(scores[:1], answers), scored(scores[1:], others))
     assert (row.difference, row.low, row.high, row.p_value) == (pytest.approx(0.3), None, None, None)
-
-
-def test_paired__uses_clusters_and_bounds_and_needs_both():
-    photos, clusters = np.arange(8), np.repeat(np.arange(4), 2)
-    before = PhotoValues(photos, np.array([1.0, 1, 0, 1, 1, 0, 1, 0]), (0.0, 1.0), clusters)
-    after = dataclasses.replace(before, values=np.array([0.0, 0, 0, 1, 0, 0, 1, 0]))
-    wide = dataclasses.replace(before, bounds=(-1.0, 1.0))
-    for first in (before, wide):
-        expected = paired_difference(after.values, first.values, clusters=clusters, bounds=first.bounds)
-        assert _paired(first, after) == expected
-        assert expected.value == pytest.approx(-0.375)
-    without_clusters = dataclasses.replace(before, clusters=None)
-    assert _paired(without_clusters, after).low != _paired(before, after).low
-    assert _paired(before, wide).low != _paired(before, after).low
-    assert _paired(None, after) is _paired(before, None) is _paired(None, None) is None
-
-
-def test_trace_rows__of_a_single_trace(rows):
-    others = [dataclasses.replace(row, task="probe/make") for row in rows[:3]]
-    knn = dataclasses.replace(rows[0], task="knn/jpeg", kind="difference")
-    assert trace_rows([*rows, *others, knn], "jpeg") == rows[:3]
-    assert trace_rows([*rows, *others, knn], "make") == others
-    assert trace_rows(rows, "resizing") == []
 
 
 def photos(**more) -> PhotoSet:

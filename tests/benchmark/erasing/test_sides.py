@@ -8,9 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.erasing import Eraser, FitSet
-from benchmark.erasing.leaks import Erasing, check_eraser, leaked, refuse_leaks
-from benchmark.erasing.sides import part_of, plan_fit
+from benchmark.erasing import Eraser, Erasing, FitSet, check_eraser, plan_fit, refuse_leaks
 from builders.errors import DataError, EncoderError
 from builders.photos import UNLABELLED, Labels
 from tests.benchmark.erasing.test_erase import plain_photos
@@ -44,26 +42,22 @@ def test_plan_fit__one_owner_of_all_is_no_leak_and_names_three():
     alone = plain_photos(columns={"owner": np.full(N, "me")})
     assert planned(alone, apart=False).unseen["owner"] == 1
     names = np.array([f"o{i % 5}" for i in range(N)])
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=r"5 scenes.*o0, o1, o2"):
         planned(plain_photos(columns={"scene": names}))
-    assert str(error.value) == (
-        "plain: 5 scenes have photos in train and in another split (o0, o1, o2): make splits that share none"
-    )
 
 
 def test_plan_fit__too_few_photos():
     for train, val, reason in (
-        (0, 5, "plain: 0 photos to fit on and 5 to measure on"),
-        (5, 0, "plain: 5 photos to fit on and 0 to measure on"),
-        (3, 5, "plain: 2 photos are left to fit on"),
+        (0, 5, "plain: 0 photos"),
+        (5, 0, "plain: 5 photos"),
+        (3, 5, "plain: 2 photos"),
     ):
-        with pytest.raises(DataError) as error:
+        with pytest.raises(DataError, match=reason):
             planned(plain_photos(train, val))
-        assert str(error.value) == reason
-    with pytest.raises(DataError, match="3 photos are left to fit on"):
+    with pytest.raises(DataError, match="3 photos"):
         planned(plain_photos(3, 5), apart=False)
     assert len(planned(plain_photos(4, 5), apart=False).fit) == 4
-    with pytest.raises(DataError, match="8 photos are left to fit on"):  # nothing is left to the readers
+    with pytest.raises(DataError, match="8 photos"):  # nothing is left to the readers
         planned(plain_photos(8, 5), share=1.0)
 
 
@@ -93,20 +87,6 @@ def test_plan_fit__half_of_the_cameras_are_measured_on():
     assert planned(with_cameras([i % 4 for i in range(N)], iso=both), "iso").unseen["cameras"] == 2
 
 
-def test_part_of__whole_units_and_photos_without_one_by_themselves():
-    photos = plain_photos(columns={"owner": np.array([f"o{i // 5}" if i < 20 else "" for i in range(N)])})
-    fit = np.arange(20)
-    for share, count in ((0.5, 10), (0.01, 5), (0.25, 5), (1.0, 20)):
-        chosen = part_of(photos, fit, share, "s")
-        assert len(chosen) == count
-        owners = photos.columns["owner"]
-        assert set(owners[chosen]).isdisjoint(owners[np.setdiff1d(fit, chosen)])
-    alone = plain_photos()
-    assert [len(part_of(alone, fit, share, "s")) for share in (0.5, 0.01, 0.124, 0.126)] == [10, 1, 2, 3]
-    assert set(part_of(alone, fit, 0.5, "s")) != set(part_of(alone, fit, 0.5, "t"))
-    assert set(part_of(alone, fit, 0.25, "s")) < set(part_of(alone, fit, 0.5, "s"))
-
-
 def eraser(**encoder):
     plain = Eraser("leace", np.zeros(3, np.float32), np.eye(3, dtype=np.float32), 1)
     return dataclasses.replace(plain, provenance={"encoder": encoder} if encoder else {})
@@ -120,9 +100,9 @@ def test_check_eraser__by_dimension_name_and_weights():
     for made in (eraser(), eraser(id="mine"), eraser(id="mine", weights_sha256="w"), eraser(weights_sha256=None)):
         check_eraser(made, encoder())
     for made, reason in ((eraser(id="other"), "fitted on other"), (eraser(weights_sha256="x"), "fitted on None")):
-        with pytest.raises(EncoderError, match=f"^mine: the eraser leace@.* was {reason}: fit one of its own"):
+        with pytest.raises(EncoderError, match=f"^mine: .* {reason}"):
             check_eraser(made, encoder())
-    with pytest.raises(EncoderError, match=r"^mine: gives 4 dimensions, the eraser leace@.* is for 3"):
+    with pytest.raises(EncoderError, match=r"^mine: .*4 dimensions"):
         check_eraser(eraser(id="mine"), encoder(4))
 
 
@@ -133,23 +113,23 @@ def test_refuse_leaks__names_three_photos(count, names):
     photos = plain_photos(6, 5)
     seen = [f"val/{i}" for i in range(count)]
     fit = FitSet(FitSet.id_hashes("plain", ["train/1", *seen]), np.zeros(1 + count, np.uint64))
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=f"{count} of its 5 .*{names}"):
         refuse_leaks(Erasing("place", eraser(), fit), photos)
-    assert str(error.value) == (
-        f"plain: {eraser().name} was fitted on {count} of its 5 test photos (by id: {names}): its scores would be too "
-        "good"
-    )
     train = FitSet(FitSet.id_hashes("plain", photos.ids[:6]), np.zeros(6, np.uint64))
     refuse_leaks(Erasing("place", eraser(), train), photos)
     refuse_leaks(Erasing("place", eraser(), dataclasses.replace(fit, ids=FitSet.id_hashes("else", seen))), photos)
-    with pytest.raises(DataError, match=r"^place: does not say which photos it was fitted on"):
+    with pytest.raises(DataError, match=r"^place: "):
         refuse_leaks(Erasing("place", eraser(), None), photos)
 
 
-def test_fit_set__its_digest_does_not_depend_on_the_order():
-    ids = FitSet.id_hashes("a", ["1", "2", "3"])
-    digests = {FitSet(ids[order], ids).digest() for order in ([0, 1, 2], [2, 0, 1])}
-    assert len(digests) == 1
-    assert FitSet(ids[:2], ids).digest() not in digests
-    by_id, by_picture = leaked(FitSet(ids[:1], ids[:1] * 0), FitSet(ids, ids * 0))
-    assert (by_id.tolist(), by_picture.tolist()) == ([True, False, False], [False] * 3)
+@pytest.mark.parametrize("seed", range(6))
+def test_plan_fit__train_photos_that_show_one_picture_are_on_one_side(seed: int) -> None:
+    """Three copies of a train photo: all are fitted on, or none; and options are chosen on all or none of them."""
+    photos = plain_photos()
+    rows = photos.rows.copy()
+    copies = [3, 8, 14]
+    rows[copies] = rows[3]
+    plan = plan_fit(type(photos)(**{**vars(photos), "rows": rows}), "jpeg", seed=seed, drop_leaks=False)
+    for some in (plan.fitted.ids, [plan.fitted.ids[i] for i in plan.held_out]):
+        assert len({f"train/{i}" for i in copies} & set(some)) in (0, 3)
+    assert plan.fit_set.ids.tolist() == FitSet.id_hashes("plain", list(plan.fitted.ids)).tolist()

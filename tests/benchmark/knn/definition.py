@@ -6,8 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from benchmark.knn.answers import KnnAnswers, Setup
-from benchmark.knn.setups import knn_setups
+from benchmark.knn import KnnAnswers, Setup, knn_setups
 
 SETUPS = [setup.label for setup in Setup]
 

@@ -8,13 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import extremes_of_jitters, knn_of_views, nearest, part_of
-from benchmark.knn.answers import setup_shares
-from benchmark.knn.boxes import Box, BoxLists, box_neighbours, votes_of
-from benchmark.knn.jitter import jittered
-from benchmark.knn.keys import NOTHING, merge, pack_keys, replace_indices, shift_indices, unpack_indices
-from benchmark.knn.query_views import cosine_distances
-from benchmark.knn.setups import CachedParts, knn_setups, parts_to_do
+from benchmark.knn import (
+    NOTHING,
+    Box,
+    BoxLists,
+    box_neighbours,
+    cosine_distances,
+    extremes_of_jitters,
+    jittered,
+    knn_of_views,
+    knn_setups,
+    nearest,
+    part_of,
+    setup_shares,
+    unpack_indices,
+    votes_of,
+)
+from benchmark.knn.keys import merge, pack_keys, replace_indices, shift_indices
+from benchmark.knn.setups import parts_to_do
 from builders.errors import DataError
 from tests.benchmark.knn.definition import exact_vectors, make_case
 
@@ -121,17 +132,6 @@ def test_votes__of_lists_that_are_short_or_empty() -> None:
     assert (nothing.right.shape, nothing.tied.shape) == ((0,), (0,))
 
 
-def test_votes__many_lists_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    keys = pack_keys(torch.rand(50, 4).sort(descending=True).values, torch.from_numpy(rng.integers(0, 9, (50, 4))))
-    labels, truth = torch.from_numpy(rng.integers(0, 3, 9)), torch.from_numpy(rng.integers(0, 3, 50))
-    whole = votes_of(keys, labels, truth)
-    monkeypatch.setattr("benchmark.knn.boxes.PAIRS", 100)
-    parts = votes_of(keys, labels, truth)
-    assert (parts.right == whole.right).all()
-    assert (parts.tied == whole.tied).all()
-
-
 def test_keys__nothing_stays_nothing() -> None:
     keys = torch.tensor([int(pack_keys(torch.tensor(0.5), torch.tensor(3))), NOTHING])
     assert unpack_indices(shift_indices(keys, 10)).tolist() == [13, -1]
@@ -184,15 +184,6 @@ def test_parts__of_views_that_other_machines_computed_are_the_whole(tmp_path: An
         assert (read.right(rule) == whole.right(rule)).all()  # read from the folder, not computed from zeros
     assert (read.tied == whole.tied).all()
     assert whole.chance == pytest.approx(np.mean([(labels[0] == label).mean() for label in labels[1]]))
-
-
-def test_cache__parts_of_another_shape_are_not_taken(tmp_path: Any) -> None:
-    first, second = make_case(1, c=2, n_test=6), make_case(1, c=3, n_test=6)
-    CachedParts(tmp_path).save(first.answers(k=2), slice(0, 6))
-    expected = second.answers(k=2)
-    again = second.answers(k=2, keep=tmp_path)
-    assert (again.correct == expected.correct).all()
-    assert (again.by_seed == expected.by_seed).all()
 
 
 def test_setups__one_processing_has_no_set_up_of_two_and_no_jitter() -> None:

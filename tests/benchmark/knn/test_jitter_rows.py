@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.knn import cosine_distances, extremes_of_jitters, jitter, jittered, knn_of_views
-from benchmark.knn.answers import TieRule
+from benchmark.knn import TieRule, cosine_distances, extremes_of_jitters, jittered, knn_of_views
 from benchmark.knn.jitter import DIRECTIONS
 
 
@@ -98,16 +97,3 @@ def test_cosine_distances__closer_than_a_millionth_is_none() -> None:
     distances = cosine_distances(first, second)
     assert distances[0] == 0
     assert distances[1:] == pytest.approx([2e-6, 2e-6], rel=0.1)
-
-
-def test_extremes__k_and_device_of_every_collection(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[dict[str, object]] = []
-
-    def spy(*args: object, **more: object) -> object:
-        calls.append(more)
-        return knn_of_views(*args, k=3)
-
-    monkeypatch.setattr(jitter, "knn_of_views", spy)
-    rows = [np.eye(4) + c for c in range(2)]
-    extremes_of_jitters(rows, rows, np.arange(4), np.arange(4), k=3, device="cuda:1")
-    assert calls == [{"k": 3, "device": "cuda:1"}] * 2

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import knn_setups
-from benchmark.knn.answers import KnnAnswers
+from benchmark.knn import KnnAnswers, knn_setups
 from benchmark.knn.keys import COMPILED_FROM
 from tests.support.thread_counts import Waking, pieces_parallel
 
@@ -31,6 +30,7 @@ def requested(n_train: int, n_test: int, dimension: int, classes: int = 6, seeds
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_train", "n_test"), [(300, 120), (1000, 400)])
 def test_knn_setups__wakes_no_thread_but_those_of_pieces(n_train: int, n_test: int, two_threads: None) -> None:
     """Few photos are searched on one thread; of more each thread searches for some of them."""

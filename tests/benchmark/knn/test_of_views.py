@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.knn.query_views import cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from benchmark.knn import flipped_by, knn_of_views, worst_of
 from builders.errors import DataError
 
 VIEWS = 14
@@ -76,46 +76,9 @@ def test_knn_of_views__more_processings_only_help_the_adversary(seed: int) -> No
     assert (worst[-1] <= right.mean(axis=0)).all()
 
 
-def test_knn_of_views__goes_on_where_it_was(tmp_path, monkeypatch) -> None:
-    """Parts of the stacked queries are kept, and cross the borders of views."""
-    monkeypatch.setattr("benchmark.knn.lists.LEAST_QUERIES", 5)
-    monkeypatch.setattr("benchmark.knn.lists.PART_WORK", {True: 1, False: 1})
-    given_case = case(4)
-    whole = knn_of_views(*given_case, k=3, keep=tmp_path)
-    files = sorted(tmp_path.glob("*.npz"))
-    assert len(files) > VIEWS
-    files[2].unlink()
-    again = knn_of_views(*given_case, k=3, keep=tmp_path)
-    np.testing.assert_array_equal(again.random, whole.random)
-    np.testing.assert_array_equal(again.random, knn_of_views(*given_case, k=3).random)
-
-
 def test_knn_of_views__refuses_views_of_other_photos() -> None:
     train, views, train_labels, test_labels = case(5)
     with pytest.raises(DataError, match=r"view 1 has shape \(6, 6\), expected \(7, 6\)"):
         knn_of_views(train, [views[0], views[1][:6]], train_labels, test_labels)
     with pytest.raises(DataError, match="one view at least"):
         knn_of_views(train, [], train_labels, test_labels)
-
-
-@pytest.mark.parametrize(("n_train", "k"), [(3, 5), (50, 5), (50, 50)])
-def test_nearest__is_the_order_of_all(n_train: int, k: int, monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.knn.query_views._COLUMNS", 32)
-    monkeypatch.setattr("benchmark.knn.query_views._ROWS", 4)
-    train, views, *_ = case(6, n_train=n_train)
-    train[1] = 2 * train[0]  # as near as the first: the lower index comes first
-    result = nearest(train, views[0], k)
-    for q, query in enumerate(views[0]):
-        expected = ordered(query, train)[:k]
-        assert result.indices[q, : len(expected)].tolist() == expected
-        assert (result.indices[q, len(expected) :] == -1).all()
-        cosines = [query @ train[i] / np.linalg.norm(query) / np.linalg.norm(train[i]) for i in expected]
-        np.testing.assert_allclose(result.similarities[q, : len(expected)], cosines, atol=1e-5)
-    assert np.isneginf(result.similarities[:, n_train:]).all()
-
-
-def test_cosine_distances__by_hand(monkeypatch) -> None:
-    monkeypatch.setattr("benchmark.knn.query_views._ROWS", 2)
-    first = np.array([[1, 0], [3, 4], [1, 0], [0, 0], [0.1, 0.3]])
-    second = np.array([[-5, 0], [3, 0], [0, 2], [1, 1], [0.1, 0.3]])
-    np.testing.assert_allclose(cosine_distances(first, second), [2, 0.4, 1, 1, 0], atol=1e-7)

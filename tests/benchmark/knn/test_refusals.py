@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,93 +16,6 @@ CASE = make_case(0)  # three classes, 40 train photos, 9 test photos, 16 dimensi
 AGAIN = "hold a NaN or infinity; embed them again"
 
 
-def with_bad_row(banks: list[np.ndarray], c: int, row: int, value: float = np.nan) -> list[np.ndarray]:
-    changed = [bank.copy() for bank in banks]
-    changed[c][row, 2] = value
-    return changed
-
-
-class Short:
-    """A bank whose file has lost its last row."""
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self.rows, self.shape = rows[:-1], rows.shape
-
-    def __getitem__(self, at: slice) -> np.ndarray:
-        return self.rows[at]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"train": []}, "kNN needs the same classes for train and test photos, got 0 and 3"),
-        ({"test": CASE.test[:2]}, "kNN needs the same classes for train and test photos, got 3 and 2"),
-        ({"train_labels": np.zeros(0, int)}, "kNN needs train photos, there are none"),
-        ({"test_labels": np.zeros(0, int)}, "kNN needs test photos, there are none"),
-        (
-            {"train_labels": np.r_[-1, np.zeros(39, int)]},
-            "kNN needs a label for every train photo: leave the unlabelled ones out",
-        ),
-        (
-            {"test_labels": np.r_[np.zeros(8, int), -1]},
-            "kNN needs a label for every test photo: leave the unlabelled ones out",
-        ),
-        ({"test_labels": np.zeros(4, int)}, "kNN: test embeddings of class 0 have shape (9, 16), expected (4, 16)"),
-        (
-            {"train": [*CASE.train[:2], CASE.train[2][:, :15]]},
-            "kNN: train embeddings of class 2 have shape (40, 15), expected (40, 16)",
-        ),
-        (
-            {"test": [CASE.test[0], CASE.test[1][:, :9], CASE.test[2]]},
-            "kNN: test embeddings of class 1 have shape (9, 9), expected (9, 16)",
-        ),
-        ({"train_labels": np.zeros(40)}, "kNN: train labels must be integers of 1 dimension(s), got float64 (40,)"),
-        (
-            {"test_labels": np.zeros((9, 1), np.int32)},
-            "kNN: test labels must be integers of 1 dimension(s), got int32 (9, 1)",
-        ),
-        (
-            {"train_assignments": np.zeros(40, int)},
-            "kNN: train assignments must be integers of 2 dimension(s), got int64 (40,)",
-        ),
-        (
-            {"test_assignments": np.zeros((3, 9), bool)},
-            "kNN: test assignments must be integers of 2 dimension(s), got bool (3, 9)",
-        ),
-        (
-            {"train_assignments": np.full((3, 40), 3)},
-            "kNN: train assignments must give each photo and seed a class from 0 to 2",
-        ),
-        (
-            {"test_assignments": np.full((3, 9), -1)},
-            "kNN: test assignments must give each photo and seed a class from 0 to 2",
-        ),
-        (
-            {"test_assignments": np.zeros((3, 40), int)},
-            "kNN: test assignments must give each photo and seed a class from 0 to 2",
-        ),
-        (
-            {"train_assignments": np.zeros((4, 40), int)},
-            "kNN needs as many train assignments as test assignments, one of each per seed",
-        ),
-        ({"train": with_bad_row(CASE.train, 1, 7)}, f"train class 1: embeddings of rows 0 to 40 {AGAIN}"),
-        ({"test": with_bad_row(CASE.test, 2, 8, -np.inf)}, f"test class 2: embeddings of rows 0 to 9 {AGAIN}"),
-        (
-            {"train": [CASE.train[0], Short(CASE.train[1]), CASE.train[2]]},
-            "train class 1: rows 0 to 40 have shape (39, 16); embed the photos again",
-        ),
-        (
-            {"test": [Short(CASE.test[0]), *CASE.test[1:]]},
-            "test class 0: rows 0 to 9 have shape (8, 16); embed the photos again",
-        ),
-    ],
-)
-def test_knn_setups__refuses_in_a_sentence(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError) as refused:
-        dataclasses.replace(CASE, **change).answers()
-    assert str(refused.value) == message
-
-
 def test_knn_setups__unsigned_and_small_integers_are_labels() -> None:
     small = dataclasses.replace(
         CASE, train_labels=CASE.train_labels.astype(np.uint8), test_labels=CASE.test_labels.astype(np.int16)
@@ -113,9 +25,8 @@ def test_knn_setups__unsigned_and_small_integers_are_labels() -> None:
 
 @pytest.mark.parametrize("k", [0, -2])
 def test_knn_setups__needs_a_neighbour(k: int) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError, match=f"k is {k}"):
         CASE.answers(k=k)
-    assert str(refused.value) == f"kNN needs at least one neighbour, k is {k}"
     assert CASE.answers(k=1).k == 1
 
 

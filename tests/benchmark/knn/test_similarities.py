@@ -98,16 +98,6 @@ def test_similarities__of_a_photo_with_itself_and_its_opposite_are_counted() -> 
     assert changed[-2:].sum() == other[:2].sum() == 1
 
 
-def test_similarities__memory_and_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = case(7, n_train=50, queries=30, dimension=16)
-    # Products of small whole numbers are exact, whatever their shape.
-    arguments = [[np.sign(bank) for bank in arguments[0]], np.sign(arguments[1]), *arguments[2:]]
-    whole = similarity_counts(*arguments)
-    monkeypatch.setattr("benchmark.knn.similarity._ROWS", 7)
-    monkeypatch.setattr("benchmark.knn.similarity._COLUMNS", 9)
-    np.testing.assert_array_equal(similarity_counts(*arguments), whole)
-
-
 def test_histogram__is_bounded_and_holds_everything() -> None:
     rng = np.random.default_rng(3)
     for first, last in ((0, STEPS), (16000, STEPS), (8192, 8193), (8000, 8100)):

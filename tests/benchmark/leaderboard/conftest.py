@@ -3,15 +3,18 @@
 import dataclasses
 import functools
 import http.server
+import json
+import re
 import shutil
 import threading
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
-from benchmark.cli.leaderboard import main
-from benchmark.results import published_encoders
-from benchmark.results.schema import Failure, Result, Score, write_result
+from benchmark.__main__ import camtrace
+from benchmark.leaderboard import build_leaderboard
+from benchmark.results import Failure, Result, Score, published_encoders, write_result
 
 PARAMETERS = {"jpeg": 6, "sharpening": 3, "resizing": 3, "interpolation": 4}
 
@@ -134,6 +137,70 @@ def make():
     return Make
 
 
+class Cell(NamedTuple):
+    """One score of a board, as ``data.json`` has it."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    rank_low: int | None
+    rank_high: int | None
+    flags: tuple[str, ...] = ()
+
+
+class Board:
+    """The ``data.json`` of a board, by the names that people know."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data: dict[str, Any] = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+        self.csv = (folder / "board.csv").read_text(encoding="utf-8")
+        self.rows: list[dict[str, Any]] = self.data["rows"]
+        self.columns: list[dict[str, Any]] = self.data["columns"]
+        self.refused = {each["file"]: each["reason"] for each in self.data["refused"]}
+
+    def row(self, name: str) -> dict[str, Any]:
+        (row,) = [row for row in self.rows if name in (row["id"], row["name"])]
+        return row
+
+    def column(self, task: str, metric: str = "accuracy", data: str = "toy") -> int:
+        wanted = (task, metric, data)
+        return next(i for i, c in enumerate(self.columns) if (c["task"], c["metric"], c["data"]) == wanted)
+
+    def cell(self, name: str, task: str, metric: str = "accuracy", data: str = "toy") -> Cell | None:
+        cell = self.row(name)["cells"][self.column(task, metric, data)]
+        return cell and Cell(*cell[:6], *map(tuple, cell[6:]))
+
+    def together(self, task: str) -> list[list[str]]:
+        """Ids of the rows of each column of a task."""
+        at = [i for i, column in enumerate(self.columns) if column["task"] == task]
+        return sorted(sorted(row["id"] for row in self.rows if row["cells"][i]) for i in at)
+
+
+def page_data(path: Path) -> dict[str, Any]:
+    """The data that a report's page holds."""
+    html = path.read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(re.search(r'id="camtrace-board">(.*?)</script>', html, re.S)[1])
+    return data
+
+
+@pytest.fixture
+def board_of(tmp_path):
+    """Function that writes results and builds the board of them."""
+    made = []
+
+    def built(*results: Result, published: bool = False) -> Board:
+        made.append(results)
+        folder = tmp_path / f"board-{len(made)}"
+        for i, one in enumerate(results):
+            write_result(one, folder / "results" / f"{i}.json")
+        sources = [str(folder / "results")] if results else []
+        build_leaderboard(sources, folder / "site", published=published)
+        return Board(folder / "site")
+
+    return built
+
+
 @pytest.fixture(scope="session")
 def results_folder(tmp_path_factory):
     """Three measured encoders (one of them partial, one a control) and a file that is not a result."""
@@ -157,7 +224,7 @@ def results_folder(tmp_path_factory):
 def site(results_folder, tmp_path_factory):
     """The site of those results and the 47 published encoders."""
     folder = tmp_path_factory.mktemp("site") / "board"
-    assert main(["--results", str(results_folder), "--output", str(folder)]) == 0
+    assert camtrace(["leaderboard", "--results", str(results_folder), "--output", str(folder)]) == 0
     return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli.leaderboard import main
+from benchmark.__main__ import camtrace
 from benchmark.results import write_result
 
 WANT, TRACE = "summary/all-same~mean~imagenet", "summary/mp-processing~mean~imagenet"
@@ -29,7 +29,7 @@ def study_site(make, tmp_path):
     mine = make.result("timm/mine", scores, data="imagenet", preset=make.under_preset)
     mine = dataclasses.replace(mine, data={**mine.data, "photos": {"train": 1_281_167, "val": 50_000, "test": 0}})
     write_result(mine, tmp_path / "results" / "mine" / "result.json")
-    assert main(["--results", str(tmp_path / "results"), "--output", str(tmp_path / "site")]) == 0
+    assert camtrace(["leaderboard", "--results", str(tmp_path / "results"), "--output", str(tmp_path / "site")]) == 0
     return tmp_path / "site"
 
 
@@ -74,69 +74,6 @@ def test_overview__names_the_least_trace_that_is_accurate_enough(address, both, 
     assert len(rows(again)) == 50
 
 
-def test_overview__most_trace_for_forensics(address, both, open_page):
-    page = open_page(f"{address}#direction=forensics&floor=60")
-    expected = sorted(((-t, name) for a, t, name in both if a >= 0.6))
-    assert rows(page) == [name for _, name in expected]
-    assert answer(page).startswith(f"{expected[0][1]} keeps the most trace")
-
-
-def test_choice__the_line_joins_those_that_none_beats(address, both, open_page):
-    page = open_page(address)
-    beaten = {name for a, t, name in both if any((a2 >= a and t2 <= t) and (a2 > a or t2 < t) for a2, t2, _ in both)}
-    label = page.locator("#choose svg").get_attribute("aria-label")
-    assert label.startswith(f"{len(both)} encoders: ")
-    assert f"{len(both) - len(beaten)} of them no other one beats" in label
-    assert page.locator("#choose g[data-mark=dot] > *").count() == len(both)
-    names = page.locator("#choose g[data-mark=text] text").all_text_contents()
-    assert len(names) > 10  # at their points, as far as they do not cover each other
-
-
-def test_overview__nothing_is_accurate_enough(address, open_page):
-    page = open_page(f"{address}#floor=100")
-    assert answer(page) == "No encoder in view reaches 100.0 %."
-    assert rows(page) == []
-
-
-def test_overview__says_in_words_what_high_and_low_mean(address, open_page):
-    page = open_page(address)
-    assert "Less trace is better for search by content, more for forensics." in page.inner_text("#tagline")
-    hints = page.locator("th.score small")
-    assert hints.all_inner_texts() == ["less is better for search", "more is better"]
-    page.select_option("#direction", "forensics")
-    assert hints.first.inner_text() == "more is better for forensics"
-    assert page.locator("body").inner_text().count(answer(page)) == 1  # the headline stands once
-
-
-@pytest.mark.parametrize("width", [1400, 390])
-def test_overview__search_table_plane_in_this_order(address, open_page, width):
-    page = open_page(address, width=width, height=900)
-    boxes = [page.locator(name).bounding_box() for name in ("#tagline", "#search", "table.board", "#choose svg")]
-    assert [box["y"] for box in boxes[:3]] == sorted(box["y"] for box in boxes[:3])
-    if width == 390:
-        assert boxes[3]["y"] > boxes[2]["y"]
-        value = page.locator("table.board tbody:last-child td.score:not(.missing)").first.bounding_box()
-        assert value["y"] + value["height"] < 844  # a score is in view without scrolling
-    else:
-        assert boxes[3]["x"] > boxes[2]["x"]
-        assert boxes[3]["y"] < 600
-    legend = page.locator("#choose .legend").inner_text()
-    assert "self-supervised" in legend
-    assert "measured with camtrace" in legend
-
-
-def test_own_rows__are_found_from_the_first_view(address, open_page):
-    """Measured on other photos than the pair in view: one click brings theirs."""
-    page = open_page(address)
-    notice = page.locator(".elsewhere")
-    assert notice.inner_text() == "3 encoders measured on other photos, or in part: show their scores."
-    notice.locator("a").click()
-    page.locator("table.board tr.measured td.score:not(.missing)").first.wait_for()  # a moment later
-    assert page.locator("#choice-want").input_value().startswith("summary/all-same~mean~toy~")
-    assert rows(page)[:2] == ["timm/whole", "control:pixels"]
-    assert page.locator(".elsewhere").count() == 0
-
-
 def test_own_rows__come_first_and_are_marked(study_site, open_page):
     page = open_page((study_site / "index.html").as_uri())
     first = page.locator("table.board tbody:last-child tr:not([hidden])").first
@@ -172,33 +109,6 @@ def test_data_set__leaves_the_rows_that_have_it_and_figures_follow(address, open
     assert page.locator("#choice-pdata").input_value() == "toy"
     assert page.locator("#choice-kdata").input_value() == "toy"
     assert page.locator("#data").input_value() == "toy"
-
-
-def test_words__are_written_out(address, open_page):
-    heads = " ".join(open_page(f"{address}#family=summary").locator(".heads button").all_text_contents())
-    for words in ("Metadata prediction (MP)", "Semantic distraction (SPD)"):
-        assert words in heads
-
-
-def test_colours__of_quality_and_trace_differ(address, open_page):
-    page = open_page(f"{address}#family=summary&data=imagenet")
-    paper = "c => getComputedStyle(document.querySelector(c)).backgroundColor"
-    assert page.evaluate(paper, "td.want-shade.shade-6") != page.evaluate(
-        paper, "td.trace-shade.shade-6, td.trace-shade"
-    )
-    greens = {
-        page.evaluate(paper, f"td.want-shade.shade-{i}")
-        for i in (5, 6, 7)
-        if page.locator(f"td.want-shade.shade-{i}").count()
-    }
-    blues = {
-        page.evaluate(paper, f"td.trace-shade.shade-{i}")
-        for i in (1, 2, 3, 5)
-        if page.locator(f"td.trace-shade.shade-{i}").count()
-    }
-    assert greens
-    assert blues
-    assert not greens & blues
 
 
 def test_readers__five_tasks_take_few_clicks(address, open_page):

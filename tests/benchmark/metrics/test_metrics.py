@@ -1,7 +1,5 @@
 """The metrics: against hand-computed values and the benchmark's own tasks, and as ``evaluate`` loads them anywhere."""
 
-import inspect
-import re
 from pathlib import Path
 
 import evaluate
@@ -10,16 +8,22 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from benchmark.cli.sharing.publish_metrics import main
-from benchmark.knn import extremes_of_jitters
-from benchmark.knn.setups import knn_setups
-from benchmark.metrics import DEFINITIONS, KnnSetups, PairRetrieval, TraceProbe, knn_setup_scores, probe_scores
-from benchmark.metrics import scores as metric_scores
-from benchmark.publishing.metric_spaces import card_facts, write_space
+from benchmark.knn import extremes_of_jitters, knn_setups
+from benchmark.metrics import (
+    DEFINITIONS,
+    KnnSetups,
+    PairRetrieval,
+    TraceProbe,
+    knn_setup_scores,
+    pair_scores,
+    probe_scores,
+)
+from benchmark.publishing import write_space
+from benchmark.publishing.metric_spaces import card_facts
 from benchmark.retrieval import pair_retrieval
-from benchmark.stats.intervals import photo_interval, photo_intervals
-from builders.errors import DataError, UsageError
-from builders.pixels import Parameter
-from builders.pixels.parameters import PARAMETERS, assigned_class
+from benchmark.stats import photo_interval, photo_intervals
+from builders.errors import DataError
+from builders.pixels import PARAMETERS, Parameter, assigned_class
 from tests.support.hub import OWNER_TOKEN
 from tests.support.processes import run_python
 
@@ -134,35 +138,27 @@ def test_knn_setups__of_one_class_has_nothing_that_compares_classes():
     assert scores["all-same"] == scores["uniform"]
 
 
-@pytest.mark.parametrize("column", range(5))
-def test_knn_setup_scores__refuses_a_column_of_another_length(column):
-    columns = [list(each) for each in _views()]
-    columns[column] = columns[column][:-1]
-    with pytest.raises(DataError, match="one embedding, label, photo id, class and split per view is needed"):
-        knn_setup_scores(*columns, k=1)
-
-
 def test_knn_setup_scores__refuses_numbers_and_photos_that_are_there_twice():
     embeddings, *columns = _views()
-    with pytest.raises(DataError, match=r"per view is needed, got \(69,\)"):
+    with pytest.raises(DataError, match=r"\(69,\)"):
         knn_setup_scores(embeddings[:, 0], *columns, k=1)
     labels, ids, kinds, splits = columns
-    with pytest.raises(DataError, match="every train photo must be there once in each of the 3 classes"):
+    with pytest.raises(DataError, match="every train photo"):
         knn_setup_scores(embeddings, labels, ids, [0, 0, *kinds[2:]], splits, k=1)
-    with pytest.raises(DataError, match="every test photo must be"):  # as many views as needed, and one too many
+    with pytest.raises(DataError, match="every test photo"):  # as many views as needed, and one too many
         knn_setup_scores([*embeddings, embeddings[-1]], *([*each, each[-1]] for each in columns), k=1)
-    with pytest.raises(DataError, match=r"per view is needed, got \(0, 5\)"):
+    with pytest.raises(DataError, match=r"\(0, 5\)"):
         knn_setup_scores(embeddings[:0], [], [], [], [])
-    with pytest.raises(DataError, match="classes are numbers from 0, not -3"):  # which would be row 0 of three
+    with pytest.raises(DataError, match="-3"):  # which would be row 0 of three
         knn_setup_scores(embeddings, labels, ids, [c or -3 for c in kinds], splits, k=1)
-    with pytest.raises(DataError, match="no view whose split is 'test'"):
+    with pytest.raises(DataError, match="'test'"):
         knn_setup_scores(embeddings, labels, ids, kinds, ["train"] * 69, k=1)
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"drop": 1}, "once in each of the 3 classes"),
+        ({"drop": 1}, "3 classes"),
         ({"parameter": "jpeg"}, "not a parameter with 3 classes"),
         ({"split": "val"}, "not 'val'"),
     ],
@@ -210,33 +206,14 @@ def test_load__a_local_folder_runs_the_cards_example(metric, modules_cache, monk
     assert printed_by(facts["example"], capsys) == facts["output"]
 
 
-@pytest.mark.parametrize("metric", DEFINITIONS)
-def test_card__holds_the_example_and_its_output(metric, tmp_path):
-    files = write_space(metric, f"me/{metric}", tmp_path)
-    facts = card_facts(metric, f"me/{metric}")
-    card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert files[-1] == "README.md"
-    assert facts["example"] in card
-    assert facts["output"] in card
-    assert len(facts["short"]) <= 60
-    assert all(f"- {limit}\n" in card for limit in facts["limits"])
-    assert f"camtrace/{metric}" not in card + (tmp_path / f"{metric}.py").read_text(encoding="utf-8")
-    assert "<h1>" in (tmp_path / "index.html").read_text(encoding="utf-8")
-
-
 def test_publish_metrics__dry_run_by_default(capsys):
     assert main(["--repo", "me"]) == 0
     out = capsys.readouterr().out
     assert [f"me/{metric}" in out for metric in DEFINITIONS] == [True] * 3
-    assert "dry run: nothing was uploaded" in out
+    assert "dry run" in out
 
 
-@pytest.mark.parametrize("owner", ["\x1b[31m", "\u202e", "a b", "../me", "", "-"])
-def test_publish_metrics__what_is_no_name_of_an_owner_is_refused(owner):
-    with pytest.raises(UsageError, match="write OWNER or OWNER/METRIC"):
-        main(["--repo", owner])
-
-
+@pytest.mark.slow
 def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
     def run(*command):
         environment = hub.environment(tmp_path / "home") | {"PYTHONPATH": str(ROOT)}
@@ -253,15 +230,6 @@ def test_publish_metrics__a_stranger_loads_it_from_the_space(hub, tmp_path):
     assert run("-c", facts["example"]).strip() == facts["output"]
 
 
-@pytest.mark.parametrize("metric", DEFINITIONS.values(), ids=list(DEFINITIONS))
-def test_definition__says_every_column_and_every_option(metric):
-    function = getattr(metric_scores, metric.scores)
-    parameters = list(inspect.signature(function).parameters)
-    options = parameters[len(metric.columns) :]
-    arguments = metric.arguments.partition("Returns:")[0]
-    assert re.findall(r"^    (\w+) \(", arguments, flags=re.MULTILINE) == [*metric.columns, *options]
-
-
 def test_metric_class__takes_each_kind_of_column():
     """Labels and ids, as numbers and as names; all columns of one kind alike."""
     forms = [tuple(feature.dtype for feature in form.values()) for form in TraceProbe().features]
@@ -273,19 +241,86 @@ def test_metric_class__takes_each_kind_of_column():
     ]
 
 
-@pytest.mark.parametrize("kind", [TraceProbe, KnnSetups, PairRetrieval])
-def test_metric_class__is_what_its_definition_says(kind):
-    [definition] = [one for one in DEFINITIONS.values() if one.class_name == kind.__name__ == kind.__qualname__]
-    made = kind()
-    assert made.inputs_description == f"{definition.arguments}Example:\n{definition.example}"
-    assert f'evaluate.load("camtrace/{definition.name}")' in definition.example
-    assert (made.description, kind.__doc__) == (definition.description, definition.description)
-    assert "2508.10637" in made.citation
-
-
 def test_script__without_camtrace_says_what_to_install(tmp_path):
     """A Space loads by name where only ``evaluate`` is installed: the script answers, not a traceback about rooms."""
     write_space("trace_probe", "me/trace_probe", tmp_path)
     program = "import runpy, sys; sys.modules['benchmark'] = None; runpy.run_path('trace_probe.py')"
     done = run_python("-c", program, cwd=tmp_path)
     assert done.stderr.splitlines()[-1].endswith("needs the package camtrace: pip install 'camtrace[encoders]'")
+
+
+def refusal(function, *args, **more) -> str:
+    with pytest.raises(DataError) as refused:
+        function(*args, **more)
+    return str(refused.value)
+
+
+def test_probe_scores__photos_with_other_numbers_of_views_by_hand():
+    """Views of one photo need not stand together; a weighs one view, b three, c two."""
+    photos = ["b", "a", "c", "b", "c", "b"]
+    expected = ["x", "y", "y", "y", "z", "x"]
+    predicted = ["x", "y", "x", "y", "z", "z"]
+    made = probe_scores(predicted, expected, photos)
+    # right: b yes, a yes, c no, b yes, c yes, b no
+    ends = photo_interval(np.array([1.0, 2.0, 1.0]), np.array([1.0, 3.0, 2.0]))
+    assert made == {
+        "accuracy": 4 / 6,
+        "balanced_accuracy": pytest.approx((1 / 2 + 2 / 3 + 1) / 3),
+        "low": ends.low,
+        "high": ends.high,
+        "chance": 1 / 3,
+        "n": 3,
+        "rows": 6,
+    }
+    assert list(made) == ["accuracy", "balanced_accuracy", "low", "high", "chance", "n", "rows"]
+    assert probe_scores(predicted, expected, photos, 3)["chance"] == 1 / 3
+    assert probe_scores(predicted, expected, photos, 8)["chance"] == 1 / 8
+
+
+def views(train: int, test: int, classes: int, dim: int = 4, seed: int = 0):
+    """Rows of photos in every class, photos in the order 0, 1, ..., classes in falling order."""
+    rng = np.random.default_rng(seed)
+    photos = [i for i in range(train + test) for _ in range(classes)]
+    kinds = [c for _ in range(train + test) for c in reversed(range(classes))]
+    splits = ["test" if i % 3 == 0 and i // 3 < test else "train" for i in photos]
+    labels = [f"label {i * 7 % 3}" for i in photos]
+    return rng.normal(size=(len(photos), dim)), labels, photos, kinds, splits
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_knn_setup_scores__every_number_of_the_answers(classes):
+    """Ids that are numbers are drawn by their text; photos stand in the order of their first row."""
+    rows, labels, photos, kinds, splits = views(14, 5, classes)
+    made = knn_setup_scores(rows, labels, photos, kinds, splits, k=2, seeds=3)
+    of = {s: [i for i in dict.fromkeys(photos) if splits[photos.index(i)] == s] for s in ("train", "test")}
+    at = {(i, c): row for row, (i, c) in enumerate(zip(photos, kinds, strict=True))}
+    question = Parameter("metric", tuple(map(str, range(classes))), ())
+    banks = {s: [np.float32(rows)[[at[i, c] for i in of[s]]] for c in range(classes)] for s in of}
+    codes = {s: np.array([i * 7 % 3 for i in of[s]]) for s in of}
+    drawn = {s: np.array([[assigned_class(str(i), question, seed) for i in of[s]] for seed in range(3)]) for s in of}
+    answers = knn_setups(banks["train"], banks["test"], codes["train"], codes["test"], k=2,
+                         train_assignments=drawn["train"], test_assignments=drawn["test"])  # fmt: skip
+    expected = {**answers.values, "chance": answers.chance, "n": 5, "train_photos": 14, "k": 2}
+    assert {name: made[name] for name in expected} == pytest.approx(expected)
+    assert set(made) == {*expected, "intervals", "ties", *(["worst_jitter"] if classes > 1 else [])}
+    assert set(made["intervals"]) == set(answers.values)
+    assert made["ties"] == {name: ties._asdict() for name, ties in answers.ties.items()}
+    assert all(set(ties) == {"share", "least", "greatest", "random"} for ties in made["ties"].values())
+
+
+def test_pair_scores__every_number_of_the_answers():
+    rows = [[1, 0, 0], [3, 4, 0], [4, 0, 3], [0, 0, 1]]
+    made = pair_scores(rows, [7, 7, 8, 8], list("abab"))
+    # pair 7: a finds b in same and loses in different; pair 8 finds and loses the other way round
+    expected = {"same": 1.0, "different": 0.5, "spd": 0.5, "n": 2}
+    assert {name: made[name] for name in expected} == expected
+    names = {"same", "different", "spd", "all"}
+    names |= {f"{c}-{m}" for c in ("same", "different") for m in ("at-5", "mrr", "to-a", "to-b")}
+    assert set(made) == {*names, "intervals", "chance", "n"}
+    assert set(made["intervals"]) == set(made["chance"]) == names
+    assert made["chance"]["same"] == 0.5
+    low, high = made["intervals"]["spd"]
+    assert low < 0 < high  # a difference may be below 0
+    assert refusal(pair_scores, rows, [7, 7, 8], list("abab")) == (
+        "pair retrieval needs one embedding, pair id and camera type per photo, got (4, 3), (3,) and (4,)"
+    )

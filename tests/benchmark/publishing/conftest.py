@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results.schema import Result, Score, write_result
-from builders.pixels.reference import codec_canary, codec_versions
+from benchmark.publishing.files import result_path
+from benchmark.results import Result, Score, write_result
+from builders.pixels import codec_canary, codec_versions
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN
 from tests.support.processes import run_python
 
@@ -67,12 +68,18 @@ def changed(original, part, **values):
     return dataclasses.replace(original, **{part: {**getattr(original, part), **values}})
 
 
+def published_as(folder):
+    """Files of the results of a folder in a data set of results: bytes by path."""
+    texts = [path.read_text(encoding="utf-8") for path in folder.rglob("result.json")]
+    return {result_path(Result.from_json(text), text): text.encode() for text in texts}
+
+
 @pytest.fixture
 def make():
     class Make:
         pass
 
-    Make.result, Make.changed = staticmethod(result), staticmethod(changed)
+    Make.result, Make.changed, Make.path = staticmethod(result), staticmethod(changed), staticmethod(result_path)
     return Make
 
 

@@ -1,101 +1,109 @@
 """What a stranger is told about published results."""
 
+import dataclasses
+
 import pytest
 
-from benchmark.cli.sharing.verify import main
-from benchmark.publishing.files import result_path
-from benchmark.publishing.provenance import codec_objection, known_codecs
-from benchmark.publishing.verify import VERDICTS, Verification, verified
-from benchmark.results.files import ResultFile
+from benchmark.__main__ import camtrace
+from benchmark.publishing import VERDICTS, Verification, verified
+from benchmark.results import ResultFile
 from builders.files import write_text_atomically
-from builders.pixels.reference import codec_canary, codec_versions
 
-OTHER = {"codec": {"pillow": "12.0.0"}, "codec_canary": "fb0aec8615dad61c"}
+OTHER = {"codec": {"pillow": "11.0.0"}, "codec_canary": "fb0aec8615dad61c"}
+UNKNOWN = {"codec": {"pillow": "99"}, "codec_canary": "0" * 16}
 
 
 @pytest.mark.parametrize(
     ("part", "values", "verdict", "why"),
     [
         ("cost", {}, "repeatable here", ""),
-        ("environment", OTHER, "other codec", "Pillow 11.0.0 or"),
-        ("environment", {"codec_canary": "0" * 16, "codec": {"pillow": "99"}}, "unknown codec", "0000000000000000"),
-        ("environment", {"device": None, "options": {"seed": 0}}, "lacks provenance", "device, environment.opt"),
-        ("encoder", {"library": "callable", "revision": None, "id": "mine:encode"}, "private inputs", "mine:encode"),
-        ("data", {"name": "folder:photos"}, "private inputs", "folder:photos"),
+        ("environment", OTHER, "other codec", "Pillow 11.0.0"),
+        ("environment", UNKNOWN, "unknown codec", "0000000000000000"),
+        ("environment", {"device": None, "options": {"seed": 0}}, "lacks provenance", "device"),
         ("data", {"question_hash": ""}, "lacks provenance", "data.question_hash"),
-        ("environment", {"local": {"model": "MODULE:NAME: your object"}}, "private inputs", "own code, file or object"),
+        ("encoder", {"library": "callable", "revision": None, "id": "mine:encode"}, "private inputs", "mine:encode"),
+        ("encoder", {"id": "weights:x"}, "private inputs", "weights:x"),
+        ("encoder", {"id": "local-dir:x"}, "private inputs", "local-dir:x"),
+        ("data", {"name": "folder:photos"}, "private inputs", "folder:photos"),
+        ("data", {"name": "exif-folder:photos"}, "private inputs", "exif-folder:photos"),
+        ("data", {"name": "hub:x"}, "private inputs", "hub:x"),
+        ("data", {"name": "hub:a/b"}, "repeatable here", ""),
+        ("data", {"name": "paircams"}, "repeatable here", ""),
+        ("environment", {"local": {"model": "MODULE:NAME: your object"}}, "private inputs", "timm/resnet50"),
         ("environment", {"local": {"data": "PATH: your folder"}}, "repeatable here", ""),
         ("environment", {"local": {"options": "set in Python"}}, "repeatable here", ""),
     ],
-)  # fmt: skip
-def test_judge(make, part, values, verdict, why):
+)
+def test_verified__verdict_and_what_it_names(make, part, values, verdict, why):
     changed = make.changed(make.result(), part, **values)
-    measured = verified(ResultFile(result_path(changed), changed), local_canary="78e492f7fbf1fa50")
-    if verdict == "repeatable here" and codec_canary() != "78e492f7fbf1fa50":
-        pytest.skip("another codec than the one that this case is about")
+    here = str(make.result().environment["codec_canary"])
+    measured = verified(ResultFile(make.path(changed), changed), here)
     assert measured.verdict == verdict
     assert why in measured.why
+    assert verdict in VERDICTS
 
 
-def test_known_codecs__this_machines_pillow_gives_the_recorded_pixels():
-    recorded = [c for c in known_codecs().values() if codec_versions()["pillow"] in c.pillow]
-    if not recorded:
-        pytest.skip(f"Pillow {codec_versions()['pillow']} is not in the table")
-    assert [c.canary for c in recorded] == [codec_canary()]
+def test_verified__of_several_reasons_the_first(make):
+    """Edited, then what lacks, then what is private, then the codec: each is said only where none before it holds."""
+    faults = {
+        "unknown codec": lambda made: make.changed(made, "environment", **UNKNOWN),
+        "private inputs": lambda made: make.changed(made, "data", name="folder:mine"),
+        "lacks provenance": lambda made: make.changed(made, "encoder", pooling=""),
+    }
+    made = make.result("org/a")
+    for verdict, fault in faults.items():
+        made = fault(made)
+        assert verified(ResultFile("a.json", made)).verdict == verdict
+    assert verified(ResultFile(make.path(make.result("org/a")), made)).verdict == "edited"
 
 
-def test_codec_objection__versions_and_pixels_must_agree(make):
-    lying = make.changed(make.result(), "environment", codec={"pillow": "13.0.0"}, codec_canary="fb0aec8615dad61c")
-    assert "not that of Pillow 13.0.0" in codec_objection(lying, codec_canary())
+OPTIONAL = {
+    *("encoder.parameters", "encoder.group", "encoder.training_data", "encoder.details"),
+    *("data.classes", "data.source_jpeg", "data.smoke_test", "data.evidence"),
+}
+"""What others can repeat a result without, or has a rule of its own."""
+
+
+def test_verified__names_each_field_that_is_needed_to_repeat_a_result(make):
+    made = make.result()
+    assert verified(ResultFile(make.path(made), made)) == Verification(
+        make.path(made), "timm/resnet50.a1_in1k", "imagenet", "repeatable here", ""
+    )
+    for part in ("encoder", "data"):
+        values = getattr(made, part)
+        for name in values.keys() - {"id", "name"}:
+            without = dataclasses.replace(made, **{part: {k: v for k, v in values.items() if k != name}})
+            lacking = verified(ResultFile("a.json", without))
+            if f"{part}.{name}" not in OPTIONAL:
+                assert (lacking.verdict, lacking.why) == ("lacks provenance", f"{part}.{name}")
+            else:
+                assert lacking.verdict == "repeatable here"
+    control = make.changed(made, "encoder", revision=None, id="control:jpeg-statistics")
+    assert verified(ResultFile("a.json", control)).verdict == "repeatable here"
+
+
+def test_verified__an_edited_file_by_the_name_of_a_published_result(make):
+    made = make.result("org/a")
+    folder, encoder, data, name = make.path(made).split("/")
+    other = f"{'0' * 16}.json"
+    for where, edited in (
+        (make.path(made), False),
+        (f"{folder}/{encoder}/{data}/{other}", True),
+        (f"{folder}/x/y/{name}", False),
+        (f"mine/{encoder}/{data}/{other}", False),
+        (f"{folder}/{encoder}/{data}/0{other}", False),
+    ):
+        assert (verified(ResultFile(where, made)).verdict == "edited") is edited, where
 
 
 def test_verify__names_the_edited_and_the_refused_and_exits_1(tmp_path, make, capsys):
     good = make.result("b/b")
-    path = tmp_path / result_path(good)
+    path = tmp_path / make.path(good)
     write_text_atomically(path, good.to_json())
-    assert main([str(tmp_path)]) == 0
+    assert camtrace(["verify", str(tmp_path)]) == 0
     path.write_text(path.read_text().replace('"value": 0.5,', '"value": 0.55,', 1))
     (tmp_path / "results" / "bad.json").write_text("{}")
-    assert main([str(tmp_path)]) == 1
+    assert camtrace(["verify", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "| edited " in out
     assert "| refused " in out
-    assert "2 results; the codec here is" in out
-
-
-def test_verdicts__best_first_and_what_each_means():
-    assert list(VERDICTS.items()) == [
-        ("repeatable here", "everything is recorded and public, and the codec is this machine's"),
-        (
-            "other codec",
-            "everything is recorded and public, but made with other codec versions: install them to repeat it",
-        ),
-        ("unknown codec", "made with a codec that no listed version of Pillow gives"),
-        ("private inputs", "recorded, but only the author has the encoder or the photos"),
-        ("lacks provenance", "what is needed to repeat it was not recorded"),
-        ("edited", "the content is not the one that the file's name was made of"),
-        ("refused", "not a result that this camtrace reads"),
-    ]
-
-
-def test_verified__every_field_and_reason(make):
-    here = codec_canary()
-    made = make.result("org/a", data="imagenet")
-    name = result_path(made)
-    assert verified(ResultFile(name, made)) == Verification(name, "org/a", "imagenet", "repeatable here", "")
-    older = make.changed(made, "data", question_hash=None)
-    assert verified(ResultFile("a.json", older), here).why == (
-        "photos by their ids alone: files of version 1 do not name attributes and clusters"
-    )
-    assert verified(ResultFile(name, older), here).verdict == "edited"
-    assert verified(ResultFile(name, older), here).why == "its SHA-256 is another"
-    lacking = make.changed(make.changed(made, "encoder", pooling=""), "data", bytes_hash=None)
-    assert verified(ResultFile("a.json", lacking)).why == "encoder.pooling, data.bytes_hash"
-    codecs = list(known_codecs().values())
-    for codec in codecs:
-        old = make.changed(made, "environment", codec={"pillow": codec.pillow[0]}, codec_canary=codec.canary)
-        checked = verified(ResultFile("a.json", old), "of no codec")
-        assert (checked.verdict, checked.why) == (
-            "other codec",
-            f"codec canary {codec.canary}: Pillow {' or '.join(codec.pillow)}",
-        )

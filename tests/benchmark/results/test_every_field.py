@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from benchmark.results import STATED
-from benchmark.results.answers import NO_FACTS, read_answers
+from benchmark.results import STATED, Score, read_answers
+from benchmark.results.answers import NO_FACTS
 from benchmark.results.proof import contradicted
-from benchmark.results.schema import Score
-from benchmark.scoring.run import Scored
+from benchmark.scoring import Scored
 from benchmark.tasks import all_tasks
 from tests.benchmark.results.test_proof import of_detection, of_groups
 from tests.support.toy_answers import toy_scored

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from benchmark.results import Failure, OutputScores
 from benchmark.results.check import check_forms
 from benchmark.results.forms import DETAILS, FIELDS
-from benchmark.results.schema import Failure, OutputScores
 
 NOW = datetime.datetime(2026, 11, 21, 10, tzinfo=datetime.timezone.utc)
 

@@ -12,13 +12,9 @@ import numpy as np
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.results import contradiction, read_result, write_result
-from benchmark.results.files import read_files
-from benchmark.results.schema import Result
-from benchmark.robustness.clustering import clustering_score
-from benchmark.robustness.drop import performance_drop
-from benchmark.scoring.output import write_scored
-from benchmark.scoring.run import Scored
+from benchmark.results import Result, contradiction, read_files, read_result, write_result
+from benchmark.robustness import clustering_score, performance_drop
+from benchmark.scoring import Scored, write_scored
 from benchmark.stats import METHODS, against_chance, jackknife, photo_interval
 from benchmark.tasks import all_tasks
 from tests.support.detection_photos import DIMENSION, detection_photos
@@ -247,6 +243,7 @@ def test_contradiction__other_methods_may_give_other_p_values_but_not_any(honest
 COMMANDS = ("verify", "publish", "leaderboard", "compare")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands__refuse_every_changed_result(
     command: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmark.results import answers, known_contradiction, proven, read_files, read_result, write_result
-from benchmark.scoring.output import write_scored
+from benchmark.scoring import write_scored
 from benchmark.tasks import all_tasks
 from tests.support.toy_answers import toy_scored
 
@@ -57,27 +57,6 @@ def test_known_contradiction__changed_answers_are_proved_again(proofs, tmp_path)
         file.write(b"\0")
     assert "SHA-256" in verdict(tmp_path / "run")
     assert len(proofs) == 2
-
-
-def test_known_contradiction__other_code_proves_again(proofs, tmp_path, monkeypatch):
-    write_scored(toy_scored(), tmp_path / "run", single=True)
-    verdict(tmp_path / "run")
-    monkeypatch.setattr(proven, "_proving_code", lambda: "other code")
-    assert verdict(tmp_path / "run") == ""
-    assert len(proofs) == 2
-
-
-def test_known_contradiction__answers_that_change_during_the_proof_leave_no_verdict(proofs, tmp_path, monkeypatch):
-    write_scored(toy_scored(), tmp_path / "run", single=True)
-    real = proven.contradiction
-
-    def swapped(file, questions):
-        (tmp_path / "run" / "answers.npz").write_bytes(b"other")
-        return real(file, questions)
-
-    monkeypatch.setattr(proven, "contradiction", swapped)
-    verdict(tmp_path / "run")
-    assert not list((tmp_path / "cache").rglob("*.json"))
 
 
 @pytest.mark.parametrize("stored", ["", "[]", "{}", "not JSON"])

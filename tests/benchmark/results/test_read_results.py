@@ -2,9 +2,7 @@ import pytest
 
 from benchmark.audit.repairs import PLAN_FILE
 from benchmark.erasing.eraser import ABOUT
-from benchmark.results import files
-from benchmark.results.files import read_results
-from benchmark.results.schema import write_result
+from benchmark.results import read_results, write_result
 from benchmark.scoring.sweep import SWEEP_FILE
 from builders.errors import UsageError
 
@@ -41,11 +39,3 @@ def test_read_results__a_link_out_of_the_folder_is_refused(make, tmp_path):
 def test_read_results__neither_folder_nor_repo(source):
     with pytest.raises(UsageError, match="no such folder"):
         read_results(source)
-
-
-def test_literal__a_pattern_that_matches_only_the_name():
-    import fnmatch
-
-    name = "results/a[1]*?/x.json"
-    assert fnmatch.fnmatchcase(name, files._literal(name))
-    assert not fnmatch.fnmatchcase("results/a1bc/x.json", files._literal(name))

@@ -7,9 +7,8 @@ import math
 
 import pytest
 
-from benchmark.results.schema import Score
-from benchmark.results.summary import group_means, log_odds_over_chance
-from benchmark.results.summary import summarise as summarise_by
+from benchmark.results import Score, group_means, log_odds_over_chance
+from benchmark.results import summarise as summarise_by
 from benchmark.tasks import all_tasks
 
 

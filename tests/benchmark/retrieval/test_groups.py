@@ -17,7 +17,6 @@ from benchmark.retrieval import (
     median_recall,
     pair_retrieval,
 )
-from benchmark.retrieval.counts import PER_SIMILARITY, PER_VALUE, block_rows
 from tests.support.scenes import exact_embeddings, float32_recall
 
 SCENES, GROUPS = 25, 6
@@ -108,33 +107,6 @@ def test_count_pairs__memory_changes_nothing(everywhere: bool) -> None:
         for one, other in zip(small, large, strict=True):
             for name in ("scenes", "nearer", "tied", "distractors", "cosine"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-
-
-@pytest.mark.parametrize("missing", [0.0, 0.3])
-def test_count_pairs__thresholds_are_compared_one_by_one_or_in_order(
-    missing: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows, table = planted(missing)
-    counted = []
-    for few in (0, 100):
-        monkeypatch.setattr("benchmark.retrieval.counts.FEW_THRESHOLDS", few)
-        counted.append(list(count_pairs(rows, table, everywhere=True, memory_bytes=150_000)))
-    for one, other in zip(*counted, strict=True):
-        np.testing.assert_array_equal(one.nearer, other.nearer)
-        np.testing.assert_array_equal(one.tied, other.tied)
-    assert sum(int(pair.tied.sum()) for pair in counted[0]) > 0
-
-
-@pytest.mark.parametrize("dimension", [0, 1, 300])
-@pytest.mark.parametrize("memory_bytes", [0, 500, 10**5, 10**7])
-def test_block_rows__is_the_largest_side_within_the_bound(dimension: int, memory_bytes: int) -> None:
-    side = block_rows(memory_bytes, dimension)
-
-    def held(side: int) -> int:
-        return PER_SIMILARITY * side**2 + PER_VALUE * side * max(dimension, 1)
-
-    assert held(side + 1) > memory_bytes
-    assert side == 1 or held(side) <= memory_bytes
 
 
 def test_median__and_what_it_is_without_a_block_of_scenes() -> None:

@@ -2,90 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from benchmark.retrieval import (
     COLLECTIONS,
+    COLLECTIONS_OF,
     RANKS,
     count_pairs,
-    group_recall,
-    held_bytes,
     nearest_of_same_type,
     pair_retrieval,
 )
-from benchmark.retrieval.counts import block_rows, blocks
-from benchmark.retrieval.groups import COLLECTIONS_OF
-from builders.errors import DataError
 
 IDS, TYPES = [7, 7, 8, 8], ["old", "phone", "old", "phone"]
-
-
-@pytest.mark.parametrize(
-    ("rows", "ids", "types", "message"),
-    [
-        (
-            np.eye(4),
-            [7, 7, 8],
-            TYPES,
-            "pair retrieval needs one embedding, pair id and camera type per photo, got (4, 4), (3,) and (4,)",
-        ),
-        (
-            np.eye(4),
-            IDS,
-            TYPES[:2],
-            "pair retrieval needs one embedding, pair id and camera type per photo, got (4, 4), (4,) and (2,)",
-        ),
-        (
-            np.ones(4),
-            IDS,
-            TYPES,
-            "pair retrieval needs one embedding, pair id and camera type per photo, got (4,), (4,) and (4,)",
-        ),
-        (np.eye(4), IDS, ["old"] * 4, "pair retrieval needs photos of two camera types, got 1: ['old']"),
-        (
-            np.eye(7),
-            [0, 1, 2, 3, 4, 5, 6],
-            list("gfedcba"),
-            "pair retrieval needs photos of two camera types, got 7: ['a', 'b', 'c', 'd', 'e']",
-        ),
-        (
-            np.eye(6),
-            [8, 8, 8, 9, 9, 7],
-            ["old", "phone", "phone", "old", "phone", "old"],
-            "pair 7 has 1 photo(s) of old and 0 of phone; leave out what has not one of each (2 of 3 pairs)",
-        ),
-        (
-            np.eye(5),
-            [8, 8, 8, 9, 9],
-            ["old", "phone", "phone", "old", "phone"],
-            "pair 8 has 1 photo(s) of old and 2 of phone; leave out what has not one of each (1 of 2 pairs)",
-        ),
-        (
-            np.where(np.arange(4)[:, None] == 2, np.inf, np.eye(4)),
-            IDS,
-            TYPES,
-            "the embedding of photo 2 holds a NaN or infinity: leave its pair out or embed it again",
-        ),
-    ],
-)
-def test_pairs__refused_in_a_sentence(rows: np.ndarray, ids: list[int], types: list[str], message: str) -> None:
-    for work in (pair_retrieval, lambda *given: nearest_of_same_type(*given, [(0, 0), (1, 0), (0, 1), (1, 1)])):
-        with pytest.raises(DataError) as refused:
-            work(rows, np.array(ids), np.array(types))
-        assert str(refused.value) == message
-
-
-def test_groups__name_the_photo_that_is_not_finite() -> None:
-    rows = np.eye(6)
-    rows[4, 1] = np.nan
-    with pytest.raises(DataError) as refused:
-        group_recall(rows, np.array([[5, 0, 1], [2, 3, 4]]), np.array([0, 1, 2]))
-    assert str(refused.value) == (
-        "the embedding of photo 4 holds a NaN or infinity: leave its pair out or embed it again"
-    )
 
 
 def test_pairs__ids_and_types_are_sorted_python_values() -> None:
@@ -118,54 +47,6 @@ def test_progress__each_group_with_itself_and_each_two_once(everywhere: bool, me
             ends = rows[photos[pair.first, scene]], rows[photos[pair.second, scene]]
             cosine = ends[0] @ ends[1] / np.linalg.norm(ends[0]) / np.linalg.norm(ends[1])
             assert pair.cosine[at] == pytest.approx(cosine, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("present", "dimension", "more", "expected"),
-    [
-        # blocks of 10 x 10 similarities and rows; 2 x 2 x 10 cells of a float32 and two counts of two bytes
-        (np.ones((2, 10), bool), 3, {}, 16 * 100 + 48 * 10 * 3 + 40 * (4 + 4)),
-        (np.ones((2, 10), bool), 3, {"everywhere": True}, 16 * 100 + 48 * 10 * 3 + 40 * (4 + 4 + 8)),
-        (np.ones((2, 10), bool), 3, {"memory_bytes": 500}, 500 + 40 * 8),
-        # targets of all photos at once are more than a block of one photo in each of 30 groups
-        (np.ones((30, 1), bool), 5, {}, 32 * 30 * 5 + 900 * 8),
-        # counts up to 70,000 take four bytes each
-        (np.ones((1, 70_000), bool), 1, {"memory_bytes": 1}, 1 + 70_000 * (4 + 8)),
-        (np.ones((2, 40_000), bool), 1, {"memory_bytes": 1, "everywhere": True}, 1 + 160_000 * (4 + 4 + 16)),
-        (np.zeros((0, 0), bool), 4, {}, 0),
-    ],
-)
-def test_held_bytes__by_hand(present: np.ndarray, dimension: int, more: dict[str, Any], expected: int) -> None:
-    assert held_bytes(present, dimension, **more) == expected
-
-
-def test_blocks__of_items_and_sides_by_hand() -> None:
-    assert list(blocks(7, 3)) == [slice(0, 3), slice(3, 6), slice(6, 7)]
-    assert list(blocks(0, 3)) == []
-    assert (block_rows(16 * 100 + 48 * 10 * 2, 2), block_rows(16 * 100 + 48 * 10 * 2 - 1, 2)) == (10, 9)
-    assert block_rows(0, 9) == 1
-
-
-def test_bounds_and_progress__are_passed_to_the_counting(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, photos = np.random.default_rng(0).normal(size=(6, 3)), np.arange(6).reshape(2, 3)
-    calls: list[dict[str, Any]] = []
-
-    def spy(given_rows: np.ndarray, given_photos: np.ndarray, **more: Any) -> Any:
-        calls.append({"photos": given_photos.tolist(), **more})
-        return count_pairs(given_rows, given_photos, everywhere=bool(more.get("everywhere")))
-
-    monkeypatch.setattr("benchmark.retrieval.counts.count_pairs", spy)
-    monkeypatch.setattr("benchmark.retrieval.two_types.count_pairs", spy)
-    done: list[int] = []
-    how = {"device": "cpu", "memory_bytes": 99, "progress": done.append}
-    for distractors in ("own", "all"):
-        group_recall(rows, photos, np.array([0, 0, 1]), distractors=distractors, **how)
-    pair_retrieval(rows, np.array([0, 1, 2] * 2), np.array(["a"] * 3 + ["b"] * 3), device="cpu", memory_bytes=77)
-    assert calls == [
-        {"photos": photos.tolist(), "everywhere": False, **how},
-        {"photos": photos.tolist(), "everywhere": True, **how},
-        {"photos": photos.tolist(), "device": "cpu", "memory_bytes": 77},
-    ]
 
 
 @pytest.mark.parametrize("memory", [1, 1 << 28])
