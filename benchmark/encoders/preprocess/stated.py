@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from PIL import Image
 
@@ -152,6 +153,18 @@ def restated(name: str, known: Preprocessing, options: Stated) -> Preprocessing:
     fresh = describe(pixels, normalise.mean, normalise.std, str(known.record.get("backend", "pil")))
     more = {key: value for key, value in known.record.items() if key not in fresh and key != "data_config"}
     return Preprocessing(pixels, normalise, {**fresh, **more})
+
+
+def in_words(record: Mapping[str, Any]) -> str:
+    """Size, steps, mean and standard deviation of a preprocessing, for a notice.
+
+    >>> in_words(alone(Stated(size=(8, 6))).record)
+    'size 8 x 6 (ResizeShort 8 bilinear, CenterCrop 6 8 round), mean 0.485, 0.456, 0.406, std 0.229, 0.224, 0.225'
+    """
+    steps = [" ".join(map(str, step.values())) for step in record.get("steps", ())]
+    size = " x ".join(map(str, record.get("size", ())))
+    numbers = (f"{name} {', '.join(f'{value:g}' for value in record[name])}" for name in ("mean", "std"))
+    return f"size {size} ({', '.join(steps)}), {', '.join(numbers)}"
 
 
 def _with_sides(name: str, pixels: Pixels, options: Stated) -> Pixels:
