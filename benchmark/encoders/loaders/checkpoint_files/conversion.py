@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import sys
 from collections import Counter
@@ -41,12 +42,13 @@ def in_names_of_timm(
     if not any(CHUNK.match(name) for name in shapes):
         renamed = {CHUNK.sub(r"\1blocks.\2.", name): tensor for name, tensor in tensors.items()}
     whole: dict[str, Mapping[str, torch.Tensor]] = {}
-    for prefix in _prefixes(renamed, {name for name, _ in module.named_children()}, LEAST * len(shapes)):
+    children = {name for name, _ in module.named_children()}
+    for prefix in _prefixes(renamed, children, LEAST * len(shapes)):
         if not prefix.startswith(tuple(whole)):
             group = {name.removeprefix(prefix): each for name, each in renamed.items() if name.startswith(prefix)}
             attempts = _conversions(architecture, module, group)
             if found := next((each for each in attempts if is_whole_somewhere(shapes, each)), None):
-                whole[prefix] = found
+                whole[prefix] = {**found, **_lost(group, found, children)}
     others = {name: tensor for name, tensor in renamed.items() if not name.startswith(tuple(whole))}
     return {**others, **{prefix + name: each for prefix, found in whole.items() for name, each in found.items()}}
 
@@ -63,6 +65,20 @@ def _prefixes(names: Mapping[str, Any], children: set[str], least: float) -> lis
     return sorted((prefix for prefix, count in counts.items() if count >= least), key=len)
 
 
+def _lost(
+    group: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor], children: set[str]
+) -> Mapping[str, torch.Tensor]:
+    """Weights of the network's parts that a conversion left out though they are not zero, such as biases that another
+    variant of the architecture has: the check of all loads refuses them."""
+    kept = {tensor.untyped_storage().data_ptr() for tensor in found.values()}
+    lost = (name for name, each in group.items() if name not in found and each.untyped_storage().data_ptr() not in kept)
+    return {
+        name: group[name]
+        for name in lost
+        if name.endswith((".weight", ".bias")) and name.partition(".")[0] in children and group[name].any()
+    }
+
+
 def _conversions(
     architecture: Architecture, module: Any, group: Mapping[str, torch.Tensor]
 ) -> Iterator[Mapping[str, torch.Tensor]]:
@@ -73,5 +89,6 @@ def _conversions(
     convert: Callable[..., Any] | None = getattr(sys.modules[entrypoint.__module__], "checkpoint_filter_fn", None)
     yield group
     for options in ({}, {"adapt_layer_scale": True}) if convert else ():
-        with contextlib.suppress(Exception), quiet():  # of names that it was not made for
+        # It raises where names are not those that it was made for, and prints.
+        with contextlib.suppress(Exception), quiet(), contextlib.redirect_stdout(io.StringIO()):
             yield convert(dict(group), module, **options)

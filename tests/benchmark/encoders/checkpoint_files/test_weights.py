@@ -105,9 +105,7 @@ def test_weights__averaged_ones(network: Any, tmp_path: Path) -> None:
 
 def test_weights__superfluous_ones_are_left_out_by_name_alone(network: Any, file: Path, tmp_path: Path) -> None:
     torch.save(network.state_dict() | {"projector.0.weight": torch.ones(2, 2)}, tmp_path / "a.pth")
-    with pytest.raises(
-        EncoderError, match=r"projector.0.weight.*&ignore=projector"
-    ):
+    with pytest.raises(EncoderError, match=r"projector.0.weight.*&ignore=projector"):
         _load(f"{tmp_path}/a.pth?{ARCH}")
     encoder = _load(f"{tmp_path}/a.pth?{ARCH}&ignore=projector.")
     assert "projector.0.weight: left out as ignore= says" in encoder.info.details["ignored_weights"]
