@@ -116,10 +116,15 @@ def _load_onnx(file: Path, request: LoadRequest) -> Encoder:
 
 
 def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, label: str) -> Architecture:
-    """The architecture that the specification names, else that of the training's record, else of the file."""
-    if "arch" in wanted.options:
-        return named_architecture(label, wanted.options["arch"], wanted.arguments)
+    """The architecture that the specification names, else that of the training's record, else of the file.
+
+    Of a record that names the same one its options and its preprocessing count too.
+    """
     architecture = recorded_architecture(file) or architecture_in(weights.facts)
+    if "arch" in wanted.options:
+        named = named_architecture(label, wanted.options["arch"], wanted.arguments)
+        if architecture is None or (architecture.library, architecture.name) != (named.library, named.name):
+            return named
     if architecture is None:
         named = model_named_in(weights.facts)
         known = f" (it says {named!r})" if named else ""
