@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,7 +243,7 @@ def _options_text(options: Mapping[str, str]) -> str:
     return f"?{'&'.join(f'{name}={options[name]}' for name in names)}" if names else ""
 
 
-def _picture_of(part: Any, label: str, outputs: Iterable[str]) -> Any:
+def _picture_of(part: Any, label: str, outputs: Collection[str]) -> Any:
     """The one input of a part of a graph; refuses one that reads several."""
     inputs = part.graph.input
     if len(inputs) != 1 or (len(outputs) > 1 and len(inputs[0].type.tensor_type.shape.dim) != 4):

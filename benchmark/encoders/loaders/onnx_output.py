@@ -63,11 +63,8 @@ class OnnxForward:
     ) -> None:
         self.label, self.network, self.model, self.input = label, network, model, network_input
         self.version, self.output, self.axis = network.version, str(model.graph.output[0].name), 1
+        self.batch_sizes: tuple[int, ...] = (network_input.batch,) if network_input.batch else ()
         self._normalise, self._first_token, self._dimensions = normalise, first_token, 2
-
-    @property
-    def batch_sizes(self) -> tuple[int, ...]:
-        return (self.input.batch,) if self.input.batch else ()
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
         return parallel_map(lambda views: self.pooled(self.raw(views)), chunks)
@@ -161,8 +158,8 @@ def admit(
         return ""
     others = [name for name in outputs if name != forward.output]
     more = f" (others: {', '.join(map(readable, others[:5]))})" if others and not stated else ""
-    shape = " x ".join(map(str, alone[0].shape[1:]))
-    return f"the embedding is {forward.described()}, {shape}{f', {how}' if how else ''}{more}"
+    sides = " x ".join(map(str, alone[0].shape[1:]))
+    return f"the embedding is {forward.described()}, {sides}{f', {how}' if how else ''}{more}"
 
 
 def _first(forward: OnnxForward, views: np.ndarray) -> np.ndarray:
@@ -251,7 +248,7 @@ def _require_alone_as_together(forward: OnnxForward, views: np.ndarray, embeddin
     except RuntimeError:
         if forward.input.batch:
             raise
-        forward.input = replace(forward.input, batch=1)
+        forward.input, forward.batch_sizes = replace(forward.input, batch=1), (1,)
         together = np.concatenate([forward.pooled(forward.raw(view[None])) for view in views])
     if np.abs(together - embeddings).max() > TOLERANCE * np.abs(embeddings).max():
         what = "a photo has another embedding alone than in a batch, or than a moment before"

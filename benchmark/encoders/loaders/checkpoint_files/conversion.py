@@ -88,7 +88,9 @@ def _conversions(
     entrypoint = timm.models.model_entrypoint(architecture.name.partition(".")[0])
     convert: Callable[..., Any] | None = getattr(sys.modules[entrypoint.__module__], "checkpoint_filter_fn", None)
     yield group
-    for options in ({}, {"adapt_layer_scale": True}) if convert else ():
+    if convert is None:
+        return
+    for options in ({}, {"adapt_layer_scale": True}):
         # It raises where names are not those that it was made for, and prints.
         with contextlib.suppress(Exception), quiet(), contextlib.redirect_stdout(io.StringIO()):
             yield convert(dict(group), module, **options)

@@ -122,9 +122,9 @@ def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, labe
     """
     architecture = recorded_architecture(file) or architecture_in(weights.facts)
     if "arch" in wanted.options:
-        named = named_architecture(label, wanted.options["arch"], wanted.arguments)
-        if architecture is None or (architecture.library, architecture.name) != (named.library, named.name):
-            return named
+        wanted_one = named_architecture(label, wanted.options["arch"], wanted.arguments)
+        if architecture is None or (architecture.library, architecture.name) != (wanted_one.library, wanted_one.name):
+            return wanted_one
     if architecture is None:
         named = model_named_in(weights.facts)
         known = f" (it says {named!r})" if named else ""
