@@ -40,8 +40,8 @@ WAYS: Mapping[str, str] = {
     "mobile": "is a package for phones; " + EXPORT,
     "joblib": "is a pickle of joblib, and reading it runs code; embed with it where it was made, then "
     "--model embeddings:FILE.parquet",
-    "OpenVINO": "is a network of OpenVINO; score the checkpoint that it was made from, or a function from a photo to its "
-    "embedding that calls openvino.Core().compile_model({name!r}): --model MODULE:FUNCTION",
+    "OpenVINO": "is a network of OpenVINO; score the checkpoint that it was made from, or a function from a photo to "
+    "its embedding that calls openvino.Core().compile_model({name!r}): --model MODULE:FUNCTION",
     "Paddle": "holds weights of PaddlePaddle; run: paddle2onnx, then --model 'onnx:model.onnx?size=224'",
     "engine": "is compiled for one machine; " + EXPORT,
     "part": "is one rank's part of a sharded checkpoint; join the parts as the trainer's documentation says",

@@ -12,7 +12,7 @@ FILES = {
     "OpenVINO": ({"net.xml": b"<?xml version='1.0'?><net/>", "net.bin": b"\0" * 64}, "net.xml"),
     "OpenVINO, a folder": ({"net.xml": b"<?xml version='1.0'?><net/>", "net.bin": b"\0" * 64}, ""),
     "OpenVINO, by optimum": (
-        {"config.json": b'{"model_type": "vit"}', "openvino_model.xml": b"<net/>", "openvino_model.bin": b"\0" * 64}, "",
+        {"config.json": b'{"model_type": "vit"}', "net.xml": b"<net/>", "net.bin": b"\0" * 64}, "",
     ),
     "CoreML": ({"Manifest.json": b"{}"}, ""),
     "GGUF": ({"llava-q4.gguf": b"GGUF\0\0", "mmproj.gguf": b"GGUF\0\0"}, ""),
