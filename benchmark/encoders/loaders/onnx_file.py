@@ -7,8 +7,10 @@ An ONNX file does not describe its preprocessing, so options do:
 ``resize``          the shorter side before the crop of the centre; by default as large as the crop
 ``mean``, ``std``   of pixels in [0, 1], one number or one each for red, green, blue; by default ImageNet's, with a note
 ``interpolation``   of the resize: bilinear (default), bicubic, lanczos, box, hamming, nearest
-``output``          name of the output that is the embedding; by default the first
-``pooling``         of an output [n, tokens, d]: ``mean`` (default) or ``first``; maps [n, d, h, w] are averaged
+``output``          name of the tensor that is the embedding, an output or any other; by default the first output
+``pooling``         of tokens: ``mean`` (default) or ``first``; maps are averaged
+``channels``        of tokens and maps: ``first`` or ``last`` of the axes after the batch, where neither the graph nor a
+                    picture of another size proves it
 ``group``, ``training_data``  provenance, which the file does not have
 ==================  ================================================================================================
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.compute import parallel_map
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo, Runtime
-from benchmark.encoders.network import Normalisation, pooled, probe_image
+from benchmark.encoders.loaders import onnx_graph as graph
+from benchmark.encoders.loaders.onnx_output import OnnxForward, OnnxInput, admit
+from benchmark.encoders.network import Normalisation, probe_image
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
-from benchmark.encoders.preprocess.stated import STATED, resampling, shorter_side, sides, three_numbers
+from benchmark.encoders.preprocess.stated import (
+    STATED,
+    in_words,
+    resampling,
+    shorter_side,
+    sides,
+    three_numbers,
+)
 from benchmark.encoders.registry import LoadRequest
 from benchmark.encoders.runtime.choose import RuntimeEmbedder
 from builders.cli import parse_query
@@ -50,6 +60,8 @@ LONGEST_TEXT = 200
 class OnnxDescription:
     """Contents of an ONNX file without its weights."""
 
+    model: Any
+    """``onnx.ModelProto``."""
     sha256: str
     """Hash of the file and its external files of weights, in the order of their names."""
     parameters: int
@@ -94,7 +106,7 @@ def read_description(path: Path, label: str) -> OnnxDescription:
     if external:
         details["weights_beside"] = external
     parameters = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
-    return OnnxDescription(digest.hexdigest(), parameters, details)
+    return OnnxDescription(model, digest.hexdigest(), parameters, details)
 
 
 def _protocol_buffer(kind: Any, data: bytes, label: str) -> Any:
@@ -132,11 +144,16 @@ def _without_folder(error: Exception, path: Path) -> str:
     return first_line(error).replace(f"{path.parent}/", "").removeprefix(f"{path.name}: ")
 
 
-OPTIONS = (*STATED, "output", "pooling", "group", "training_data")
+OPTIONS = (*STATED, "output", "pooling", "channels", "group", "training_data")
 
-POOLINGS = ("mean", "first")
+CHOICES = {"pooling": ("mean", "first"), "channels": ("first", "last"), "group": GROUPS}
+"""Option -> its values."""
 
-INPUTS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+DTYPES = {1: np.float32, 10: np.float16, 2: np.uint8}
+"""Numbers of the protocol buffer -> types of pixels."""
+
+LOOP_S = 30.0
+"""Seconds that a graph with a loop may take for the first pictures."""
 
 
 def load_onnx(request: LoadRequest) -> Encoder:
@@ -144,7 +161,7 @@ def load_onnx(request: LoadRequest) -> Encoder:
 
     Raises:
         UsageError: an option is wrong, or a required one is missing.
-        EncoderError: the file does not exist, is no network, or does not map pictures to vectors.
+        EncoderError: the file does not exist, is no network, or does not map pictures to embeddings.
     """
     path, options = _parsed(request.spec)
     if request.device not in ("auto", "cpu") or request.dtype != "float32" or request.compile:
@@ -155,30 +172,42 @@ def load_onnx(request: LoadRequest) -> Encoder:
     description = read_description(path, label)
     from benchmark.encoders.runtime.onnxruntime import OnnxNetwork
 
-    try:
-        network = OnnxNetwork(path, options.get("output"))
-    except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
-        raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_without_folder(error, path)})") from error
-    network_input = _input_of(network, label)
+    whole = description.model
+    outputs = {each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in whole.graph.output}
+    output = options.get("output") or next(iter(outputs))
+    if output not in (names := [*outputs, *graph.tensor_names(whole)]):
+        raise unknown_name(f"tensor of {label}:", output, names)
+    part = graph.cut(whole, output)
+    picture = _picture_of(part, label, outputs)
+
+    def session(model: Any) -> OnnxNetwork:
+        try:
+            return OnnxNetwork(model.SerializeToString(), folder=path.parent)
+        except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
+            raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_without_folder(error, path)})") from error
+
+    network_input = _input_of(picture, label)
     height, width = _size(options, network_input, label)
     short = shorter_side(options.get("resize", str(max(height, width))), height, width)
     resize = ResizeShort(short, resampling(options.get("interpolation", "bilinear")))
     pixels = Pixels((resize, CenterCrop(width, height, "round")))
     normalise, assumed = _normalisation(options, network_input, label)
-    forward = _Forward(network, network_input, normalise, options.get("output"), options.get("pooling", "mean"))
+    network = session(part)
+    if graph.may_not_end([*part.graph.node, *(node for each in part.functions for node in each.node)]):
+        network.limit_s = LOOP_S
+    forward = OnnxForward(label, network, part, network_input, normalise, options.get("pooling") == "first")
+    views = np.stack([pixels(probe_image()), pixels(probe_image().rotate(180))])
+    notice = admit(forward, views, options, outputs, session)
+    network.limit_s = None
     name = f"{label}@{description.sha256[:8]}{_options_text(options)}"
     embed = RuntimeEmbedder(name, forward, hint="")
-    view = torch.from_numpy(pixels(probe_image()))
-    first = embed(view[None])
-    if not torch.isfinite(first).all():
-        raise EncoderError(f"{label}: the embedding of a plain picture is not finite")
     mean, std = (normalise.mean, normalise.std) if normalise else ((0.0,) * 3, (1 / 255,) * 3)
     info = EncoderInfo(
         id=name,
         library="onnx",
         revision=None,
         weights_sha256=description.sha256,
-        dimension=first.shape[1],
+        dimension=embed(torch.from_numpy(views[:1])).shape[1],
         preprocessing=describe(pixels, mean, std, "pil", **({"assumed": assumed} if assumed else {})),
         pooling=forward.described(),
         parameters=description.parameters,
@@ -186,9 +215,11 @@ def load_onnx(request: LoadRequest) -> Encoder:
         training_data=options.get("training_data", "unknown"),
         details=description.details,
     )
+    notices = [f"{label}: {notice}"] if notice else []
+    if assumed:
+        notices.append(f"{label}: {' and '.join(assumed)} not given, ImageNet's taken: {in_words(info.preprocessing)}")
     runtime = Runtime("onnxruntime", OnnxNetwork.version)
-    notices = (f"{label}: {' and '.join(assumed)} not given, ImageNet's taken",) if assumed else ()
-    return Encoder(info, pixels, embed, "cpu", "float32", runtime=runtime, notices=notices)
+    return Encoder(info, pixels, embed, "cpu", "float32", runtime=runtime, notices=tuple(notices))
 
 
 def _parsed(spec: str) -> tuple[Path, dict[str, str]]:
@@ -198,10 +229,9 @@ def _parsed(spec: str) -> tuple[Path, dict[str, str]]:
     for name in options:
         if name not in OPTIONS:
             raise unknown_name("option of onnx:", name, OPTIONS)
-    if options.get("pooling", "mean") not in POOLINGS:
-        raise unknown_name("pooling", options["pooling"], POOLINGS)
-    if options.get("group", "unknown") not in GROUPS:
-        raise unknown_name("group", options["group"], GROUPS)
+    for name, values in CHOICES.items():
+        if name in options and options[name] not in values:
+            raise unknown_name(name, options[name], values)
     if not path:
         raise UsageError("onnx: needs a file, as in onnx:PATH?size=224")
     return Path(path).expanduser(), options
@@ -213,36 +243,32 @@ def _options_text(options: Mapping[str, str]) -> str:
     return f"?{'&'.join(f'{name}={options[name]}' for name in names)}" if names else ""
 
 
-@dataclass(frozen=True)
-class _Input:
-    """Input of a network."""
-
-    dtype: Any
-    channels_last: bool
-    batch: int | None
-    """Number of views that it takes at a time; None for any number."""
-    height: int | None
-    width: int | None
+def _picture_of(part: Any, label: str, outputs: Collection[str]) -> Any:
+    """The one input of a part of a graph; refuses one that reads several."""
+    inputs = part.graph.input
+    if len(inputs) != 1 or (len(outputs) > 1 and len(inputs[0].type.tensor_type.shape.dim) != 4):
+        names = ", ".join(each.name for each in inputs) or "none"
+        what = f"{label}: {part.graph.output[0].name} reads {len(inputs)} inputs ({names}), not a picture alone"
+        raise EncoderError(f"{what}; name a tensor of pictures by ?output=TENSOR (outputs: {', '.join(outputs)})")
+    return inputs[0]
 
 
-def _input_of(network: Any, label: str) -> _Input:
-    inputs = network.session.get_inputs()
-    if len(inputs) != 1:
-        raise EncoderError(
-            f"{label}: it takes {len(inputs)} inputs ({', '.join(i.name for i in inputs)}), not a picture"
-        )
-    [picture] = inputs
-    if picture.type not in INPUTS or len(picture.shape) != 4:
-        raise EncoderError(f"{label}: its input is {picture.type} {picture.shape}, not pictures [n, 3, height, width]")
-    batch, *sides = (side if isinstance(side, int) and side > 0 else None for side in picture.shape)
+def _input_of(picture: Any, label: str) -> OnnxInput:
+    kind = picture.type.tensor_type
+    dtype = DTYPES.get(kind.elem_type)
+    shape: list[Any] = [side.dim_value or side.dim_param or "?" for side in kind.shape.dim]
+    if dtype is None or len(shape) != 4:
+        what = f"its input {picture.name} is {shape} of type {kind.elem_type}"
+        raise EncoderError(f"{label}: {what}, not pictures [n, 3, height, width]")
+    batch, *sides = (side if isinstance(side, int) and side > 0 else None for side in shape)
     if sides[0] == 3 or (sides[0] is None and sides[2] != 3):
-        return _Input(INPUTS[picture.type], False, batch, sides[1], sides[2])
+        return OnnxInput(dtype, False, batch, sides[1], sides[2])
     if sides[2] in (None, 3):
-        return _Input(INPUTS[picture.type], True, batch, sides[0], sides[1])
-    raise EncoderError(f"{label}: its input {picture.shape} has no axis of three colours")
+        return OnnxInput(dtype, True, batch, sides[0], sides[1])
+    raise EncoderError(f"{label}: its input {shape} has no axis of three colours")
 
 
-def _size(options: Mapping[str, str], network_input: _Input, label: str) -> tuple[int, int]:
+def _size(options: Mapping[str, str], network_input: OnnxInput, label: str) -> tuple[int, int]:
     """(height, width)."""
     fixed = network_input.height and network_input.width and (network_input.height, network_input.width)
     if "size" not in options:
@@ -258,7 +284,7 @@ def _size(options: Mapping[str, str], network_input: _Input, label: str) -> tupl
 
 
 def _normalisation(
-    options: Mapping[str, str], network_input: _Input, label: str
+    options: Mapping[str, str], network_input: OnnxInput, label: str
 ) -> tuple[Normalisation | None, list[str]]:
     """The normalisation, None for a network that takes 8-bit pixels; and the names of assumed options."""
     if network_input.dtype == np.uint8:
@@ -269,39 +295,3 @@ def _normalisation(
     mean = three_numbers("mean", options["mean"]) if "mean" in options else IMAGENET_MEAN
     std = three_numbers("std", options["std"]) if "std" in options else IMAGENET_STD
     return Normalisation(mean, std), assumed
-
-
-class _Forward:
-    """uint8 views [n, height, width, 3] -> embeddings; a ``RuntimeNetwork`` of ``runtime/choose.py``."""
-
-    def __init__(
-        self, network: Any, network_input: _Input, normalise: Normalisation | None, output: str | None, pooling: str
-    ) -> None:
-        self.version: str = network.version
-        self.batch_sizes: tuple[int, ...] = (network_input.batch,) if network_input.batch else ()
-        self._network, self._input, self._normalise = network, network_input, normalise
-        self._output, self._pooling, self._axes = output or network.session.get_outputs()[0].name, pooling, 0
-
-    def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return parallel_map(self._chunk, chunks)
-
-    def described(self) -> str:
-        """Which vector is the embedding, in words."""
-        how = {2: "as it is", 3: f"{self._pooling} of its tokens", 4: "mean over its positions"}
-        return f"output {self._output}, {how[self._axes]}"
-
-    def _chunk(self, views: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(views)
-        if self._input.batch and len(batch) < self._input.batch:
-            batch = torch.cat([batch, batch[-1:].expand(self._input.batch - len(batch), -1, -1, -1)])
-        pixels = self._normalise(batch) if self._normalise else batch.permute(0, 3, 1, 2)
-        if self._input.channels_last:
-            pixels = pixels.permute(0, 2, 3, 1)
-        output = self._network.run(np.ascontiguousarray(pixels.numpy().astype(self._input.dtype, copy=False)))
-        if not isinstance(output, np.ndarray) or output.ndim not in (2, 3, 4) or len(output) != len(batch):
-            shape = getattr(output, "shape", type(output).__name__)
-            raise RuntimeError(f"its output {self._output} is {shape}, not an embedding of each of {len(batch)} views")
-        if output.dtype.kind != "f":
-            raise RuntimeError(f"its output {self._output} holds {output.dtype}, not numbers of an embedding")
-        self._axes = output.ndim
-        return pooled(torch.from_numpy(output).float(), self._pooling == "first")[: len(views)].numpy()

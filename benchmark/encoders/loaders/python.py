@@ -86,6 +86,7 @@ def _of_module(request: LoadRequest, module: nn.Module, factory: Any) -> Encoder
     """An encoder of an imported module; ``factory`` is what the name refers to, with further attributes."""
     from benchmark.encoders.network import Network, Normalisation, call_module, hash_state_dict, network_encoder
     from benchmark.encoders.placement import placement
+    from benchmark.encoders.preprocess.stated import in_words
 
     place = placement(request.device, request.dtype, request.compile)
     mean, std = _attribute("mean", module, factory), _attribute("std", module, factory)
@@ -108,7 +109,7 @@ def _of_module(request: LoadRequest, module: nn.Module, factory: Any) -> Encoder
             preprocessing |= {"mean": list(normalise.mean), "std": list(normalise.std)}
     key = _attribute("cache_key", module, factory)
     identity = None if key is None else _sha256(f"{key}\0{hash_state_dict(module.state_dict())}")
-    return network_encoder(
+    encoder = network_encoder(
         Network(
             name=request.spec,
             library="callable",
@@ -125,6 +126,9 @@ def _of_module(request: LoadRequest, module: nn.Module, factory: Any) -> Encoder
         ),
         place,
     )
+    if native is not None:
+        return encoder
+    return replace(encoder, notices=(f"{request.spec} has no preprocess, ImageNet's taken: {in_words(preprocessing)}",))
 
 
 def function_encoder(request: LoadRequest, function: Callable[[Any], Any]) -> Encoder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from PIL import Image
 
@@ -56,17 +57,19 @@ def shorter_side(text: str, height: int, width: int) -> int:
 
 
 def three_numbers(name: str, text: str) -> tuple[float, ...]:
-    """``mean`` or ``std`` of pixels in [0, 1]: one number, or three with commas.
+    """``mean`` or ``std`` of pixels in [0, 1]: one number, three with commas, or ``imagenet``.
 
-    >>> three_numbers("mean", "0.5")
-    (0.5, 0.5, 0.5)
+    >>> three_numbers("mean", "0.5"), three_numbers("std", "imagenet")
+    ((0.5, 0.5, 0.5), (0.229, 0.224, 0.225))
     """
+    if text == "imagenet":
+        return IMAGENET_MEAN if name == "mean" else IMAGENET_STD
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
-        raise UsageError(f"{name}={text}: give one number, or three with commas, for pixels in [0, 1]")
+        raise UsageError(f"{name}={text}: give one number, three with commas, or imagenet, for pixels in [0, 1]")
     if name == "std" and min(numbers) <= 0:
         raise UsageError(f"std={text}: give numbers above 0")
     return numbers * (3 // len(numbers))
@@ -152,6 +155,18 @@ def restated(name: str, known: Preprocessing, options: Stated) -> Preprocessing:
     fresh = describe(pixels, normalise.mean, normalise.std, str(known.record.get("backend", "pil")))
     more = {key: value for key, value in known.record.items() if key not in fresh and key != "data_config"}
     return Preprocessing(pixels, normalise, {**fresh, **more})
+
+
+def in_words(record: Mapping[str, Any]) -> str:
+    """Size, steps, mean and standard deviation of a preprocessing, for a notice.
+
+    >>> in_words(alone(Stated(size=(8, 6))).record)
+    'size 8 x 6 (ResizeShort 8 bilinear, CenterCrop 6 8 round), mean 0.485, 0.456, 0.406, std 0.229, 0.224, 0.225'
+    """
+    steps = [" ".join(map(str, step.values())) for step in record.get("steps", ())]
+    size = " x ".join(map(str, record.get("size", ())))
+    numbers = [f"{name} {', '.join(f'{v:g}' for v in record[name])}" for name in ("mean", "std") if name in record]
+    return ", ".join([f"size {size} ({', '.join(steps) or 'by its code'})", *numbers])
 
 
 def _with_sides(name: str, pixels: Pixels, options: Stated) -> Pixels:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +56,7 @@ class OnnxNetwork:
 
     Args:
         model: a file, or its bytes.
-        output: name of the output that is the embedding; by default the first.
+        folder: of the files of weights that bytes name.
 
     Raises:
         Exception: any error of ONNX Runtime.
@@ -62,25 +64,41 @@ class OnnxNetwork:
 
     version = onnxruntime.__version__
     batch_sizes: tuple[int, ...] = ()
+    limit_s: float | None = None
+    """Seconds after which a run is stopped; None for a graph that ends."""
 
-    def __init__(self, model: bytes | Path, output: str | None = None) -> None:
+    def __init__(self, model: bytes | Path, folder: Path | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = SILENT
+        if folder is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
         source = str(model) if isinstance(model, Path) else model
         self.session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self._input = self.session.get_inputs()[0].name
-        self._outputs = [output or self.session.get_outputs()[0].name]
 
     def __call__(self, chunks: Sequence[np.ndarray]) -> list[np.ndarray]:
         return parallel_map(self.run, chunks)
 
     def run(self, chunk: np.ndarray) -> np.ndarray:
-        """One chunk [n, ...] -> the output."""
+        """One chunk [n, ...] -> the first output."""
+        return self.run_all(chunk)[0]
+
+    def run_all(self, chunk: np.ndarray) -> list[Any]:
+        """One chunk [n, ...] -> every output."""
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = SILENT
+        timer = threading.Timer(self.limit_s or 0, setattr, (options, "terminate", True))
+        if self.limit_s is not None:
+            timer.start()
         try:
-            return self.session.run(self._outputs, {self._input: chunk})[0]
+            return self.session.run(None, {self._input: chunk}, options)
         except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
+            if options.terminate:
+                raise RuntimeError(f"it did not end within {self.limit_s:g} s: its graph has a loop") from None
             raise RuntimeError(first_line(error)) from error
+        finally:
+            timer.cancel()
 
 
 def exported_network(info: EncoderInfo, embed: Embedder, batch: torch.Tensor, folder: Path) -> OnnxNetwork:

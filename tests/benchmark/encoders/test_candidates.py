@@ -307,7 +307,7 @@ def test_shorter_side__at_least_that_of_the_crop(text: str, given: int | None) -
         ("1,2,3", (1.0, 2.0, 3.0), (1.0, 2.0, 3.0)),
         ("1,0,3", (1.0, 0.0, 3.0), "give numbers above 0"),
         ("-1", (-1.0,) * 3, "give numbers above 0"),
-        *((text, *("give one number, or three with commas, for pixels in [0, 1]",) * 2) for text in
+        *((text, *("give one number, three with commas, or imagenet, for pixels in [0, 1]",) * 2) for text in
           ("1,2", "1,2,3,4", "", "a", "inf", "1,nan,2")),
     ],
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -111,37 +110,6 @@ def test_exported_network__what_the_export_is_given(tmp_path: Path, monkeypatch:
                     "dynamic_axes": axes}),
         ("mine", b"network", VIEWS.tolist(), speed.choice_file(tmp_path, "onnxruntime", INFO, VIEWS)),
     ]  # fmt: skip
-
-
-def test_onnx_network__a_session_of_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions: list[Any] = []
-
-    class Session:
-        def __init__(self, source: Any, options: Any, providers: Any) -> None:
-            sessions.append((source, vars(options), providers))
-
-        def get_inputs(self) -> Any:
-            return [SimpleNamespace(name="x"), SimpleNamespace(name="y")]
-
-        def get_outputs(self) -> Any:
-            return [SimpleNamespace(name="a"), SimpleNamespace(name="b")]
-
-        def run(self, outputs: Any, inputs: Any) -> Any:
-            if inputs["x"] is None:
-                raise ValueError("bad\nmore")
-            return [(outputs, inputs), "more"]
-
-    library = SimpleNamespace(SessionOptions=SimpleNamespace, InferenceSession=Session)
-    monkeypatch.setattr(onnxruntime, "onnxruntime", library)
-    options = {"intra_op_num_threads": 1, "inter_op_num_threads": 1, "log_severity_level": 4}
-    first, second = onnxruntime.OnnxNetwork(b"model"), onnxruntime.OnnxNetwork(tmp_path / "a.onnx", "b")
-    cpu = ["CPUExecutionProvider"]
-    assert sessions == [(b"model", options, cpu), (str(tmp_path / "a.onnx"), options, cpu)]
-    assert first.run("chunk") == (["a"], {"x": "chunk"})  # type: ignore[arg-type, comparison-overlap]
-    assert second.run("chunk") == (["b"], {"x": "chunk"})  # type: ignore[arg-type, comparison-overlap]
-    assert first.batch_sizes == ()
-    with pytest.raises(RuntimeError, match=r"^bad$"):
-        first.run(None)  # type: ignore[arg-type]
 
 
 def test_tracing__settings_are_as_they_were_before() -> None:

@@ -117,8 +117,8 @@ def test_stated__bounds_of_sides_and_numbers() -> None:
             shorter_side(text, 20, 30)
         assert str(refused.value) == f"resize={text}: give the shorter side in pixels, at least 20"
     for name, text, why in (
-        ("mean", "nan", "give one number, or three with commas, for pixels in [0, 1]"),
-        ("std", "inf", "give one number, or three with commas, for pixels in [0, 1]"),
+        ("mean", "nan", "give one number, three with commas, or imagenet, for pixels in [0, 1]"),
+        ("std", "inf", "give one number, three with commas, or imagenet, for pixels in [0, 1]"),
         ("std", "0.1,-0.1,0.1", "give numbers above 0"),
     ):
         with pytest.raises(UsageError) as refused:

@@ -50,7 +50,8 @@ def encoder_of(**changes: Any) -> Encoder:
         (shorter_side, ("7", 9, 8), "resize=7: give the shorter side in pixels, at least 8"),
         (shorter_side, ("16385", 8, 8), "resize=16385: give the shorter side in pixels, at least 8"),
         (shorter_side, ("a", 8, 8), "resize=a: give the shorter side in pixels, at least 8"),
-        *((three_numbers, ("mean", text), f"mean={text}: give one number, or three with commas, for pixels in [0, 1]")
+        *((three_numbers, ("mean", text), f"mean={text}: give one number, three with commas, or "
+            "imagenet, for pixels in [0, 1]")
           for text in ("a", "1,2", "inf", "", "1,2,3,4")),
         (three_numbers, ("std", "1,0,1"), "std=1,0,1: give numbers above 0"),
     ],

@@ -120,6 +120,9 @@ def _timm(label: str, architecture: Architecture, size: tuple[int, int] | None) 
                 model = make(img_size=size)
         model = model or make()
         data = resolve_data_config(dict(architecture.data), model=model) if architecture.data else {}
+        if "img_size" in options:
+            side = options["img_size"]
+            data["input_size"] = (3, *(side if isinstance(side, list) else (side, side)))
     return timm_model(label, model, **data)
 
 

@@ -36,9 +36,15 @@ _LAYOUTS: tuple[tuple[str, str], ...] = (
      ".save_pretrained('torch'), then --model ./torch"),
     ("_CHECKPOINT_METADATA", "a checkpoint of JAX (Orbax); " + EXPORT),
     ("manifest.ocdbt", "a checkpoint of JAX (Orbax); " + EXPORT),
+    (".gguf", "weights for llama.cpp (GGUF), which are rounded; score the checkpoint that they were made from"),
+    (".xml", "a network of OpenVINO; score the checkpoint that it was made from, or a function from a photo to its "
+     "embedding that calls openvino.Core().compile_model(FILE): --model MODULE:FUNCTION"),
+    ("Manifest.json", "a package of CoreML; " + EXPORT),
+    (".joblib", "a pickle of joblib, and reading it runs code; embed with it where it was made, then --model "
+     "embeddings:FILE.parquet"),
     ("model.onnx", "an ONNX file; --model 'onnx:model.onnx?size=224' in that folder"),
 )  # fmt: skip
-"""Name in a folder -> what the folder holds, and what to run."""
+"""Name in a folder, or its end from a dot on -> what the folder holds, and what to run."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def chosen(folder: Path, label: str) -> Choice:
         if choice := choose(folder, files, folders):
             return choice
     indices = [name for name in files if name.endswith(".safetensors.index.json") or name.endswith(".bin.index.json")]
-    weights = [name for name in files if _WEIGHTS.fullmatch(name) and not _STATE.fullmatch(name)]
+    weights = [name for name in of_torch(files) if _WEIGHTS.fullmatch(name) and not _STATE.fullmatch(name)]
     if indices:
         return Choice(folder / indices[0], "")
     whole = [name for name in weights if not re.search(r"-\d{5}-of-\d{5}\.", name)]
@@ -94,7 +100,17 @@ def in_another_format(names: Collection[str]) -> str:
     >>> in_another_format(["config.json", "flax_model.msgpack"])[:15]
     'weights of Flax'
     """
-    return next((what for name, what in _LAYOUTS if name in names), "")
+    ends = {Path(name).suffix for name in names}
+    return next((what for name, what in _LAYOUTS if name in names or name in ends), "")
+
+
+def of_torch(names: Collection[str]) -> list[str]:
+    """Names of files without the numbers of OpenVINO's networks.
+
+    >>> of_torch(["openvino_model.bin", "openvino_model.xml", "pytorch_model.bin"])
+    ['openvino_model.xml', 'pytorch_model.bin']
+    """
+    return [name for name in names if not (name.endswith(".bin") and f"{name.removesuffix('.bin')}.xml" in names)]
 
 
 def require_torch(name: str, names: Collection[str], suffixes: tuple[str, ...]) -> None:
@@ -108,7 +124,7 @@ def require_torch(name: str, names: Collection[str], suffixes: tuple[str, ...]) 
     Raises:
         UsageError: with what to run.
     """
-    if not any(file.endswith(suffixes) for file in names) and (what := in_another_format(names)):
+    if not any(file.endswith(suffixes) for file in of_torch(names)) and (what := in_another_format(names)):
         raise UsageError(f"{name} holds {what}")
 
 

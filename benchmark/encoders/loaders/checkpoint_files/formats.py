@@ -38,6 +38,10 @@ WAYS: Mapping[str, str] = {
     "table": "is a table; if it holds embeddings: --model embeddings:{name}",
     "array": "is an array; if it holds embeddings, with NAME.csv of photo ids next to it: --model embeddings:{name}",
     "mobile": "is a package for phones; " + EXPORT,
+    "joblib": "is a pickle of joblib, and reading it runs code; embed with it where it was made, then "
+    "--model embeddings:FILE.parquet",
+    "OpenVINO": "is a network of OpenVINO; score the checkpoint that it was made from, or a function from a photo to "
+    "its embedding that calls openvino.Core().compile_model({name!r}): --model MODULE:FUNCTION",
     "Paddle": "holds weights of PaddlePaddle; run: paddle2onnx, then --model 'onnx:model.onnx?size=224'",
     "engine": "is compiled for one machine; " + EXPORT,
     "part": "is one rank's part of a sharded checkpoint; join the parts as the trainer's documentation says",
@@ -69,6 +73,8 @@ _BY_SUFFIX = {
     ".plan": "engine",
     ".pt2": "torch.export",
     ".distcp": "part",
+    ".joblib": "joblib",
+    ".xml": "OpenVINO",
 }
 
 _BY_START = {

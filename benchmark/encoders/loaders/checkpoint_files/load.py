@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,14 @@ from benchmark.encoders.loaders.checkpoint_files.architectures import (
     named_architecture,
     without_weights,
 )
-from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, sentences
+from benchmark.encoders.loaders.checkpoint_files.conversion import in_names_of_timm
+from benchmark.encoders.loaders.checkpoint_files.fitting import (
+    LEFT_OUT,
+    Fit,
+    fitted,
+    is_whole_somewhere,
+    sentences,
+)
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER, chosen
 from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
 from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile, read_weights
@@ -26,7 +33,8 @@ from benchmark.encoders.loaders.checkpoint_files.records import (
 from benchmark.encoders.loaders.checkpoint_files.request import PREFIX, WeightsRequest, parsed_request
 from benchmark.encoders.loaders.hub import Checkpoint, is_checkpoint, load_folder
 from benchmark.encoders.loaders.library_model import LibraryModel, library_encoder
-from benchmark.encoders.preprocess.stated import STATED, Stated, restated, stated
+from benchmark.encoders.loaders.weights_check import reason_of
+from benchmark.encoders.preprocess.stated import STATED, Stated, in_words, restated, stated
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import UsageError
 
@@ -108,10 +116,15 @@ def _load_onnx(file: Path, request: LoadRequest) -> Encoder:
 
 
 def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, label: str) -> Architecture:
-    """The architecture that the specification names, else that of the training's record, else of the file."""
-    if "arch" in wanted.options:
-        return named_architecture(label, wanted.options["arch"], wanted.arguments)
+    """The architecture that the specification names, else that of the training's record, else of the file.
+
+    Of a record that names the same one its options and its preprocessing count too.
+    """
     architecture = recorded_architecture(file) or architecture_in(weights.facts)
+    if "arch" in wanted.options:
+        wanted_one = named_architecture(label, wanted.options["arch"], wanted.arguments)
+        if architecture is None or (architecture.library, architecture.name) != (wanted_one.library, wanted_one.name):
+            return wanted_one
     if architecture is None:
         named = model_named_in(weights.facts)
         known = f" (it says {named!r})" if named else ""
@@ -128,7 +141,11 @@ def _of_library(
     """An encoder of timm, torchvision or open_clip, with the weights of a file."""
     model = without_weights(label, architecture, wanted.preprocessing.size)
     shapes = {name: tensor.shape for name, tensor in model.weights.state_dict().items()}
-    fit = _fit(weights, shapes, str(architecture), wanted, label)
+    tensors = weights.tensors
+    if architecture.library == "timm" and not is_whole_somewhere(shapes, tensors):
+        tensors = in_names_of_timm(architecture, model.weights, tensors)
+    ema = wanted.options.get("ema") == "true"
+    fit = fitted(label, shapes, tensors, str(architecture), prefix=wanted.options.get("prefix"), ema=ema)
     unread = model.unread
 
     def why_unread(key: str) -> str:
@@ -141,7 +158,9 @@ def _of_library(
         return replace(model, unread=why_unread, restate=lambda known: restated(label, known, options))
 
     checkpoint = Checkpoint(label, Path(), None)
-    encoder = library_encoder(architecture.library, checkpoint, request, load, "its weights do not fit", REMEDY)
+    encoder = library_encoder(
+        architecture.library, checkpoint, request, load, "its weights do not fit", _remedy(fit, shapes, why_unread)
+    )
     return encoder, fit, list(encoder.info.details.get("ignored_weights", ()))
 
 
@@ -153,9 +172,14 @@ def _of_record(architecture: Architecture, options: Stated) -> dict[str, Any]:
     return {name: getattr(recorded, name) for name in vars(recorded) if getattr(options, name) is None}
 
 
-def _fit(weights: WeightsFile, shapes: Mapping[str, Any], architecture: str, wanted: WeightsRequest, label: str) -> Fit:
-    ema = wanted.options.get("ema") == "true"
-    return fitted(label, shapes, weights.tensors, architecture, prefix=wanted.options.get("prefix"), ema=ema)
+def _remedy(fit: Fit, shapes: Mapping[str, Any], unread: Callable[[str], str]) -> str:
+    """What to add to a specification, where weights of the file are in no part of the network."""
+    parts = {name.partition(".")[0] for name in shapes}
+    unknown = {name for name in fit.tensors if name not in shapes and not unread(name) and not reason_of(name)}
+    if not unknown or any(name.partition(".")[0] in parts for name in unknown):
+        return REMEDY
+    beginnings = sorted({"".join(name.partition(".")[:2]) for name in unknown})
+    return f"if they are of a head of the training, leave them out by &ignore={','.join(beginnings)}"
 
 
 def _described(
@@ -184,16 +208,17 @@ def _described(
         **({"objects_not_read": list(weights.unread)} if weights.unread else {}),
         **({"wrappers": list(weights.wrappers)} if weights.wrappers else {}),
     }
-    preprocessing = "stated" if wanted.preprocessing else "of the architecture"
-    if architecture.data:
-        preprocessing = f"of {architecture.source}"
+    guessed = [name for name in STATED if name not in wanted.options] if not architecture.data else []
+    preprocessing = f"of {architecture.source}" if architecture.data else "as stated"
+    if guessed:
+        preprocessing = f"guessed, the architecture's, where not stated ({', '.join(guessed)})"
     facts = [
         chosen_file,
         f"{architecture} ({architecture.source})" if architecture.source != "arch=" else str(architecture),
         f"names without {fit.prefix!r}" if fit.prefix else "",
         f"names without {' and '.join(weights.wrappers)}" if weights.wrappers else "",
         f"not used: {'; '.join([*ignored, *elsewhere])}" if ignored or elsewhere else "",
-        f"preprocessing {preprocessing}",
+        f"preprocessing {preprocessing}: {in_words(info.preprocessing)}",
     ]
     described = replace(
         info,

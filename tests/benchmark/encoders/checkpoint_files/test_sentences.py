@@ -17,7 +17,7 @@ from torch import nn
 from benchmark.encoders.encoder import Encoder, EncoderInfo
 from benchmark.encoders.loaders.checkpoint_files import load, transformers_files
 from benchmark.encoders.loaders.checkpoint_files.architectures import Architecture
-from benchmark.encoders.loaders.checkpoint_files.fitting import Fit, fitted
+from benchmark.encoders.loaders.checkpoint_files.fitting import fitted
 from benchmark.encoders.loaders.checkpoint_files.folders import chosen
 from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile, _refusal, read_weights, shards
 from benchmark.encoders.loaders.checkpoint_files.request import parsed_request
@@ -152,51 +152,6 @@ def test_load__files_that_are_not_there_or_of_no_known_network(tmp_path: Path) -
         "name the architecture that was trained by arch= and arch.NAME=, or leave out what belongs to a head of the "
         "training by ignore=NAME"
     )
-
-
-def described(query: str = "", *, fit: Fit | None = None, chosen_file: str = "", **more: Any) -> Encoder:
-    """An encoder of a file, as its id, record and notice describe it."""
-    info = EncoderInfo("x", "timm", None, "0123456789" + 54 * "0", 2, {}, "mean", 8, "SUP", "t", {"a": 1})
-    encoder = Encoder(info, np.asarray, lambda batch: batch, "cpu", "float32", notices=("before",))
-    weights = WeightsFile({}, {}, more.pop("unread", ()), more.pop("wrappers", ()))
-    architecture = Architecture("timm", "vit", **more)
-    wanted = parsed_request(f"weights:a.pth{query}")
-    return load._described(
-        encoder, Path("here/a.pth"), weights, architecture, wanted, "weights:a.pth", fit or Fit("", {}, ()),
-        ["h.w: the classifier"] if fit is not None else [], chosen_file,
-    )  # fmt: skip
-
-
-def test_described__the_least() -> None:
-    encoder = described()
-    assert encoder.info.id == "weights:a.pth@01234567?arch=timm:vit"
-    assert encoder.info.details == {
-        "a": 1, "file": "a.pth", "architecture_from": "arch=", "prefix": "", "ema": False, "ignored_weights": []
-    }  # fmt: skip
-    assert (encoder.info.group, encoder.info.training_data) == ("SUP", "t")
-    assert encoder.notices == ("before", "weights:a.pth: timm:vit; preprocessing of the architecture")
-
-
-def test_described__everything() -> None:
-    fit = Fit("net.", {}, ("q.a", "q.b"))
-    encoder = described(
-        "?ema=true&size=9&std=0.5&group=SSL&training_data=mine&arch=x", fit=fit, chosen_file="a.pth (the last)",
-        unread=("a.B",), wrappers=("_orig_mod", "x"), options={"depth": 2}, data={"mean": [0.5]}, source="args.yaml",
-    )  # fmt: skip
-    assert encoder.info.id == "weights:a.pth@01234567?arch=timm:vit&arch.depth=2&size=9&std=0.5"
-    ignored = ["h.w: the classifier", "q.a, q.b: outside of 'net.'"]
-    assert encoder.info.details == {
-        "a": 1, "file": "a.pth", "architecture_from": "args.yaml", "prefix": "net.", "ema": True,
-        "ignored_weights": ignored, "objects_not_read": ["a.B"], "wrappers": ["_orig_mod", "x"],
-    }  # fmt: skip
-    assert (encoder.info.group, encoder.info.training_data) == ("SSL", "mine")
-    assert encoder.notices[1:] == (
-        "weights:a.pth: a.pth (the last); timm:vit (args.yaml); names without 'net.'; names without _orig_mod and x; "
-        "not used: h.w: the classifier; q.a, q.b: outside of 'net.'; preprocessing of args.yaml",
-    )
-    other = described("?mean=0.5", fit=Fit("", {}, ("q.a",)))
-    assert other.info.details["ignored_weights"][1:] == ["q.a: another copy"]
-    assert other.notices[1].endswith("; preprocessing stated")
 
 
 def test_load_weights__the_checkpoint_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
