@@ -161,7 +161,7 @@ def test_decode_rgb__refuses_with_one_sentence(fault):
 
 def test_decode_rgb__has_a_limit_of_its_own_where_pillow_has_none(monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    with pytest.raises(PhotoError, match=f"14000 x 13000 is more than {MAX_PIXELS} pixels"):
+    with pytest.raises(PhotoError, match=f"more than {MAX_PIXELS} pixels"):
         decode_rgb(png_claiming(14_000, 13_000))
     monkeypatch.setattr("builders.pixels.decode.MAX_PIXELS", 12)
     assert decode_rgb(as_bytes(Image.new("RGB", (4, 3)))).size == (4, 3)
