@@ -68,7 +68,7 @@ def sweep(out: str, models: Sequence[str]) -> int:
 
 
 def test_sweep__cut_photos_stay_failures_of_all_encoders(write: Callable[..., str], tmp_path: Path) -> None:
-    write_dark_and_light(tmp_path / "photos", 12)
+    write_dark_and_light(tmp_path / "photos", 8, 4, (48, 64))
     cut = sorted((tmp_path / "photos").rglob("*.jpg"))[::6]
     for photo in cut:
         photo.write_bytes(photo.read_bytes()[: photo.stat().st_size // 2])
@@ -116,7 +116,7 @@ def test_load_encoder__the_process_ends_with_the_encoder(write: Callable[..., st
 
 
 def test_score__an_object_that_replaces_functions_of_the_run_has_failed(tmp_path: Path) -> None:
-    write_dark_and_light(tmp_path / "photos", 12)
+    write_dark_and_light(tmp_path / "photos", 8, 4, (48, 64))
     before = np.argsort
 
     def replaces(image: Image.Image) -> np.ndarray:
@@ -124,5 +124,7 @@ def test_score__an_object_that_replaces_functions_of_the_run_has_failed(tmp_path
         return np.asarray(image.resize((4, 4)), dtype=np.float32).ravel()
 
     with pytest.raises(EncoderError, match=r"numpy\.argsort"):
-        camtrace.score(replaces, f"folder:{tmp_path / 'photos'}", tasks="knn/jpeg", workers=0, cache=tmp_path / "c")
+        camtrace.score(
+            replaces, data=f"folder:{tmp_path / 'photos'}", tasks="knn/jpeg", workers=0, cache=tmp_path / "c"
+        )
     assert np.argsort is before
