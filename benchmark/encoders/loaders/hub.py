@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder, named_by_weights
+from benchmark.encoders.loaders.checkpoint_files.counting import check_sizes
 from benchmark.encoders.loaders.checkpoint_files.folders import (
     checkpoint_folder,
     require_no_more_modules,
     require_torch,
 )
-from benchmark.encoders.loaders.counting import check_sizes
 from benchmark.encoders.preprocess.stated import STATED
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import LoadRequest

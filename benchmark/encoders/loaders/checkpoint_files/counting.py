@@ -115,7 +115,8 @@ def _of_views(config: Any, keys: tuple[str, ...], *, budgets: bool = False) -> I
     """What a processor states that is too much, in words."""
     if not isinstance(config, dict):
         return
-    budgets = budgets or bool(_COUNT_PIXELS.search(str(config.get("image_processor_type", ""))))
+    kinds = [str(value) for key, value in config.items() if key.endswith(("processor_type", "processor_class"))]
+    budgets = budgets or any(map(_COUNT_PIXELS.search, kinds))
     for key, value in config.items():
         if isinstance(value, dict):
             yield from _of_views({f"{key}.{inner}": part for inner, part in value.items()}, keys, budgets=budgets)
