@@ -39,7 +39,7 @@ EXTRA_OF = {
     "openpyxl": "tables",
     "openvino": "fast",
     "peft": "peft",
-    "pillow_jxl": "formats",
+    "pillow_jxl": "jxl",
     "ray": "ray",
     "requests": "flickr",
     "safetensors": "encoders",

@@ -22,7 +22,7 @@ else:
 ROOT = Path(__file__).parents[1]
 
 EVERY_EXTRA = {
-    *("encoders", "flickr", "sample", "fast", "onnx", "peft", "formats", "decoders", "hashes", "tables", "cluster"),
+    *("encoders", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables", "cluster"),
     *("ray", "test"),
 }
 """What tests and scripts may need."""
@@ -34,7 +34,7 @@ PLACES = {
     "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
     "builders/simcams/kernels": {"fast"},
-    "builders/pixels/codecs.py": {"formats"},
+    "builders/pixels/codecs.py": {"jxl"},
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
@@ -187,7 +187,8 @@ def test_all__is_every_extra_that_a_user_may_want():
         "docs",
         "dev",
         "ray",
-    }  # ray is 200 MB
+        "jxl",
+    }  # ray is 200 MB, jxl under the GPL
 
 
 WITHOUT = """

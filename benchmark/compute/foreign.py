@@ -17,16 +17,20 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+from benchmark.compute.own_process import is_own_process
 from benchmark.compute.supervised import CLOSED, LIMITED, end_with_parent, forget_blamed, is_laid_to_encoder
 from builders.errors import Terminated
 from builders.untrusted import ForeignCodeError, describe_error
+
+if TYPE_CHECKING:
+    from benchmark.compute.relied_on import ReliedOn
 
 HARMS_RUN = "it harms the run"
 """Beginning of the message of a ``ForeignCodeError``."""
@@ -62,15 +66,16 @@ def foreign_code(*, enters_folder: bool = False) -> Iterator[None]:
 
     Ctrl-C and SIGTERM pass through. ``os._exit`` raises, except in a process that the code has started. A fork of this
     process that returns from the code ends at once; one that does not return ends with this process. The working
-    folder, closed outputs, lowered limits of the process, removed variables of the environment and removed hooks of
-    exceptions are restored.
+    folder, closed outputs, lowered limits of the process, removed variables of the environment, removed hooks of
+    exceptions, and the functions and settings that the run relies on (``relied_on.py``) are restored.
 
     Args:
         enters_folder: the code may leave another working folder, as modules do that enter their own to load files.
 
     Raises:
         ForeignCodeError: the code raised a ``BaseException`` such as ``SystemExit``, called ``os._exit``, forked this
-            process and returned twice, or left another working folder, a closed output or a lowered limit.
+            process and returned twice, or left another working folder, a closed output, a lowered limit or another
+            function in the place of one that the run relies on.
 
     >>> with foreign_code():
     ...     raise GeneratorExit
@@ -174,6 +179,7 @@ class _Before:
 
     def __init__(self) -> None:
         self._folder, self._limits = _folder(), _limits()
+        self._relied_on = _relied_on()
         self._outputs = [_Output(number) for number in (1, 2)]
         self._variables = len(os.environ)
         if self._variables != len(_environment):
@@ -186,6 +192,7 @@ class _Before:
             os.environ.update({name: value for name, value in _environment.items() if name not in os.environ})
         changes = [change for change in _restored_folder(self._folder) if not enters_folder]
         changes += [output.name for output in self._outputs if output.restored()]
+        changes += self._relied_on.restored() if self._relied_on else ()
         return [*changes, *_restored_limits(self._limits)]
 
 
@@ -214,6 +221,16 @@ class _Running:
 
 
 _running = _Running()
+
+
+def _relied_on() -> ReliedOn | None:
+    """What the run relies on; None before torch is imported, when nothing of it has begun, and in a process of the
+    encoder's own, where nobody else does."""
+    if "torch" not in sys.modules or is_own_process():
+        return None
+    from benchmark.compute.relied_on import ReliedOn
+
+    return ReliedOn()
 
 
 def _folder() -> str | None:

@@ -37,9 +37,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.compute import blamed, foreign_code, refuse_crashed
+from benchmark.compute import blamed, can_isolate, foreign_code, refuse_crashed
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
+from benchmark.encoders.isolated import load_isolated
 from benchmark.encoders.loaders.python import load_callable
 from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
@@ -131,6 +132,21 @@ def load_encoder(
     loader = _loader(spec)
     if revision is not None and loader.__name__ not in _OF_THE_HUB:
         raise UsageError(f"{spec} has no revisions: --revision goes with a model of the Hub (ORG/NAME)")
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "compile": compile,
+        "runtime": runtime,
+        "cache": cache,
+        "preprocess": preprocess,
+    }
+    again = partial(load_encoder, spec, **options)
+    if (loader is load_callable or trust_remote_code) and can_isolate():
+        where = {**options, "device": device, "cache": None if cache is None else str(cache.absolute())}
+        remote = load_isolated(spec, where, before_conversion)
+        if remote is not None:
+            return _with_float32(replace(remote, reload=again), spec, options, device)
     try:
         with blamed(spec):
             with foreign_code(enters_folder=True):
@@ -151,26 +167,15 @@ def load_encoder(
         raise
     except Exception as error:  # of untrusted code or files; a run continues with its other encoders
         raise EncoderError(f"{spec}: it cannot be loaded ({describe_error(error)})") from error
-    options: dict[str, Any] = {
-        "dtype": dtype,
-        "revision": revision,
-        "trust_remote_code": trust_remote_code,
-        "compile": compile,
-        "runtime": runtime,
-        "cache": cache,
-        "preprocess": preprocess,
-    }
-    encoder = replace(encoder, reload=partial(load_encoder, spec, **options))
-    if dtype == "float32":
+    return _with_float32(replace(encoder, reload=again), spec, options, device)
+
+
+def _with_float32(encoder: Encoder, spec: str, options: dict[str, Any], device: str) -> Encoder:
+    """The encoder with the same one in float32 beside it, where it computes in less."""
+    if options["dtype"] == "float32":
         return encoder
-    float32_options: dict[str, Any] = {
-        "device": device,
-        "revision": revision,
-        "trust_remote_code": trust_remote_code,
-        "runtime": "torch",
-        "preprocess": preprocess,
-    }
-    return replace(encoder, in_float32=partial(load_encoder, spec, **float32_options))
+    kept = {name: options[name] for name in ("revision", "trust_remote_code", "preprocess")}
+    return replace(encoder, in_float32=partial(load_encoder, spec, device=device, runtime="torch", **kept))
 
 
 def _with_statement(encoder: Encoder) -> Encoder:

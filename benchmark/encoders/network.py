@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from benchmark.compute import foreign_code, out_of_memory, parallel_map
+from benchmark.compute import first_forward, foreign_code, out_of_memory, parallel_map
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_requested
 from builders.errors import CamtraceError, EncoderError
@@ -258,7 +258,8 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
     parallel = network.stateless and not place.compile
     forward = compiled_forward(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
-    first = embed(torch.from_numpy(np.array(network.preprocess(probe_image())))[None])
+    with first_forward():
+        first = embed(torch.from_numpy(np.array(network.preprocess(probe_image())))[None])
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
     info = EncoderInfo(

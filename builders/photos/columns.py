@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from builders.errors import UsageError, unknown_name
+from builders.photos.patterns import first_matches
 from builders.photos.photo_set import UNLABELLED, Labels, PhotoSet
 
 COLUMN_OPTIONS = ("label", "group", "cluster", "split", "source", "scene")
@@ -113,7 +114,7 @@ def column_of(photos: PhotoSet, name: str, table: Mapping[str, Labels] = NO_TABL
         Labels of all photos; ``UNLABELLED`` where the value is empty, the path too short or the pattern not in the id.
 
     Raises:
-        UsageError: there is no such column, or the pattern is not a regular expression.
+        UsageError: there is no such column, or the pattern is not a regular expression or takes too long.
 
     >>> photos = PhotoSet.of_bytes("two", {"canon/a.jpg": b"1", "nikon/b.jpg": b"2"})
     >>> column_of(photos, "folder").names, column_of(photos, "re:(a|b).jpg").names
@@ -126,12 +127,7 @@ def column_of(photos: PhotoSet, name: str, table: Mapping[str, Labels] = NO_TABL
     if name == "folder" or name.startswith("folder:"):
         return labels_of(_folder(photo_id, name.partition(":")[2], photos.name) for photo_id in photos.ids)
     if name.startswith("re:"):
-        try:
-            pattern = re.compile(name[3:])
-        except re.error as error:
-            raise UsageError(f"{name}: not a regular expression ({error})") from None
-        matches = [pattern.search(photo_id) for photo_id in photos.ids]
-        return labels_of((match[1] if pattern.groups else match[0]) or None if match else None for match in matches)
+        return labels_of(match or None for match in first_matches(name[3:], photos.ids))
     if name in photos.groups:
         return photos.groups[name]
     if name in photos.attributes:

@@ -35,6 +35,7 @@ from .process import engine_of, preprocess_all, process_all, reencode_jpeg
 from .processing import EditStep, Processing, random_scale
 from .reference import codec_canary, codec_versions, open_processed, process_by_pillow, processed_file, request
 from .requests import Planner, Rectangle, ResizeCrop, vertical_first
+from .strict import strict_pillow
 
 __all__ = [
     "ALL_PARAMETERS",
@@ -88,6 +89,7 @@ __all__ = [
     "request",
     "scaled_tables",
     "ssim",
+    "strict_pillow",
     "use_processings",
     "vertical_first",
 ]

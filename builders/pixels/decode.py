@@ -24,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from builders.errors import PhotoError, missing_package
 from builders.pixels.decoders import try_unbounded
+from builders.pixels.strict import strict_pillow
 from builders.processes import reserve_for
 from builders.untrusted import describe_error
 
@@ -65,7 +66,7 @@ def decode_rgb(data: bytes, *, upright: bool = True) -> Image.Image:
         raise PhotoError("the file is empty")
     _register_heif_if_needed(data)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), strict_pillow():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             check_work(image, data)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import re
 import tarfile
 import time
@@ -14,6 +16,7 @@ import numpy as np
 
 from builders.errors import DataError
 from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
+from builders.photos import file_stamp
 from builders.processes import progress_bar
 from builders.untrusted import ReadAtOffsets, UntrustedInputError, first_line, read_untrusted_arrays, readable
 
@@ -31,7 +34,7 @@ TAR_ERRORS = (tarfile.TarError, EOFError, ValueError, OverflowError)
 
 WORDNET_ID = re.compile(r"n\d{8}")
 
-_INDEX_VERSION = 2
+_INDEX_VERSION = 3
 _BAR: dict[str, Any] = {"unit": "B", "unit_scale": True, "delay": 2}
 
 
@@ -46,7 +49,7 @@ class Member(NamedTuple):
 
 
 def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Member]:
-    """Photos of an archive, from the cached index if the archive has not changed since.
+    """Photos of an archive, from the cached index if the archive has not changed since, as its stamp says.
 
     The index is saved as it grows, and a run that was stopped goes on where it was: on a disk that takes milliseconds
     to reach a header, indexing takes an hour.
@@ -59,34 +62,34 @@ def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Membe
     Raises:
         DataError: the archive is damaged, or not a tar file.
     """
-    status = tar.stat()
-    key = f"{_INDEX_VERSION} {status.st_size} {status.st_mtime_ns}"
+    whole = tar.stat().st_size
+    key = f"{_INDEX_VERSION} {file_stamp(os.path.abspath(tar)).text}"
     ending = ".paths.npz" if whole_names else ".npz"
-    cached = cache_folder() / INDEX_FOLDER / f"{tar.name}.{status.st_size:x}-{status.st_mtime_ns:x}{ending}"
-    members, done = _read_index(cached, key)
-    if done == status.st_size:
+    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    cached = cache_folder() / INDEX_FOLDER / f"{name}{ending}"
+    members, done = _read_index(cached, name)
+    if done == whole:
         return members
     saved_at = time.monotonic()
     try:
         with (
             open(tar, "rb") as stream,
-            progress_bar(total=status.st_size, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
+            progress_bar(total=whole, desc=f"indexing {readable(tar.name)}", **_BAR) as bar,
         ):
-            size = status.st_size
-            batches = _nested(stream, done, size) if nested else _flat(stream, done, size, whole_names)
+            batches = _nested(stream, done, whole) if nested else _flat(stream, done, whole, whole_names)
             for batch, end in batches:
                 members += batch
                 done = end
                 bar.update(done - bar.n)
                 if time.monotonic() - saved_at > SAVED_EVERY_S:
-                    _write_index(cached, key, members, done)
+                    _write_index(cached, name, members, done)
                     saved_at = time.monotonic()
-        done = status.st_size
+        done = whole
     except TAR_ERRORS as error:
         reason = f"damaged or not a tar file ({first_line(error)})"
         raise DataError(f"{tar}: {reason}; compare its size with the official one") from None
     finally:
-        _write_index(cached, key, members, done)
+        _write_index(cached, name, members, done)
     return members
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy.fft import dctn
 
-from builders.pixels import check_work, decode_rgb
+from builders.pixels import check_work, decode_rgb, strict_pillow
 
 MAX_DISTANCE = 4
 """Default threshold in bits: re-saved and resized copies differ in 0 to 4 of 63 bits, unrelated photos in 31 +- 4.
@@ -100,7 +100,7 @@ def small_photo(data: bytes, mode: str = "L", side: int = 4 * SIDE) -> Image.Ima
     if data[:2] != b"\xff\xd8":
         return decode_rgb(data)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), strict_pillow():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
             check_work(image, data)

@@ -4,6 +4,7 @@ from .arrays import map_array, parse_array
 from .data_sets import check_data_set, read_image_cell, roots_of
 from .documents import UntrustedInputError, check_plain, parse_csv_header, parse_json, parse_yaml
 from .files import (
+    KILLED,
     MAX_CONFIG_BYTES,
     ReadAtOffsets,
     archive_sha256,
@@ -55,6 +56,7 @@ from .weight_downloads import from_authors
 
 __all__ = [
     "HUB_PACE",
+    "KILLED",
     "MALFORMED_ANSWER",
     "MAX_CONFIG_BYTES",
     "MAX_HUB_FILE_BYTES",

@@ -145,15 +145,21 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+KILLED = "SIGKILL; out of memory?"
+"""How a process was ended by the system or by somebody else."""
+
+
 def may_pass(reason: str) -> bool:
-    """Whether a file could not be read for a reason of its disk, which may be well again in the next run.
+    """Whether a photo failed for a reason of a disk or of memory, which may be well again in the next run.
 
     Args:
-        reason: of a failure, as ``read_untrusted`` states it.
+        reason: of a failure, as ``read_untrusted`` states it, or of a process that was killed.
 
     >>> may_pass("the file cannot be read (Stale file handle)"), may_pass("cannot be read (No such file or directory)")
     (True, False)
     """
+    if KILLED in reason:
+        return True
     return "cannot be read (" in reason and not any(words in reason for words in _OF_THE_FILE)
 
 

@@ -356,6 +356,8 @@ def open_store(address: str) -> tuple[Any, str]:
 
     options: dict[str, Any] = {}
     with store_errors():
+        if address.startswith(("s3://", "s3a://")):
+            os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")  # asks no machine for credentials unless told to
         if address.startswith(("s3://", "s3a://")) and (session := _session_of_s3()) is not None:
             given = conf.get(address.partition("://")[0], {}).get("config_kwargs", {})
             options["config_kwargs"] = {"http_session_cls": session, **given}

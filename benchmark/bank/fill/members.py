@@ -16,7 +16,7 @@ import torch
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.bank.fill.targets import StoreWriter
 from benchmark.compute import FittingBatch
-from benchmark.encoders import Embedder, Encoder, photo_places
+from benchmark.encoders import Encoder, photo_places
 from benchmark.views import Preprocess, ViewRecipe
 from builders.photos import PhotoSet
 
@@ -72,8 +72,7 @@ def encoder_states(
 
 
 def _patches(encoder: Encoder, photos: PhotoSet) -> np.ndarray | None:
-    embed = encoder.embed
-    sampled = isinstance(embed, Embedder) and embed.at_places is not None
+    sampled = getattr(encoder.embed, "at_places", None) is not None
     return photo_places(photos.ids) if sampled else None
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from benchmark.encoders.encoder import Encoder, Runtime
+from benchmark.encoders.isolated import RemoteEmbed
 from benchmark.encoders.layers.outputs import Output, OutputSpecification, is_single, output_name, parse_outputs
 from benchmark.encoders.layers.pooling import ONE_PATCH, Layer, pool
 from benchmark.encoders.layers.taps import Tap, TappedLayers, find_tap
@@ -56,6 +57,8 @@ def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
     ('stage 4, mean of patches', 2560)
     """
     specifications = parse_outputs(outputs)
+    if isinstance(encoder.embed, RemoteEmbed):
+        return _of_remote(encoder, encoder.embed, outputs)
     base = encoder.in_torch() if encoder.in_torch is not None else encoder
     runtime = Runtime("torch", torch.__version__, reason="layers are read there") if encoder.in_torch else base.runtime
     base = replace(base, reload=encoder.reload, info=encoder.info, runtime=runtime)
@@ -76,6 +79,17 @@ def with_outputs(encoder: Encoder, outputs: Sequence[str]) -> Layered:
         reload=partial(_reload_with_outputs, base.reload, tuple(outputs)) if base.reload else None,
     )
     return Layered(base, chosen, together)
+
+
+def _of_remote(encoder: Encoder, embed: RemoteEmbed, outputs: Sequence[str]) -> Layered:
+    """The outputs of an encoder whose code runs in a process of its own."""
+    alone, together, chosen = embed.remote.outputs(embed.number, outputs)
+    again = partial(_reload_with_outputs, encoder.reload, tuple(outputs)) if encoder.reload else None
+    return Layered(
+        replace(alone, info=encoder.info, reload=encoder.reload),
+        tuple(Output(**output) for output in chosen),
+        replace(together, info=replace(together.info, id=encoder.info.id), reload=again),
+    )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder, named_by_weights
+from benchmark.encoders.loaders.checkpoint_files.counting import check_sizes
 from benchmark.encoders.loaders.checkpoint_files.folders import (
     checkpoint_folder,
     require_no_more_modules,
@@ -59,7 +60,8 @@ def check_files(folder: Path, name: str) -> None:
         name: of the encoder, for messages.
 
     Raises:
-        EncoderError: a file is a pipe, a device, a broken link, or too large; or the folder cannot be listed.
+        EncoderError: a file is a pipe, a device, a broken link, or too large; the folder cannot be listed; or its
+            configuration states sizes that its files cannot fit.
     """
     try:
         files = [folder / file for file in list_folder(folder).files]
@@ -74,6 +76,7 @@ def check_files(folder: Path, name: str) -> None:
                     pass
             except UntrustedInputError as refused:
                 raise EncoderError(f"{name}: {file.name}: {refused.reason}") from None
+    check_sizes(folder, name, sum(file.stat().st_size for file in files if file.suffix in WEIGHTS_SUFFIXES))
 
 
 def read_config(file: Path) -> dict[str, Any]:

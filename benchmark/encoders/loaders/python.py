@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import benchmark
-from benchmark.compute import foreign_code
+from benchmark.compute import first_forward, foreign_code
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo
 from benchmark.encoders.loaders.user_code import AsArray, AsVector, required_arguments, user_errors
 from benchmark.encoders.preprocess.modes import with_preprocessing
@@ -144,7 +144,7 @@ def function_encoder(request: LoadRequest, function: Callable[[Any], Any]) -> En
     """
     refuse_placement(request, "cpu", "float32", "a plain function, which computes as it likes")
     encode = AsVector(request.spec, function)
-    with user_errors(request.spec):
+    with user_errors(request.spec), first_forward():
         first, second = encode(_probe_image()), encode(_probe_image(200, 300))
     if first.shape != second.shape:
         raise EncoderError(

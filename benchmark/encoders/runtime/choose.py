@@ -20,6 +20,7 @@ import torch
 
 from benchmark.compute import free_on_host, out_of_memory
 from benchmark.encoders.encoder import Encoder, Runtime
+from benchmark.encoders.isolated import RemoteEmbed
 from benchmark.encoders.network import Embedder, probe_image
 from benchmark.encoders.runtime.cache import NO_FILE, CompiledFile, CompiledNetwork
 from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_file, choice_of, store_choice, times_as_fast
@@ -119,7 +120,7 @@ def leaves_views_unchanged(embed: object) -> bool:
     >>> leaves_views_unchanged(lambda views: views.mul_(2))
     False
     """
-    return isinstance(embed, Embedder | RuntimeEmbedder)
+    return isinstance(embed, Embedder | RuntimeEmbedder | RemoteEmbed)
 
 
 def on_runtime(

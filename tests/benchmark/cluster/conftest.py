@@ -29,12 +29,17 @@ def large(image):
 
 large.cache_key = "large, 1"
 
+def run():
+    # The process of the rank: this one's parent is the encoder's process, which the rank has started.
+    parent = os.getppid()
+    return int(pathlib.Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+
 def deadly(image):
-    # Kills its process on the first light photo, once.
+    # Kills the rank's process on the first light photo, once.
     fuse = pathlib.Path(os.environ.get("FUSE", "/nowhere"))
     if np.asarray(image).mean() > 150 and fuse.exists():
         fuse.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(run(), signal.SIGKILL)
     return small(image)
 
 deadly.cache_key = "deadly, 1"
@@ -43,7 +48,7 @@ def waiting(image):
     # Says that it is there and waits to be killed on the first light photo, as long as the fuse is there.
     fuse = pathlib.Path(os.environ.get("FUSE", "/nowhere"))
     if np.asarray(image).mean() > 150 and fuse.exists():
-        fuse.with_name(f"here-{os.getpid()}").touch()
+        fuse.with_name(f"here-{run()}").touch()
         while fuse.exists():
             time.sleep(0.1)
     return small(image)

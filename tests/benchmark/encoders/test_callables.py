@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-import benchmark
 import benchmark.encoders.loaders.python as callables
 from benchmark.encoders import as_encoder, load_encoder
 from builders.errors import EncoderError, UsageError
@@ -179,17 +178,6 @@ def test_module_that_fails__is_distinguished_from_a_missing_one(tmp_path: Path) 
         load_encoder("half:encode")
     with pytest.raises(UsageError, match="no module named 'absent_module'"):
         load_encoder("absent_module:encode")
-
-
-def test_working_folder__is_imported_from_after_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ``benchmark.py`` of the user must not replace ours in a worker process that inherits the path."""
-    project = str(Path(benchmark.__file__).parents[1])
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", project)])
-    (tmp_path / "brightness_of_mine.py").write_text("def encode(image):\n    return [1.0]\n")
-    assert load_encoder("brightness_of_mine:encode", device="cpu").info.dimension == 1
-    assert sys.path[-2:] == [project, str(tmp_path)]
-    sys.modules.pop("brightness_of_mine")
 
 
 def test_documented_example__runs(tmp_path: Path) -> None:

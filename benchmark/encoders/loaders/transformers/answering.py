@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from benchmark.encoders.placement import TORCH_DTYPES, Placement, placement, tf3
 from benchmark.encoders.registry import LoadRequest
 from builders.cli import parse_query
 from builders.errors import EncoderError, UsageError
+from builders.photos import file_stamp
 from builders.untrusted import MAX_HUB_FILE_BYTES, list_folder, open_untrusted
 
 PREFIX = "vlm:"
@@ -263,14 +265,13 @@ def _files_hash(files: Sequence[Path]) -> str:
     """SHA-256 over names and contents of files."""
     digest = hashlib.sha256()
     for file in files:
-        status = file.stat()
-        digest.update(f"{file.name}\0{_content_hash(file, status.st_size, status.st_mtime_ns)}\0".encode())
+        digest.update(f"{file.name}\0{_content_hash(file, file_stamp(os.path.abspath(file)).text)}\0".encode())
     return digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=256)
-def _content_hash(file: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file, computed once while size and time of change stay."""
+def _content_hash(file: Path, stamp: str) -> str:
+    """SHA-256 of a file, computed once while its stamp stays."""
     with open_untrusted(file, limit=MAX_HUB_FILE_BYTES) as stream:
         digest = hashlib.sha256()
         while part := stream.read(1 << 24):

@@ -1,0 +1,134 @@
+"""Sizes that a checkpoint's configuration states, counted before a library takes memory for them.
+
+A configuration of 1 KB may ask for 10 million layers, or a processor for pictures of a million pixels a side. The count
+is a lower bound: a layer of width d has at least one matrix d x d, and so on. A network of which the file can hold only
+a part, and that is too large to be built and refused, is refused at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from builders.errors import EncoderError
+from builders.untrusted import UntrustedInputError, read_untrusted_text
+
+MOST_LAYERS = 1000
+"""Largest number of layers, blocks or heads; networks in use have up to 200."""
+LARGEST_SIDE = 8192
+"""Largest side of a view, a crop or a patch in pixels."""
+MOST_PIXELS = 1 << 25
+"""Largest budget of pixels of a processor that states one."""
+SMALL = 1 << 26
+"""Number of parameters of a network that may be built before its weights are compared with it."""
+NUMBERS_PER_BYTE = 4
+"""Parameters that a byte of a file may stand for: two of 4 bits, and as many again that the file need not hold."""
+
+CONFIGS = ("config.json", "open_clip_config.json")
+PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+
+_WIDTH = ("hidden_size", "embed_dim", "d_model", "width", "dim", "embedding_size", "n_embd", "projection_dim")
+_LAYERS = ("num_hidden_layers", "num_layers", "layers", "depth", "n_layer", "encoder_layers")
+_INNER = re.compile(r"size|dim|ratio|rank|_labels|_experts")
+"""In a name of something that is multiplied with the width in a layer."""
+_ONCE = re.compile(r"vocab|labels|pool|proj|image|patch")
+"""In a name of something that is in one layer only."""
+_COUNTS = ("layers", "depth", "blocks", "heads", "stages", "n_layer", "num_experts")
+_COUNT_PIXELS = re.compile(r"VL|Glm4")
+"""In the name of a processor whose edges are numbers of pixels."""
+
+
+def check_sizes(folder: Path, name: str, weights_bytes: int) -> None:
+    """Refuse a checkpoint whose configuration states sizes that its files cannot fit.
+
+    Args:
+        folder: of the checkpoint.
+        name: of the encoder, for messages.
+        weights_bytes: of all files of weights.
+
+    Raises:
+        EncoderError: the network would have more parameters than the files can hold, or views would be too large.
+    """
+    for file in CONFIGS:
+        if config := _read(folder / file):
+            for reason in _of_network(config, NUMBERS_PER_BYTE * weights_bytes + SMALL):
+                raise EncoderError(f"{name}: {file} states {reason}, which its {weights_bytes:,} bytes cannot hold")
+            for reason in _of_views(config.get("pretrained_cfg"), ("input_size", "test_input_size")):
+                raise EncoderError(f"{name}: {file} states {reason}; views have up to {LARGEST_SIDE:,} pixels a side")
+    for file in PROCESSORS:
+        for reason in _of_views(_read(folder / file), ()):
+            raise EncoderError(f"{name}: {file} states {reason}; views have up to {LARGEST_SIDE:,} pixels a side")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """A configuration; empty if there is none that can be read, which the library then says."""
+    try:
+        config = json.loads(read_untrusted_text(file))
+    except (UntrustedInputError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _of_network(config: Mapping[str, Any], most: int) -> Iterator[str]:
+    """What one part of a configuration and the parts within it state that is too much, in words."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _of_network(value, most)
+            continue
+        for number in _whole(value):
+            if any(word in key for word in _COUNTS) and "size" not in key and "dim" not in key and number > MOST_LAYERS:
+                yield f"{key} = {number:,}"
+    layers = max((number for key in _LAYERS for number in _whole(config.get(key))), default=1)
+    width_key, width = max(
+        ((key, number) for key in _WIDTH for number in _whole(config.get(key))), key=lambda one: one[1], default=("", 1)
+    )
+    if width * width * layers > most:
+        yield f"{width_key} = {width:,}"
+    for key in filter(_INNER.search, config):
+        for number in _whole(config[key]):
+            rows = number * width if "ratio" in key else number
+            if rows * min(width, 64) * (1 if _ONCE.search(key) else layers) > most:
+                yield f"{key} = {number:,}"
+    sizes = _whole(config.get("hidden_sizes")) or _whole(config.get("channels")) or _whole(config.get("embed_dims"))
+    for first, second in pairwise(sizes):
+        if first * second > most:
+            yield f"hidden sizes of {first:,} and {second:,}"
+    yield from _of_patches(config, min(width, 64), most)
+
+
+def _of_patches(config: Mapping[str, Any], width: int, most: int) -> Iterator[str]:
+    """The first convolution, and the embeddings of positions."""
+    patch = max(_whole(config.get("patch_size")), default=1)
+    channels = max(_whole(config.get("num_channels")), default=3)
+    image = max(_whole(config.get("image_size")), default=0)
+    if image > LARGEST_SIDE or (image // max(1, patch)) ** 2 * width > most:
+        yield f"image_size = {image:,}"
+    if patch * patch * channels * width > most:
+        yield f"patch_size = {patch:,} and {channels:,} channels"
+
+
+def _of_views(config: Any, keys: tuple[str, ...], *, budgets: bool = False) -> Iterator[str]:
+    """What a processor states that is too much, in words."""
+    if not isinstance(config, dict):
+        return
+    kinds = [str(value) for key, value in config.items() if key.endswith(("processor_type", "processor_class"))]
+    budgets = budgets or any(map(_COUNT_PIXELS.search, kinds))
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _of_views({f"{key}.{inner}": part for inner, part in value.items()}, keys, budgets=budgets)
+            continue
+        is_budget = budgets and key.endswith(("longest_edge", "shortest_edge"))
+        sized = any(word in key for word in ("size", "height", "width", "edge", "pixels", "patches", "tiles", "crop"))
+        for number in _whole(value) if sized and (not keys or key in keys) else ():
+            if number > (MOST_PIXELS if is_budget or "pixels" in key else LARGEST_SIDE):
+                yield f"{key} = {number:,}"
+
+
+def _whole(value: Any) -> list[int]:
+    """The whole numbers in a value: a number, or a list of some."""
+    values = value if isinstance(value, list) else [value]
+    return [int(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf")]
