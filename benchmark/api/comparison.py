@@ -49,7 +49,7 @@ class Comparison:
 
     def __repr__(self) -> str:
         text = comparison_text(self.rows, self.ties)
-        return text if self.gate is None else f"{text}\n\n{gate_text(self.gate)}"
+        return text if self.gate is None else f"{gate_text(self.gate)}\n\n{text}"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"

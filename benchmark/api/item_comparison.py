@@ -20,7 +20,6 @@ from benchmark.compare import (
     read_sources,
     write_items,
 )
-from benchmark.judgement import accepted_loss
 
 if TYPE_CHECKING:
     import pandas
@@ -48,7 +47,7 @@ class ItemComparison:
 
     def __repr__(self) -> str:
         text = items_text(self.compared)
-        return text if self.gate is None else f"{text}\n\n{gate_text(self.gate, unit='item')}"
+        return text if self.gate is None else f"{gate_text(self.gate, unit='item')}\n\n{text}"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
@@ -81,13 +80,13 @@ def compare_items(
         tasks: patterns; all by default.
         on_missing: whether items that not all systems have are an error (``fail``), or left out and named (``drop``).
         on_repeated: whether several rows of an item are an error (``fail``), or averaged (``mean``).
-        score_range: of a score; by default 0 to 1 where all scores lie there, else that of the scores.
+        score_range: of a score; by default 0 to 1 where all scores lie there, else it is not known.
         lower_is_better: whether ranks and the gate take low scores for good.
-        worse_by: judge too whether the second system is worse than the first by more than so many points, hundredths
-            of the range of scores.
+        worse_by: judge too whether the second system is worse than the first by more than this: in points, hundredths
+            of the range of scores, or where that is not known in the score's own unit.
 
     Raises:
-        UsageError: a column is missing or not named, there is one system, or ``worse_by`` is not from 0 up to 100.
+        UsageError: a column is missing or not named, there is one system, or it is not clear what ``worse_by`` means.
         DataError: a file cannot be read, or systems differ in tasks or items.
 
     >>> import pandas
@@ -97,7 +96,6 @@ def compare_items(
     >>> compared.to_frame()[["difference", "test", "p_value", "n"]].values.tolist()
     [[0.5, 'exact McNemar', 0.25, 6]]
     """
-    margin = None if worse_by is None else accepted_loss(worse_by)
     paths = list(systems.items()) if isinstance(systems, Mapping) else [Path(each) for each in systems]
     patterns = [tasks] if isinstance(tasks, str) else list(tasks)
     compared, aligned = compare_rows(
@@ -108,6 +106,6 @@ def compare_items(
         lower_is_better=lower_is_better,
     )
     gate = None
-    if margin is not None:
-        gate = gate_items(compared, aligned, margin=margin, lower_is_better=lower_is_better)
+    if worse_by is not None:
+        gate = gate_items(compared, aligned, worse_by=worse_by, lower_is_better=lower_is_better)
     return ItemComparison(compared, gate)

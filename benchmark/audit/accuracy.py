@@ -38,7 +38,7 @@ BINS = 8
 FOLD_VARIANCE = 1 + FOLDS / (FOLDS - 1)
 """Variance of a cross-validated accuracy relative to that of as many independent predictions: the models of the folds
 share their photos (Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003). On shuffled
-labels 1.44 was measured, so p-values are conservative."""
+labels 1.44 was measured, so p-values and intervals are conservative."""
 
 WORK = 3e8
 """Most photos times columns times classes of one fit; a larger sample is cut."""
@@ -98,7 +98,8 @@ def _score(
     p_value = upper_p_value(distance, None if owners is None else units.effective - 1)
     recalls = {groups[k]: float(right[y == i].mean()) for i, k in enumerate(sorted(classes)) if (y == i).any()}
     best = dict(sorted(recalls.items(), key=lambda item: -item[1])[:RECALLS])
-    numbers = (interval.value, interval.low, interval.high, chance)
+    low, high = (interval.value + (end - interval.value) * FOLD_VARIANCE**0.5 for end in (interval.low, interval.high))
+    numbers = (interval.value, max(low, 0.0), min(high, 1.0), chance)
     content = layer in CONTENT_LAYERS
     return LayerScore(
         target, layer, title, *numbers, len(at), len(classes), p_value, p_value, content=content, recalls=best

@@ -39,10 +39,10 @@ LAYERS: Mapping[str, str] = {
 """Title of each layer by its name, in the order of reports. The last two need decoded pixels (``pixel_facts``)."""
 
 FILE_LAYERS = ("header", "size", "exif")
-"""Layers that depend on the making of a file, not on its content: the verdict and the exit status use these alone."""
+"""Layers that depend on the making of a file, not on its content: these alone make a verdict *confounded*."""
 
 CONTENT_LAYERS = ("weight", "pixels", "hidden")
-"""Layers that the content of the picture affects too (a clear sky has few bytes): hints, never a verdict."""
+"""Layers that the content of the picture affects too (a clear sky has few bytes): hints, which leave it undecided."""
 
 
 @dataclass(frozen=True)

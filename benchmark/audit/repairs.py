@@ -284,7 +284,7 @@ def repair(before: Audit, arguments: argparse.Namespace) -> Audit | None:
     photos = write_repaired(plan, subject, output, form=arguments.form, workers=arguments.workers)
     again = audit(photos, pixels=arguments.pixels, workers=arguments.workers, seed=arguments.seed)
     write_audit(again, arguments.output / "after")
-    print(f"\nAfter it ({again.photos:,} photos in {output}):\n{again.verdict}")
+    print(f"\nAfter it ({again.photos:,} photos in {output}):\n{again.verdict.title}. {again.verdict.text}")
     for sentence in (*again.findings, *remaining(before, again)):
         print(f"  - {sentence}")
     print(f"written to {arguments.output / 'after'}")
@@ -312,7 +312,7 @@ def remaining(before: Audit, after: Audit) -> list[str]:
     lines += [
         f"still there: {q.title} ({q.measure} = {q.value:.2f})"
         for q in after.questions
-        if q.flagged and not q.content and q.target == "label"
+        if q.mark == "found" and q.target == "label"
     ]
     return lines
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.audit.result import TARGETS, Audit, Question, page_html
-from benchmark.judgement import CONFOUND_LIMITS, CONFOUND_TITLES
+from benchmark.audit.result import TARGETS, Audit, page_html
+from benchmark.judgement import CONFOUND_LIMITS, ConfoundMark
 from benchmark.report import interval, markdown_table, p_value, percent, write_png
 from builders.errors import disk_error
 from builders.files import sweep_temporaries, write_text_atomically
@@ -18,8 +19,12 @@ FIGURE_QUESTIONS = 12
 TABLE_QUESTIONS = 15
 """Questions in the table; ``audit.json`` has all."""
 
-_CONFOUNDED, _HINT, _CALM, _GREY = "#D55E00", "#E69F00", "#0072B2", "#6b6b6b"
-"""Of Okabe and Ito's colour-blind-safe palette."""
+_COLOURS: Mapping[ConfoundMark, str] = {"found": "#D55E00", "hint": "#E69F00", "calm": "#0072B2"}
+"""Of Okabe and Ito's colour-blind-safe palette, by mark."""
+
+_WORDS: Mapping[ConfoundMark, str] = {"found": "flagged", "hint": "hint", "calm": ""}
+
+_GREY = "#6b6b6b"
 
 
 def write_audit(audit: Audit, folder: Path) -> None:
@@ -38,7 +43,7 @@ def audit_text(audit: Audit) -> str:
     """``audit.md``: the verdict first, then the tables."""
     parts = [
         f"# Audit of {_escaped(audit.name)}",
-        f"**{_escaped(audit.verdict)}**",
+        f"**{_escaped(audit.verdict.title)}.** {_escaped(audit.verdict.text)}",
         f"{audit.photos:,} photos, {audit.class_count:,} classes, {audit.unreadable:,} files that could not be read.",
         _list(audit.findings),
         "## What would repair it\n\n" + _list(audit.repairs) if audit.repairs else "",
@@ -54,7 +59,7 @@ def card_section(audit: Audit) -> str:
     """A section for the README.md of a data set."""
     parts = [
         "## Audit of codec, size and camera",
-        _escaped(audit.verdict),
+        f"**{_escaped(audit.verdict.title)}.** {_escaped(audit.verdict.text)}",
         _list(audit.findings),
         _layers(audit, heading=False),
         " ".join(CONFOUND_LIMITS[:2]),
@@ -73,7 +78,7 @@ def _layers(audit: Audit, heading: bool = True) -> str:
             interval(s.low, s.high),
             percent(s.chance),
             f"{s.n:,}",
-            "yes" if s.flagged else "",
+            _WORDS[s.mark],
         ]
         for s in audit.layers
     ]
@@ -94,7 +99,7 @@ def _questions(audit: Audit) -> str:
             f"{q.raw:.3f}",
             p_value(q.adjusted),
             f"{q.n:,}",
-            _flag(q),
+            _WORDS[q.mark],
         ]
         for q in shown
     ]
@@ -114,10 +119,6 @@ def _carriers(audit: Audit) -> str:
             where = f"{TARGETS[question.target].split()[-1]} {_escaped(c.group)}"
             lines.append(f"- {_escaped(question.title)}, {where}: {_escaped(c.value)} {share}{examples}")
     return "## What carries it\n\n" + "\n".join(lines) if lines else ""
-
-
-def _flag(question: Question) -> str:
-    return "" if not question.flagged else "hint" if question.content else "flagged"
 
 
 def _list(sentences: tuple[str, ...]) -> str:
@@ -145,7 +146,7 @@ def draw_audit(audit: Audit, path: Path) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for y, score in enumerate(layers):
-        colour = (_HINT if score.content else _CONFOUNDED) if score.flagged else _CALM
+        colour = _COLOURS[score.mark]
         left.plot([100 * score.chance, 100 * score.accuracy], [y, y], color="#d5d5d5", linewidth=5, zorder=1)
         left.plot([100 * score.low, 100 * score.high], [y, y], color=colour, linewidth=1.5)
         left.plot(100 * score.accuracy, y, "o", color=colour, zorder=3)
@@ -154,13 +155,12 @@ def draw_audit(audit: Audit, path: Path) -> None:
     left.set_xlim(0, 102)
     left.set_xlabel("predicted from it, % (upright mark: chance)")
     for y, question in enumerate(questions):
-        colour = (_HINT if question.content else _CONFOUNDED) if question.flagged else _CALM
-        right.barh(y, question.value, color=colour, height=0.6)
+        right.barh(y, question.value, color=_COLOURS[question.mark], height=0.6)
         right.plot(question.raw, y, "|", color=_GREY, markersize=11)
     _label_rows(right, [f"{q.target}: {q.title}" for q in questions])
     right.set_xlim(0, 1.02)
     right.set_xlabel("corrected V or eta (mark: uncorrected)")
-    state = CONFOUND_TITLES[audit.flagged].lower()
+    state = audit.verdict.title.lower()
     figure.suptitle(_drawable(f"{audit.name}: {state}, {audit.photos:,} photos"), fontsize=10, ha="left", x=0.01)
     write_png(figure, path)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from benchmark.judgement import CONFOUND_LIMITS, CONFOUND_TITLES
+from benchmark.judgement import CONFOUND_LIMITS, ConfoundMark, ConfoundVerdict, confound_mark
 from benchmark.report import p_value
 from benchmark.stats import effect_size
 
@@ -32,7 +32,7 @@ SMALLEST_EFFECT = 0.05
 """Least corrected V, eta or advantage of a flag: in a million photos every association is significant."""
 
 
-AUDIT_SCHEMA = 1
+AUDIT_SCHEMA = 2
 """Version of ``audit.json``, raised by one with every change that breaks a reader."""
 
 
@@ -78,8 +78,14 @@ class Question:
     """Number of independent photos of the p-value: one of each owner, where owners are known."""
     flagged: bool = False
     content: bool = False
-    """Whether the content of the picture affects the feature too: a flag is then a hint, not part of the verdict."""
+    """Whether the content of the picture affects the feature too: a flag is then a hint, which alone confounds nothing.
+    """
     carriers: tuple[Carrier, ...] = ()
+
+    @property
+    def mark(self) -> ConfoundMark:
+        """How it is marked wherever it is shown."""
+        return confound_mark(self.flagged, self.content)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class LayerScore:
     """Mean of the recalls of all classes, so that a frequent class counts no more than a rare one."""
     low: float
     high: float
-    """Ends of the 95 % interval, over owners where they are known."""
+    """Ends of the 95 % interval, over owners where they are known, with the variance that the p-value has."""
     chance: float
     n: int
     classes: int
@@ -105,6 +111,11 @@ class LayerScore:
     """As ``Question.content``."""
     recalls: Mapping[str, float] = field(default_factory=dict)
     """Recall by class, of the classes with the highest ones."""
+
+    @property
+    def mark(self) -> ConfoundMark:
+        """As ``Question.mark``."""
+        return confound_mark(self.flagged, self.content)
 
     @property
     def advantage(self) -> float:
@@ -131,7 +142,7 @@ class Duplicates:
     """Ids of a few groups, those across splits or classes first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """Whether the label of a data set is confounded with codec, size or camera."""
 
@@ -145,8 +156,8 @@ class Audit:
     classes: Mapping[str, int]
     """Photos by class, the most frequent first (at most ``MAX_CLASSES_LISTED``)."""
     class_count: int
-    verdict: str
-    """One or two sentences at the beginning of every page."""
+    verdict: ConfoundVerdict
+    """Heading, text, colour and exit status of every page and command."""
     findings: tuple[str, ...]
     """Further sentences: splits, sources, duplicates, questions that were left out."""
     repairs: tuple[str, ...]
@@ -162,18 +173,6 @@ class Audit:
     settings: Mapping[str, Any]
     evidence: Mapping[str, Any]
     schema: int = AUDIT_SCHEMA
-
-    @property
-    def flagged(self) -> bool:
-        """Whether any question or layer about the making of the files, not their content, is flagged."""
-        return self.worst_effect > 0
-
-    @property
-    def worst_effect(self) -> float:
-        """The largest flagged association or advantage over chance, 0 to 1; hints do not count."""
-        effects = [q.value for q in self.questions if q.flagged and not q.content]
-        effects += [s.advantage for s in self.layers if s.flagged and not s.content]
-        return max(effects, default=0.0)
 
     def layer(self, layer: str, target: str = "label") -> LayerScore | None:
         """The score of a layer; ``None`` where there is none."""
@@ -197,8 +196,8 @@ class Audit:
     def _repr_html_(self) -> str:
         return notebook_html(self)
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.verdict}"
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.verdict.title}. {self.verdict.text}"
 
 
 def page_html(audit: Audit) -> str:
@@ -223,7 +222,6 @@ def _render(template: str, audit: Audit, **context: Any) -> str:
             alpha=ALPHA,
             smallest=SMALLEST_EFFECT,
             p_value=p_value,
-            title=CONFOUND_TITLES[audit.flagged],
             limits=CONFOUND_LIMITS,
             **context,
         )

@@ -73,8 +73,8 @@ def audit(
     ...     return buffer.getvalue()
     >>> files = {f"{kind}/{i}": photo(kind, i) for kind in ("JPEG", "PNG") for i in range(40)}
     >>> result = audit(PhotoSet.of_bytes("demo", files, ["real"] * 40 + ["fake"] * 40), progress=False)
-    >>> result.flagged, result.layer("header").accuracy, result.question("format").value
-    (True, 1.0, 1.0)
+    >>> result.verdict.title, result.layer("header").accuracy, result.question("format").value
+    ('Confounded', 1.0, 1.0)
     """
     for name, value, least in (("pixels", pixels, 0), ("limit", limit, 1), ("seed", seed, 0)):
         if value is not None and value < least:
@@ -99,6 +99,7 @@ def audit_of(counts: Tally, subject: Subject, label: str, settings: dict[str, An
     scored = [score for target in TARGETS for score in layer_scores(counts, target, seed)]
     questions, layers = corrected(tested, scored)
     duplicates = duplicates_of(counts, subject)
+    verdict = verdict_of(counts, questions, layers)
     return Audit(
         name=subject.name,
         label=label,
@@ -107,8 +108,8 @@ def audit_of(counts: Tally, subject: Subject, label: str, settings: dict[str, An
         unlabelled=int((counts.label_codes < 0).sum()),
         classes=_classes(counts),
         class_count=len(counts.names["label"]),
-        verdict=verdict_of(counts, questions, layers),
-        findings=findings_of(counts, questions, layers, duplicates),
+        verdict=verdict,
+        findings=findings_of(verdict, counts, questions, layers, duplicates),
         repairs=repairs_of(questions, layers),
         questions=questions,
         layers=layers,

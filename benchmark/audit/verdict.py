@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.audit.features import FILE_LAYERS
+from benchmark.audit.features import CONTENT_LAYERS, FILE_LAYERS
 from benchmark.audit.power import smallest_effects, untestable_titles
 from benchmark.audit.questions import owner_units
 from benchmark.audit.result import TARGETS, Carrier, Duplicates, LayerScore, Question
@@ -17,8 +17,11 @@ from benchmark.audit.subjects import PhotoSubject, Subject
 from benchmark.audit.tally import MAX_SOURCES, Tally
 from benchmark.judgement import (
     OWN_SOURCES,
+    SAME_HEADERS,
+    ConfoundVerdict,
     associated_text,
     audit_units_text,
+    confound_verdict,
     pixels_text,
     power_text,
     predicted_text,
@@ -38,26 +41,83 @@ MAX_CHECKED = 5000
 """Most files that are read whole to confirm that they are the same; of more files, size and first 64 KiB decide."""
 
 
-def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> str:
-    """One or two sentences for the beginning of every page."""
-    if len(tally.names["label"]) < 2:
-        return f"All {tally.photos:,} photos have one label, so there is nothing to predict."
+def verdict_of(tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore]) -> ConfoundVerdict:
+    """The verdict of an audit: of the label, else of the split or the source, else of what the content may explain."""
+    every: list[Question | LayerScore] = [*questions, *layers]
+    flagged = [one for one in every if one.mark != "calm"]
+    found = [_effect_of(one) for one in flagged if one.mark == "found"]
+    hints = [one for one in flagged if one.mark == "hint" and one.target == "label"]
+    looked = any(s.layer == "pixels" and s.target == "label" for s in layers)
+    of_headers = any(q.layer == "header" and q.target == "label" for q in questions)
+    effects = smallest_effects(tally, questions, len(questions) + len(layers))
+    testable = len(tally.names["label"]) > 1 and any(effect < 1 for _, effect in effects)
+    if found:
+        text = next(iter(_label_sentences(questions, layers) + _sentences_of_others(questions, layers)))
+    elif len(tally.names["label"]) < 2:
+        text = f"All {tally.photos:,} photos have one label, so there is nothing to predict."
+    else:
+        sentences = [unconfounded_text(tally.photos, pixels=looked and not hints), power_text(effects, _rule(tally))]
+        if hints:
+            sentences.insert(0, _hint_sentence(hints))
+        if testable and not (looked or of_headers):
+            sentences.append(SAME_HEADERS)
+        text = " ".join(sentences)
+    settled = testable and (looked or of_headers)
+    return confound_verdict(text, found, [_effect_of(hint) for hint in hints], settled=settled, pixels=looked)
+
+
+def _hint_sentence(hints: Sequence[Question | LayerScore]) -> str:
+    """The sentence about the strongest hint, of a layer where there is one."""
+    strongest = max(hints, key=lambda hint: (isinstance(hint, LayerScore), _effect_of(hint)))
+    if isinstance(strongest, LayerScore):
+        return _layer_sentence(strongest)
+    effect = f"{strongest.measure} = {strongest.value:.2f}"
+    return associated_text(TARGETS["label"], strongest.title, effect, ", which what the pictures show may explain.")
+
+
+def _effect_of(flagged: Question | LayerScore) -> float:
+    return flagged.value if isinstance(flagged, Question) else flagged.advantage
+
+
+def _label_sentences(questions: Sequence[Question], layers: Sequence[LayerScore]) -> list[str]:
+    """The sentence about the strongest confound of the label; none where nothing is flagged."""
     scores = {s.layer: s for s in layers if s.target == "label"}
-    flagged = [q for q in questions if q.target == "label" and q.flagged and not q.content]
+    flagged = [q for q in questions if q.target == "label" and q.mark == "found"]
     by_source = next((q for q in flagged if q.feature == "source"), None)
     if by_source is not None and by_source.value > 0.99:
-        return OWN_SOURCES
+        return [OWN_SOURCES]
     strongest = [s for s in (scores.get(layer) for layer in (*FILE_LAYERS, "file")) if s is not None and s.flagged]
     if strongest:
         score = strongest[0] if strongest[0].layer == "header" else max(strongest, key=lambda s: s.advantage)
         read = [q for q in flagged if score.layer == "file" or q.layer == score.layer] or flagged
-        return _predicted(TARGETS["label"], score, read, verdict=True)
+        return [_predicted(TARGETS["label"], score, read, verdict=True)]
     if flagged:
         first = flagged[0]
         effect = f"{first.measure} = {first.value:.2f}"
-        return associated_text(TARGETS["label"], first.title, effect, _because(flagged), verdict=True)
-    effects = smallest_effects(tally, questions, len(questions) + len(layers))
-    return f"{unconfounded_text(tally.photos)} {power_text(effects, _rule(tally))}"
+        return [associated_text(TARGETS["label"], first.title, effect, _because(flagged), verdict=True)]
+    return []
+
+
+def _sentences_of_others(questions: Sequence[Question], layers: Sequence[LayerScore]) -> list[str]:
+    """A sentence about the strongest confound of the split, and of the source."""
+    sentences: list[str] = []
+    for target, start in TARGETS.items():
+        if target == "label":
+            continue
+        flagged = [q for q in questions if q.target == target and q.mark == "found"]
+        layers_of_target = [s for s in layers if s.target == target and s.mark == "found"]
+        best = max(layers_of_target, key=lambda s: s.advantage, default=None)
+        if best is not None:
+            sentences.append(_predicted(start, best, flagged))
+        elif flagged:
+            effect = f"V = {flagged[0].value:.2f}"
+            sentences.append(associated_text(start, flagged[0].title, effect, _because(flagged)))
+    return sentences
+
+
+def _layer_sentence(score: LayerScore) -> str:
+    shares = score.title, _percent(score.accuracy), _percent(score.chance)
+    return pixels_text(*shares, score.n, flagged=score.flagged, hidden=score.layer == "hidden")
 
 
 def _rule(tally: Tally) -> str:
@@ -71,31 +131,20 @@ def _predicted(what: str, score: LayerScore, carried: Sequence[Question], *, ver
 
 
 def findings_of(
-    tally: Tally, questions: Sequence[Question], layers: Sequence[LayerScore], duplicates: Sequence[Duplicates]
+    verdict: ConfoundVerdict,
+    tally: Tally,
+    questions: Sequence[Question],
+    layers: Sequence[LayerScore],
+    duplicates: Sequence[Duplicates],
 ) -> tuple[str, ...]:
-    """Further sentences, the most important first."""
-    sentences: list[str] = []
+    """Sentences besides the verdict's, the most important first."""
+    sentences = _sentences_of_others(questions, layers)
     scores = {(s.target, s.layer): s for s in layers}
-    for target, start in TARGETS.items():
-        if target == "label":
-            continue
-        flagged = [q for q in questions if q.target == target and q.flagged and not q.content]
-        layers_of_target = [s for s in layers if s.target == target and s.flagged and not s.content]
-        best = max(layers_of_target, key=lambda s: s.advantage, default=None)
-        if best is not None:
-            sentences.append(_predicted(start, best, flagged))
-        elif flagged:
-            effect = f"V = {flagged[0].value:.2f}"
-            sentences.append(associated_text(start, flagged[0].title, effect, _because(flagged)))
     file = scores.get(("label", "file"))
     if file is not None and file.flagged and file.recalls:
         worst = ", ".join(f"{name} ({_percent(recall)})" for name, recall in list(file.recalls.items())[:5])
         sentences.append(f"The classes that the file tells best: {worst}.")
-    for layer in ("weight", "pixels", "hidden"):
-        score = scores.get(("label", layer))
-        if score is not None:
-            shares = score.title, _percent(score.accuracy), _percent(score.chance)
-            sentences.append(pixels_text(*shares, score.n, flagged=score.flagged, hidden=layer == "hidden"))
+    sentences += [_layer_sentence(s) for layer in CONTENT_LAYERS if (s := scores.get(("label", layer)))]
     sentences += [_duplicate_sentence(d) for d in duplicates if d.groups]
     if tally.unreadable:
         sentences.append(f"{tally.unreadable:,} files could not be read and are left out.")
@@ -107,13 +156,14 @@ def findings_of(
     untestable = untestable_titles(tally, questions, len(questions) + len(layers))
     if untestable:
         sentences.append(untestable_text(untestable, _rule(tally)))
-    return tuple(sentences)
+    return tuple(sentence for sentence in sentences if sentence not in verdict.text)
 
 
 def repairs_of(questions: Sequence[Question], layers: Sequence[LayerScore]) -> tuple[str, ...]:
     """Possible repairs, by the flagged layers."""
-    flagged = {q.layer for q in questions if q.flagged and q.target == "label" and not q.content}
-    flagged |= {s.layer for s in layers if s.flagged and s.target == "label" and not s.content}
+    every: list[Question | LayerScore] = [*questions, *layers]
+    marked = [(one.layer, one.mark) for one in every if one.target == "label"]
+    flagged = {layer for layer, mark in marked if mark == "found"}
     sentences: list[str] = []
     if flagged & {"header", "exif"}:
         sentences.append(
@@ -128,7 +178,7 @@ def repairs_of(questions: Sequence[Question], layers: Sequence[LayerScore]) -> t
         sentences.append("Size is not repaired by re-encoding: --repair match, or resize every photo to one size.")
     if "origin" in flagged:
         sentences.append("What comes from different sources is best collected again: every class from every source.")
-    if "pixels" in flagged:
+    if any(layer in ("pixels", "hidden") and mark != "calm" for layer, mark in marked):
         sentences.append(
             "Traces in the pixels are not removed by re-encoding; match what can be named, or collect again."
         )

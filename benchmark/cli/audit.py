@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.audit import Audit
-from benchmark.judgement import confounded_text
+from benchmark.judgement import failed_check_text
 from builders.cli import Parser, Renamed, check_writable, real_number, run_command, whole_number, write_record
 from builders.errors import UsageError
 from builders.untrusted import readable
@@ -17,8 +17,8 @@ from builders.untrusted import readable
 THRESHOLD = 0.1
 """Effect (corrected V, eta, or advantage over chance) from which ``--exit-code`` fails."""
 
-CONFOUNDED = 1
-"""Exit status of ``--exit-code`` for a data set that is confounded above the threshold."""
+FAILED = 1
+"""Exit status of ``--exit-code`` for a data set that is confounded above the threshold, or undecided."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         from benchmark.audit import repair
 
         last = repair(result, arguments) or result
-    if arguments.exit_code and last.worst_effect >= arguments.threshold:
-        print(f"camtrace: {confounded_text(last.name, last.worst_effect, arguments.threshold)}", file=sys.stderr)
-        return CONFOUNDED
+    if arguments.exit_code and not last.verdict.passes(arguments.threshold):
+        print(f"camtrace: {failed_check_text(last.name, last.verdict, arguments.threshold)}", file=sys.stderr)
+        return FAILED
     return 0
 
 
@@ -132,13 +132,17 @@ def parser() -> Parser:
         help="folder of audit.html, .md, .json and .png (default: %(default)s)",
     )
     results.add_argument("--card", action="store_true", help="print a section for the README.md of the data set")
-    results.add_argument("--exit-code", action="store_true", help="exit with status 1 where the threshold is reached")
+    results.add_argument(
+        "--exit-code",
+        action="store_true",
+        help="exit with status 1 where the threshold is reached, or nothing could be decided",
+    )
     results.add_argument(
         "--threshold",
         type=real_number(above=0),
         default=THRESHOLD,
         metavar="EFFECT",
-        help="corrected V or advantage over chance (default: %(default)s)",
+        help="corrected V or advantage over chance, of hints too (default: %(default)s)",
     )
     p.set_defaults(run=run)
     return p
@@ -163,7 +167,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _print(result: Audit, output: Path) -> None:
-    print(result.verdict)
+    print(f"{result.verdict.title}. {result.verdict.text}")
     for sentence in (*result.findings, *result.repairs):
         print(f"  - {sentence}")
     print(readable(f"written to {output}: open {output / 'audit.html'}"))

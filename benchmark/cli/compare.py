@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,9 +76,10 @@ def parser() -> Parser:
     gate = p.add_argument_group("gate: is NEW worse than OLD? (two folders, OLD first)")
     gate.add_argument(
         "--worse-by",
-        type=_points,
-        metavar="POINTS",
-        help="judge each score: is NEW worse by more than so many percentage points (default: 0)",
+        type=_loss,
+        metavar="LOSS",
+        help="judge each score: is NEW worse by more than so many percentage points (default: 0); of scores by item "
+        "that lie outside 0 to 1 in their own unit, or in hundredths of --range",
     )
     gate.add_argument("--exit-code", action="store_true", help="exit with status 1 if NEW is worse on any score")
     gate.add_argument(
@@ -109,8 +111,8 @@ def parser() -> Parser:
     items.add_argument(
         "--range",
         type=_range,
-        metavar="LOW,HIGH",
-        help="range of a score (default: 0,1 where all scores lie there, else that of the scores)",
+        metavar="LOW:HIGH",
+        help="range of a score, of which a hundredth is a point (default: 0:1 where all scores lie there)",
     )
     items.add_argument("--lower-is-better", action="store_true", help="ranks and the gate take low scores for good")
     items.add_argument("--output", type=Path, metavar="DIR", help="also write CSV, JSON and a page with a figure")
@@ -124,24 +126,22 @@ def parser() -> Parser:
     return p
 
 
-def _points(text: str) -> float:
-    """A margin in percentage points."""
-    from benchmark.judgement import accepted_loss  # late: this module is imported for --help
-
-    with contextlib.suppress(ValueError, UsageError):
-        points = float(text)
-        accepted_loss(points)
-        return points
-    raise argparse.ArgumentTypeError(f"{text}: give percentage points of at least 0 and less than 100")
+def _loss(text: str) -> float:
+    """A loss that is accepted: a finite number of at least 0."""
+    with contextlib.suppress(ValueError):
+        loss = float(text)
+        if 0 <= loss < math.inf:
+            return loss
+    raise argparse.ArgumentTypeError(f"{text}: give a number of at least 0")
 
 
 def _range(text: str) -> tuple[float, float]:
     """Two finite numbers, the second above the first."""
     with contextlib.suppress(ValueError):
-        low, high = map(float, text.split(","))
+        low, high = map(float, text.replace(",", ":").split(":"))
         if -1e300 < low < high < 1e300:
             return low, high
-    raise argparse.ArgumentTypeError(f"{text}: give two numbers with a comma, the lower one first, such as 0,100")
+    raise argparse.ArgumentTypeError(f"{text}: give two numbers with a colon, the lower one first, such as 0:100")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -188,13 +188,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _is_gate(args: argparse.Namespace) -> bool:
     return args.worse_by is not None or args.exit_code or args.fail_undecided
-
-
-def _margin(args: argparse.Namespace) -> float:
-    """Loss that is accepted, as a share."""
-    from benchmark.judgement import accepted_loss  # late, as above
-
-    return accepted_loss(args.worse_by or 0.0)
 
 
 def _gate_status(args: argparse.Namespace, gate: Gate) -> int:
@@ -255,7 +248,7 @@ def _compare_items(args: argparse.Namespace) -> int:
     )
     gate = None
     if _is_gate(args):
-        gate = gate_items(compared, aligned, margin=_margin(args), lower_is_better=args.lower_is_better)
+        gate = gate_items(compared, aligned, worse_by=args.worse_by, lower_is_better=args.lower_is_better)
     if args.output is not None:
         check_writable("--output", args.output)
         write_items(compared, args.output, gate)
@@ -300,12 +293,13 @@ def _draw(args: argparse.Namespace, runs: Sequence[Run]) -> None:
 def _judge(args: argparse.Namespace, old: Sequence[Run], new: Sequence[Run]) -> int:
     """Print the gate; the exit status."""
     from benchmark.compare import gate_runs, gate_text
+    from benchmark.judgement import accepted_loss
 
     gate = gate_runs(
         old,
         new,
         args.tasks,
-        margin=_margin(args),
+        margin=accepted_loss(args.worse_by or 0.0),
         all_metrics=args.all_metrics,
         across_codecs=args.across_codecs,
         across_presets=args.across_presets,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.judgement import LossJudgement, losses_text
+from benchmark.judgement import LossJudgement, judge_losses, losses_text
 from benchmark.report import interval, markdown_table, percent
 
 
@@ -39,6 +39,8 @@ class GateRow:
     judgement: LossJudgement
     signed: bool = False
     """Whether the values are differences, which are shown with their sign."""
+    in_points: bool = True
+    """Whether values and loss are shares, which are shown in percent; else they have the score's own unit."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Gate:
     """The judgement on every score of a pair of encoders."""
 
     margin: float
-    """Loss that is accepted, as a share: 0.02 for 2 points."""
+    """Loss that is accepted: a share (0.02 for 2 points), or a number in the score's own unit (``in_points``)."""
     coverage: float
     """Of each interval; all lower ends hold together with 95 %."""
     rows: tuple[GateRow, ...]
@@ -72,18 +74,29 @@ class Gate:
         """Scores whose interval contains the margin, and scores that the new encoder lacks."""
         return (*(row for row in self.rows if row.judgement == "undecided"), *self.missing)
 
+    @property
+    def verdict(self) -> LossJudgement:
+        """The judgement on all scores, from which the first line and the exit status are made."""
+        return judge_losses([row.judgement for row in self.rows], len(self.missing))
+
+    @property
+    def in_points(self) -> bool:
+        """Whether the margin is a share; else it has the score's own unit."""
+        return all(row.in_points for row in self.rows)
+
     def passed(self, *, fail_undecided: bool = False) -> bool:
         """True if no score is worse by more than the margin.
 
         Args:
             fail_undecided: whether an undecided score fails too.
         """
-        return not (self.worse or (fail_undecided and self.undecided))
+        return self.verdict == "not worse" or (self.verdict == "undecided" and not fail_undecided)
 
     def to_json(self) -> dict[str, Any]:
-        """The gate as JSON values; losses and ends in points."""
+        """The gate as JSON values; losses and ends in points, or in the score's own unit."""
         return {
-            "worse_by_points": 100 * self.margin,
+            "verdict": self.verdict,
+            **({"worse_by_points": 100 * self.margin} if self.in_points else {"worse_by": self.margin}),
             "coverage": self.coverage,
             "worse": [_name(row) for row in self.worse],
             "undecided": [_name(row) for row in self.undecided],
@@ -92,9 +105,7 @@ class Gate:
                     **{name: getattr(row, name) for name in ("data", "task", "metric", "old", "new")},
                     "old_value": row.old_value,
                     "new_value": row.new_value,
-                    "worse_by_points": 100 * row.loss.value,
-                    "low_points": 100 * row.loss.low,
-                    "high_points": 100 * row.loss.high,
+                    **_loss_values(row),
                     "n": row.n,
                     "units": row.units,
                     "judgement": row.judgement,
@@ -106,26 +117,50 @@ class Gate:
 
 
 def gate_text(gate: Gate, *, unit: str = "photo") -> str:
-    """The gate as a table with its meaning.
+    """The gate as its verdict, a table, and what the table means.
 
     Args:
         gate: the judgement.
         unit: what is paired.
     """
-    header = ["score", "data", "old %", "new %", "worse by", "interval", "judgement", "n"]
-    table = []
-    for row in gate.rows:
-        values = [percent(value, row.signed) for value in (row.old_value, row.new_value)]
-        ends = interval(row.loss.low, row.loss.high, True)
-        table.append([_score(row), row.data, *values, percent(row.loss.value, True), ends, row.judgement, str(row.n)])
-    table += [[_score(m), m.data, "", "", "", "", "undecided", "0"] for m in gate.missing]
-    names = [_score(row) for row in gate.worse], [_score(row) for row in gate.undecided]
+    percents = " %" if gate.in_points else ""
+    header = ["score", "data", f"old{percents}", f"new{percents}", "worse by", "interval", "judgement", "n"]
+    table = [[_score(row), row.data, *_numbers(row, gate.in_points), row.judgement, str(row.n)] for row in gate.rows]
+    table += [[_score(m), m.data, "", "", "", "", "undecided (missing)", "0"] for m in gate.missing]
+    undecided = [_score(row) for row in gate.rows if row.judgement == "undecided"]
+    names = [_score(row) for row in gate.worse], undecided, [_score(m) for m in gate.missing]
+    by = f"{gate.margin:g}" + (" (in the score's own unit)" if gate.margin else "")
+    if gate.in_points:
+        by = f"{100 * gate.margin:g} point{'' if gate.margin == 0.01 else 's'}"
+    own, shares = "the score's own unit", any(row.in_points for row in gate.rows)
+    losses = "points" if gate.in_points else f"points where scores are in %, else in {own}" if shares else own
     sentences = [
-        *losses_text(*names, len(gate.rows), gate.margin)[: 2 if gate.undecided else 1],
         *(f"{_score(m)} on {m.data} is missing: {m.reason}." for m in gate.missing),
-        f"Losses are in points, paired by {unit}; the lower ends of all intervals hold together with 95 %.",
+        f"Losses are in {losses}, paired by {unit}; the lower ends of all intervals hold together with 95 %.",
     ]
-    return "\n\n".join([markdown_table(header, table), "\n".join(filter(None, sentences))])
+    first = losses_text(gate.verdict, *names, len(gate.rows) + len(gate.missing), by)
+    return "\n\n".join([first, markdown_table(header, table), "\n".join(sentences)])
+
+
+def _numbers(row: GateRow, all_in_points: bool) -> list[str]:
+    """Old and new value, loss and interval of a row as text."""
+    loss = row.loss
+    if row.in_points:
+        unit = "" if all_in_points else " %"
+        values = [f"{percent(value, row.signed)}{unit}" for value in (row.old_value, row.new_value)]
+        return [*values, percent(loss.value, True), interval(loss.low, loss.high, True)]
+    return [
+        f"{row.old_value:.4g}",
+        f"{row.new_value:.4g}",
+        f"{loss.value:+.4g}",
+        f"{loss.low:+.4g} to {loss.high:+.4g}",
+    ]
+
+
+def _loss_values(row: GateRow) -> dict[str, float]:
+    """The loss and its ends by their names in JSON."""
+    ends = {"worse_by": row.loss.value, "low": row.loss.low, "high": row.loss.high}
+    return {f"{name}_points": 100 * value for name, value in ends.items()} if row.in_points else ends
 
 
 def _score(row: GateRow | MissingScore) -> str:

@@ -1,11 +1,15 @@
 from .conclusions import RULE, Conclusion, Conclusions, Finding, conclude
 from .confounds import (
     CONFOUND_LIMITS,
-    CONFOUND_TITLES,
     OWN_SOURCES,
+    SAME_HEADERS,
+    ConfoundMark,
+    ConfoundVerdict,
     associated_text,
     audit_units_text,
-    confounded_text,
+    confound_mark,
+    confound_verdict,
+    failed_check_text,
     pixels_text,
     power_text,
     predicted_text,
@@ -13,7 +17,7 @@ from .confounds import (
     untestable_text,
 )
 from .copies import MATCHED, Finder, kind_of_copies, most_text, threshold_holds, threshold_text, thresholds
-from .deciding import LEVEL, Answer, is_confounded
+from .deciding import INTERVAL_RULE, LEVEL, Answer, Decision, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import (
     AnswerMove,
@@ -25,6 +29,7 @@ from .differences import (
     extremes,
     jitter_of,
     judge_loss,
+    judge_losses,
     loss_level,
     moves,
 )
@@ -33,7 +38,7 @@ from .paths import PathJudgement, PathMoves, judge_paths, paths_rule
 from .scenes import components_text, cosine_text, pairs_text
 from .scores import chance_of, find_score
 from .statement import Statement, statements
-from .traces import Flag, Verdict, chance_flags, judge, verdicts
+from .traces import POINT, Flag, Verdict, chance_flags, judge, verdicts
 from .training import learning_curve, training_margin
 from .units import plural_of, unit_of_column, units_text
 from .words import (
@@ -57,14 +62,16 @@ from .words import (
 __all__ = [
     "AGAINST_FINAL",
     "CONFOUND_LIMITS",
-    "CONFOUND_TITLES",
     "FILLED_MARK",
     "FLAG_WORDS",
+    "INTERVAL_RULE",
     "LEVEL",
     "MATCHED",
     "OWN_SOURCES",
+    "POINT",
     "RANKS_RULE",
     "RULE",
+    "SAME_HEADERS",
     "STILL_READ",
     "TRACE_KEYS",
     "TRACE_SUFFIXES",
@@ -74,6 +81,9 @@ __all__ = [
     "Bias",
     "Conclusion",
     "Conclusions",
+    "ConfoundMark",
+    "ConfoundVerdict",
+    "Decision",
     "DepthCurves",
     "ErasedReader",
     "Finder",
@@ -97,7 +107,8 @@ __all__ = [
     "choose_outputs",
     "components_text",
     "conclude",
-    "confounded_text",
+    "confound_mark",
+    "confound_verdict",
     "cosine_text",
     "decide_differences",
     "depth_curves",
@@ -105,11 +116,13 @@ __all__ = [
     "erased_text",
     "extremes",
     "extremes_text",
+    "failed_check_text",
     "find_score",
     "is_confounded",
     "jitter_of",
     "judge",
     "judge_loss",
+    "judge_losses",
     "judge_paths",
     "kind_of_copies",
     "learning_curve",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from benchmark.judgement.copies import chosen_text, found_texts, held_text, thresholds
-from benchmark.judgement.deciding import LEVEL
+from benchmark.judgement.deciding import INTERVAL_RULE, LEVEL
 from benchmark.judgement.detectors import biases, reliance
 from benchmark.judgement.differences import answer_moves, answer_texts, flip_shares
 from benchmark.judgement.scores import find_score, rule_of
@@ -282,7 +282,7 @@ def _decided(decided: int, count: int) -> str:
 KEEPS, COSTS, SURE = "Keeps", "Costs", "How sure"
 
 RULE = (
-    "Pale or hollow: not shown to be there. "
+    f"Pale or hollow: not shown to be there. Lines are the intervals that decide ({INTERVAL_RULE}). "
     f"Shown: p < {LEVEL:g} after Holm's correction over the traces, and over the differences, of a data set."
 )
 """The rule behind short answers, and how a figure of them marks those that are not shown."""

@@ -1,20 +1,82 @@
-"""The sentences of an audit that say whether a confound is there, and what would have been found."""
+"""The verdict of an audit, and its sentences: whether a confound is there, and what would have been found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from benchmark.judgement.deciding import Answer
 from benchmark.judgement.units import UNIT_NAMES, are_few, plural_of
 
-CONFOUND_TITLES: Mapping[bool, str] = MappingProxyType({True: "Confounded", False: "No confound found"})
-"""Heading of an audit, by whether a question was flagged."""
+ConfoundMark = Literal["found", "hint", "calm"]
+"""Mark of one question of an audit: flagged; flagged, but the content may explain it; not flagged."""
+
+Tone = Literal["bad", "open", "good", "plain"]
+"""How a heading is drawn: confounded; undecided; nothing found in files and pixels; nothing found, files alone seen."""
+
+
+@dataclass(frozen=True)
+class ConfoundVerdict:
+    """The verdict of an audit. Heading, colour, exit status, text and ``repr`` are made from it alone."""
+
+    answer: Answer
+    """*Yes*: how the files were made tells the label (the split, the source). *No*: nothing that was looked at does.
+    *Undecided*: something does that the content may explain, or nothing was looked at that could settle it."""
+    text: str
+    """One to three sentences."""
+    effect: float
+    """The largest flagged association or advantage over chance, 0 to 1, hints included; 0 if nothing is flagged."""
+    pixels: bool
+    """Whether pixels were looked at."""
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        if self.answer == "no":
+            return "No confound found" if self.pixels else "No confound found in the files, pixels not looked at"
+        return "Confounded" if self.answer == "yes" else "Undecided"
+
+    @property
+    def tone(self) -> Tone:
+        """How the heading is drawn."""
+        tones: dict[Answer, Tone] = {"yes": "bad", "undecided": "open", "no": "good" if self.pixels else "plain"}
+        return tones[self.answer]
+
+    def passes(self, threshold: float) -> bool:
+        """Whether a check accepts the data set: it is decided, or flagged by less than the threshold."""
+        return self.effect < threshold and (self.answer != "undecided" or self.effect > 0)
+
+
+def confound_verdict(
+    text: str, confounds: Sequence[float], hints: Sequence[float], *, settled: bool, pixels: bool
+) -> ConfoundVerdict:
+    """The verdict of an audit.
+
+    Args:
+        text: what it says.
+        confounds: flagged effects of how the files were made.
+        hints: flagged effects that the content may explain.
+        settled: whether what was looked at could have shown a confound.
+        pixels: whether pixels were looked at.
+
+    >>> confound_verdict("", [], [0.9], settled=True, pixels=True).title
+    'Undecided'
+    """
+    answer: Answer = "yes" if confounds else "undecided" if hints or not settled else "no"
+    return ConfoundVerdict(answer, text, max([*confounds, *hints], default=0.0), pixels)
+
+
+def confound_mark(flagged: bool, content: bool) -> ConfoundMark:
+    """The mark of one question: in a table, on the page and in the figure."""
+    return "calm" if not flagged else "hint" if content else "found"
+
 
 CONFOUND_LIMITS = (
     "A confound is not proof that a classifier uses it; it is proof that one could.",
     "No difference in headers is not proof that pixels hold no trace: a common re-save hides headers, not an earlier "
     "compression. Look with --pixels.",
-    "What is marked as a hint is moved by what the picture shows too.",
+    "What is marked as a hint is moved by what the picture shows too: alone it leaves the verdict undecided.",
 )
 """What an audit does not show, whatever it flagged."""
 
@@ -79,17 +141,28 @@ def audit_units_text(rule: str, count: int, effective: float) -> str:
     )
 
 
-def confounded_text(name: str, effect: float, threshold: float) -> str:
+def failed_check_text(name: str, verdict: ConfoundVerdict, threshold: float) -> str:
     """Why a command that was given a threshold ends with another exit status."""
-    return f"{name} is confounded ({effect:.2f}, the threshold is {threshold:g})"
+    size = f" ({verdict.effect:.2f}, the threshold is {threshold:g})" if verdict.effect else ""
+    return f"{name}: {verdict.title.lower()}{size}"
 
 
-def unconfounded_text(photos: int) -> str:
-    """What an audit says that flagged nothing. A confound that was not found is not an absent one."""
-    return (
-        f"No confound was found in the files of {photos:,} photos, in header, size or Exif; that alone does not show "
-        "that there is none."
-    )
+def unconfounded_text(photos: int, *, pixels: bool) -> str:
+    """What an audit says that flagged nothing in the files. A confound that was not found is not an absent one.
+
+    Args:
+        photos: of the audit.
+        pixels: whether nothing was flagged in their pixels either.
+    """
+    where = "in header, size, Exif or pixels" if pixels else "in header, size or Exif"
+    return f"No confound was found in the files of {photos:,} photos, {where}; that alone does not show that there is none."
+
+
+SAME_HEADERS = (
+    "The headers of all photos are the same, so they cannot tell how photos were made before they were saved alike. "
+    "Look at the pixels with --pixels N."
+)
+"""What an audit says that could only ask the headers, where they have one value alone."""
 
 
 def power_text(effects: Sequence[tuple[int, float]], rule: str) -> str:

@@ -6,6 +6,10 @@
   the weight of one unit proves nothing, because a single photo could have changed the answer.
 - *Undecided*: neither. A difference that was not found is not an absent one.
 
+Each decision has the interval that it follows from: at the level of its step of Holm's correction, and over every rule
+for ties. It lies beyond the reference exactly where the answer is *yes*, so that a figure that draws it and marks the
+answer cannot contradict itself.
+
 In one family a false *yes* is as rare as ``LEVEL`` promises, and so is a false *no*.
 """
 
@@ -15,12 +19,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmark.stats import holm, p_above, p_below
+from benchmark.stats import half_width_ratio, holm, p_above, p_below
 
 Answer = Literal["yes", "no", "undecided"]
 
 LEVEL = 0.05
 """Level of corrected p-values, and of the permutation test."""
+
+INTERVAL_RULE = "95 %, corrected, any rule for ties"
+"""What the interval of a decision is, in a legend."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class Comparison:
     """P-value of a second claim that *yes* needs as well."""
     excused: float | None = None
     """P-value of a second claim that is a *no* by itself."""
+    limits: tuple[float, float] = (-1.0, 1.0)
+    """Least and greatest estimate that is possible."""
 
     @property
     def weight(self) -> float:
@@ -78,6 +87,9 @@ class Decision:
     units: float
     family: int
     """Number of comparisons that were decided together."""
+    low: float
+    """Lower end of the interval that decides, which holds the reference unless the answer is *yes*."""
+    high: float
     reason: Reason = ""
 
 
@@ -131,7 +143,31 @@ def _decision(c: Comparison, p: float, q: float, below: bool, family: int, level
         answer, reason = ("no", "") if within else ("undecided", "ties")
     if answer == "undecided" and not reason and not c.bound > c.weight:
         reason = "bound"
-    return Decision(answer, p, q, below, c.bound, c.units, family, reason)
+    low, high = _judged_ends(c, answer, p, family, level)
+    return Decision(answer, p, q, below, c.bound, c.units, family, low, high, reason)
+
+
+def _judged_ends(c: Comparison, answer: Answer, p: float, family: int, level: float) -> tuple[float, float]:
+    """Ends of the interval that decides.
+
+    Where the p-value is not that of the interval, or another condition forbids a *yes*, the end is moved to agree.
+    """
+    raw = max(p_of_more(c), c.needed)
+    step = min(max(p / raw, 1.0), family) if raw > 0 else family
+    tail = level / step / (2 if c.two_sided else 1)
+    ratio = half_width_ratio(c.units, tail)
+    low, high = c.value - ratio * (c.value - c.low), c.value + ratio * (c.high - c.value)
+    if answer == "yes" and not (low > c.reference or (c.two_sided and high < c.reference)):
+        shrunk = ratio / half_width_ratio(c.units, raw / (2 if c.two_sided else 1))
+        end = c.value - shrunk * (c.value - c.reference)
+        low, high = (end, high) if c.value > c.reference else (low, end)
+    if c.choices is not None:
+        low, high = min(low, c.choices[0]), max(high, c.choices[1])
+    if answer != "yes":
+        low = min(low, c.reference)
+        high = max(high, c.reference) if c.two_sided else high
+    least = 0.0 if c.reference > 0 else c.limits[0]  # what is compared with chance is a share
+    return max(low, least), min(high, c.limits[1])
 
 
 def _veto(c: Comparison, level: float) -> Reason:

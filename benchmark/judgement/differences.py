@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -34,28 +35,29 @@ class DifferenceLike(Protocol):
 
 
 def decide_differences(
-    differences: Sequence[DifferenceLike], families: Sequence[Hashable], *, bound: float = POINT
+    differences: Sequence[DifferenceLike], families: Sequence[Hashable], bounds: Sequence[float] | None = None
 ) -> list[Decision]:
     """Whether paired differences are there, in their order.
 
-    *Yes*: there is a difference, on the side of its value. *No*: it is shown to be smaller than ``bound`` on both
+    *Yes*: there is a difference, on the side of its value. *No*: it is shown to be smaller than its bound on both
     sides.
 
     Args:
         differences: with two-sided p-values.
         families: the family of each; each family is corrected by itself.
-        bound: below which a difference counts as none.
+        bounds: below which each difference counts as none; a point by default. With 0 there is no *no*.
     """
     decisions: dict[int, Decision] = {}
     for family in dict.fromkeys(families):
         at = [i for i, other in enumerate(families) if other == family]
-        members = [_compared(differences[i], bound) for i in at]
+        members = [_compared(differences[i], POINT if bounds is None else bounds[i]) for i in at]
         decisions.update(zip(at, decide(members), strict=True))
     return [decisions[i] for i in range(len(differences))]
 
 
 def _compared(d: DifferenceLike, bound: float) -> Comparison:
-    return Comparison(d.value, d.low, d.high, d.units, bound, p_value=d.p_value, two_sided=True)
+    limits = (-1.0, 1.0) if bound else (-math.inf, math.inf)
+    return Comparison(d.value, d.low, d.high, d.units, bound, p_value=d.p_value, two_sided=True, limits=limits)
 
 
 LossJudgement = Literal["worse", "not worse", "undecided"]
@@ -85,6 +87,17 @@ def judge_loss(low: float, high: float, margin: float) -> LossJudgement:
     ['worse', 'not worse', 'undecided']
     """
     return "worse" if low > margin else "not worse" if high <= margin else "undecided"
+
+
+def judge_losses(judgements: Sequence[LossJudgement], missing: int) -> LossJudgement:
+    """The judgement on all scores together: *worse* if one is, *undecided* if one is or is missing.
+
+    >>> judge_losses(["not worse", "worse"], 1), judge_losses(["not worse"], 1), judge_losses(["not worse"], 0)
+    ('worse', 'undecided', 'not worse')
+    """
+    if "worse" in judgements:
+        return "worse"
+    return "undecided" if missing or "undecided" in judgements else "not worse"
 
 
 def loss_level(count: int, *, level: float = LEVEL) -> float:

@@ -94,7 +94,7 @@ def components_text(score: Score) -> str:
 
 def _effect(row: Mapping[str, Any], units: float) -> Comparison:
     """A share against 0, and against a point; that a scene weighs more than a point does not matter to a variance."""
-    value, low, high = row["estimate"], row["low"], row["high"]
+    value, low, high = row["share"], row["low"], row["high"]
     less = p_below(value, high, units, POINT)
     return Comparison(value, low, high, units, POINT, p_value=float(row["p_value"]), excused=less)
 

@@ -34,7 +34,7 @@ class Statement:
     value: float
     low: float
     high: float
-    """Ends of the 95 % interval of ``value``."""
+    """Ends of the interval that decides: 95 %, corrected over the family, and over every rule for ties."""
     reference: float
     """Chance, or 0."""
     bound: float
@@ -75,7 +75,17 @@ def statements(result: Result, questions: Questions) -> tuple[Statement, ...]:
     for choice in choose_outputs(result, questions):
         label = score_label(choice.task, choice.metric, questions)
         score = choice.final if choice.best is None else choice.best.score
-        decision = Decision(choice.answer, choice.p_value, 1.0, False, choice.bound, units_of(score), choice.family)
+        decision = Decision(
+            choice.answer,
+            choice.p_value,
+            1.0,
+            False,
+            choice.bound,
+            units_of(score),
+            choice.family,
+            score.low,
+            score.high,
+        )
         made.append(_statement("output", score, decision, output_text(choice, label), choice.final.value))
     return tuple(made)
 
@@ -103,7 +113,7 @@ def _statement(
         subject_of(score.task),
         decision.answer,
         level,
-        *(score.value, score.low, score.high),
+        *(score.value, decision.low, decision.high),
         reference,
         decision.bound,
         score.n,

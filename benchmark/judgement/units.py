@@ -63,6 +63,15 @@ def are_few(count: int, effective: float) -> bool:
     return effective < FEW or effective < UNEQUAL * count
 
 
+def _sizes(count: int, effective: Sequence[float], plural: str) -> str:
+    """``10 scenes, as many as 9.9 to 10.0 of equal size``."""
+    least, most = min(effective), max(effective)
+    if least == count:
+        return f"{count:,} {plural}"
+    equal = f"{least:,.1f}" if least == most else f"{least:,.1f} to {most:,.1f}"
+    return f"{count:,} {plural}, as many as {equal} of equal size"
+
+
 def units_text(scores: Sequence[ScoreLike]) -> str:
     """What errs together behind the scores of a result, and how many independent units that leaves.
 
@@ -89,8 +98,7 @@ def units_text(scores: Sequence[ScoreLike]) -> str:
     for rule, counts in rules.items():
         name, plural = UNIT_NAMES.get(rule, rule), plural_of(rule)
         sizes = " or ".join(
-            f"{count:,} {plural}" + ("" if effective == count else f", as many as {effective:,.1f} of equal size")
-            for count, effective in sorted(counts)
+            _sizes(count, [e for c, e in counts if c == count], plural) for count in sorted(dict(counts))
         )
         sentences.append(f"Photos of one {name} err together: intervals and p-values are over {sizes}.")
     every = [pair for counts in rules.values() for pair in counts]

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from benchmark.judgement.deciding import LEVEL, Answer, Decision, Reason
-from benchmark.judgement.differences import jitter_of
+from benchmark.judgement.deciding import INTERVAL_RULE, LEVEL, Answer, Decision, Reason
+from benchmark.judgement.differences import LossJudgement, jitter_of
 from benchmark.judgement.outputs import MARGIN, OutputChoice
 from benchmark.judgement.traces import POINT, WEAK_BELOW, Trace, Verdict
 from benchmark.results import Metric, Questions, Score, interval, metric_of, percent, subject_of
@@ -107,24 +107,34 @@ def readers_text(scores: Sequence[Score], judged: Mapping[tuple[str, str], Verdi
     return " ".join(sentences)
 
 
-def losses_text(worse: Sequence[str], undecided: Sequence[str], scores: int, margin: float) -> list[str]:
-    """How many scores of a new encoder are worse by more than a margin, and which; and which are undecided.
+def losses_text(
+    verdict: LossJudgement, worse: Sequence[str], undecided: Sequence[str], missing: Sequence[str], scores: int, by: str
+) -> str:
+    """The first line of a gate: its verdict, then the scores that are worse, undecided or missing, by name.
 
-    >>> losses_text(["knn/jpeg spd"], [], 3, 0.02)
-    ['1 of 3 scores worse by more than 2 points: knn/jpeg spd.', '0 undecided.']
+    Args:
+        verdict: on all scores together.
+        worse: names of scores.
+        undecided: names of scores that both systems have.
+        missing: names of scores that NEW lacks.
+        scores: number of scores, with those that are missing.
+        by: margin in words.
+
+    >>> losses_text("worse", ["knn/jpeg spd"], [], ["probe/iso"], 3, "2 points")
+    'Worse: 1 of 3 scores worse by more than 2 points: knn/jpeg spd. 0 undecided. 1 missing in NEW: probe/iso.'
     """
     count = "1 score" if scores == 1 else f"{scores} scores"
-    first = f"{len(worse)} of {count} worse by more than {100 * margin:g} points"
-    return [
-        first + (f": {', '.join(worse)}." if worse else "."),
-        f"{len(undecided)} undecided" + (f": {', '.join(undecided)}." if undecided else "."),
-    ]
+    parts = [(f"{len(worse)} of {count} worse by more than {by}", worse), (f"{len(undecided)} undecided", undecided)]
+    parts += [(f"{len(missing)} missing in NEW", missing)] if missing else []
+    listed = [f"{words}: {', '.join(names)}." if names else f"{words}." for words, names in parts]
+    return f"{verdict.capitalize()}: {' '.join(listed)}"
 
 
 def trace_text(score: Score, verdict: Verdict) -> str:
     """One sentence about one trace."""
     name = subject_of(score.task)
-    numbers = f"{_ends(score)}, chance {percent(verdict.chance)} %"
+    ends = verdict.decision
+    numbers = f"{percent(score.value)} % ({interval(ends.low, ends.high)}), chance {percent(verdict.chance)} %"
     match verdict.trace:
         case "readable":
             return f"{name} can be read from the embedding: {numbers}."
@@ -137,16 +147,15 @@ def trace_text(score: Score, verdict: Verdict) -> str:
 
 def move_text(score: Score, metric: Metric, decision: Decision) -> str:
     """One sentence about a difference that processing, or the camera, may make."""
-    numbers = f"{percent(score.value, True)} points, {interval(score.low, score.high, True)}"
+    numbers = f"{percent(score.value, True)} points, {interval(decision.low, decision.high, True)}"
     if decision.answer == "yes" and score.value > 0:
-        return f"{score.task}: {metric.if_positive} ({percent(score.value, True)} points)."
+        return f"{score.task}: {metric.if_positive} ({numbers})."
     if decision.answer == "yes":
         return f"{score.task}: {metric.if_negative or f'{metric.title} is below 0'} ({numbers})."
     if decision.answer == "no":
         return f"{score.task}: {metric.title} is shown to be smaller than {100 * POINT:g} point ({numbers})."
-    ties = score.details.get("ties")
-    if decision.reason == "ties" and isinstance(ties, Mapping):
-        numbers += f"; {interval(ties['least'], ties['greatest'], True)} under other rules for ties"
+    if decision.reason:
+        numbers += f"; {REASONS[decision.reason]}"
     return f"{score.task}: whether {metric.title} differs from 0 is undecided ({numbers})."
 
 
@@ -156,7 +165,7 @@ def moves_text(scores: Sequence[Score], decisions: Mapping[tuple[str, str], Deci
     if not judged:
         return ""
     sentences = [move_text(s, metric_of(questions, s.task, s.metric), d) for s, d in judged]
-    return " ".join([*sentences, _rule(len(decisions), "differences")])
+    return " ".join([*sentences, f"Intervals here: {INTERVAL_RULE}.", _rule(len(decisions), "differences")])
 
 
 def extreme_text(score: Score, metric: Metric, decision: Decision) -> str:
@@ -228,8 +237,8 @@ RANKS_RULE = (
 """What rank intervals of many systems mean."""
 
 FILLED_MARK = (
-    "Lines are 95 % intervals, each for its row by itself. A filled mark is a difference that is significant after "
-    "Holm's correction."
+    "Lines are the intervals that decide: 95 % with Holm's correction. A mark is filled exactly where its line leaves "
+    "out 0."
 )
 """Legend of a figure of differences."""
 

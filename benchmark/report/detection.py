@@ -66,10 +66,12 @@ def audit_text(result: Result) -> str:
     return f"**The files themselves, without any encoder ({audited.get('photos')} photos)**: {verdict}"
 
 
-def detection_text(result: Result) -> str:
-    """Tables of the tasks about generated photos; empty where there is none."""
+def detection_text(result: Result, questions: Questions) -> str:
+    """Tables and notes of the tasks about generated photos; empty where there is none."""
     parts = []
     for score in result.scores:
+        if score.task not in questions or questions[score.task].family.about != "detection":
+            continue
         for name, table in _TABLES.items():
             if isinstance(rows := score.details.get(name), list) and rows:
                 shown = table([row for row in rows if isinstance(row, Mapping)][:MOST_ROWS])

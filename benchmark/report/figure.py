@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.judgement import Verdict, verdicts
+from benchmark.judgement import Decision, Verdict, moves, verdicts
 from benchmark.report.answers import answer_panels
 from benchmark.report.layers import layer_panels
 from benchmark.report.probe_panel import draw_intervals, height_of
@@ -112,7 +112,8 @@ def _panel(results: Sequence[Result], family: Family, questions: Questions) -> _
         return _Panel(AROUND + 2.6, lambda ax, _: _draw_plane(ax, scores, family))
     if family.panel == "marks":
         lines = {(s.task, s.data) for s in scores}
-        return _Panel(AROUND + 0.85 * len(lines), lambda ax, _: _draw_marks(ax, scores, family, questions))
+        moved = {(r.data["name"], *key): d for r in results for key, d in moves(r, questions).items()}
+        return _Panel(AROUND + 0.85 * len(lines), lambda ax, _: _draw_marks(ax, scores, moved, family, questions))
     mains = [s for s in scores if any(m.name == s.metric and m.main for m in questions[s.task].metrics)]
     by_score = {(r.data["name"], *key): v for r in results for key, v in verdicts(r, questions).items()}
     judged = [by_score.get((s.data, s.task, s.metric)) for s in mains]
@@ -141,8 +142,17 @@ def _draw_intervals(
     _legend_below(ax)
 
 
-def _draw_marks(ax: Any, scores: Sequence[Score], family: Family, questions: Questions) -> None:
-    """A band for each question, in it a line for each metric that is no difference, with its interval."""
+def _draw_marks(
+    ax: Any,
+    scores: Sequence[Score],
+    moved: Mapping[tuple[str, str, str], Decision],
+    family: Family,
+    questions: Questions,
+) -> None:
+    """A band for each question, in it a line for each metric that is no difference, with its interval.
+
+    Differences stand in its label, with the interval that decides.
+    """
     several = len({s.data for s in scores}) > 1
     lines = list(dict.fromkeys((s.task, s.data) for s in scores))
     by = {(s.task, s.data, s.metric): s for s in scores}
@@ -169,7 +179,11 @@ def _draw_marks(ax: Any, scores: Sequence[Score], family: Family, questions: Que
     labels = []
     for task, data in lines:
         differences = [s for m in questions[task].metrics if m.signed and (s := by.get((task, data, m.name)))]
-        values = [f"{s.metric} {percent(s.value, True)}\n({interval(s.low, s.high, True)})" for s in differences]
+        ends = [moved.get((s.data, s.task, s.metric), s) for s in differences]
+        values = [
+            f"{s.metric} {percent(s.value, True)}\n({interval(e.low, e.high, True)})"
+            for s, e in zip(differences, ends, strict=True)
+        ]
         labels.append("\n".join([subject_of(task), *([_short(data)] if several else []), *values]))
     _label_rows(ax, labels)
     _zoom(ax, [s for s in scores if not metric_of(questions, s.task, s.metric).signed], family)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.judgement import chance_of, moves, verdicts
+from benchmark.judgement import INTERVAL_RULE, Decision, chance_of, moves, verdicts
 from benchmark.results import Questions, Result, Score, metric_of
 from benchmark.stats import effect_size
 from builders.errors import UsageError
@@ -72,7 +72,7 @@ def summary_figure(
     """A figure of some tasks of some encoders; ``None`` where there is nothing to draw.
 
     Traces and accuracies are drawn on the way from chance to always right (``effect_size``), differences in points.
-    Lines are 95 % intervals. A hollow mark is not shown to differ from chance.
+    Lines are the intervals that decide (``Decision.low``): a mark is hollow exactly where its line holds chance, or 0.
 
     Args:
         results: of one or several encoders on one or several data sets.
@@ -130,19 +130,22 @@ def _rows(results: Sequence[Result], questions: Questions, patterns: Sequence[st
             if not drawn or is_difference != (kind == POINTS) or (not is_difference and chance_of(score) >= 1):
                 continue
             key = (score.task, score.metric, str(result.data["name"]))
-            decided = (moved if is_difference else judged).get((score.task, score.metric))
-            shown = decided is None or decided.answer == "yes"
-            points.setdefault(key, {})[_encoder(result)] = (*_ends(score, kind), shown)
+            key_of = (score.task, score.metric)
+            verdict = judged.get(key_of)
+            decision = moved.get(key_of) if is_difference else verdict.decision if verdict else None
+            shown = decision is None or decision.answer == "yes"
+            points.setdefault(key, {})[_encoder(result)] = (*_ends(score, decision, kind), shown)
     order = list(questions)
     keys = sorted(points, key=lambda key: order.index(key[0]) if key[0] in order else len(order))
     return [_Row(_label(key, keys, questions), points[key]) for key in keys]
 
 
-def _ends(score: Score, kind: str) -> tuple[float, float, float]:
-    """Value and ends on the scale of a panel."""
+def _ends(score: Score, decision: Decision | None, kind: str) -> tuple[float, float, float]:
+    """Value, and ends of the interval that decides where there is a decision, on the scale of a panel."""
+    low, high = (score.low, score.high) if decision is None else (decision.low, decision.high)
     if kind == POINTS:
-        return 100 * score.value, 100 * score.low, 100 * score.high
-    effect = effect_size(score.value, score.low, score.high, chance_of(score))
+        return 100 * score.value, 100 * low, 100 * high
+    effect = effect_size(score.value, low, high, chance_of(score))
     return effect.value, effect.low, effect.high
 
 
@@ -195,7 +198,7 @@ def _drawn(panels: Mapping[str, Sequence[_Row]], encoders: Sequence[str], width:
             for name, (marker, colour) in zip(encoders, _styles(len(encoders)), strict=True)
         ]
         explained = [
-            Line2D([], [], color="#555555", linewidth=0.9, label="95 % interval"),
+            Line2D([], [], color="#555555", linewidth=0.9, label=f"interval that decides ({INTERVAL_RULE})"),
             Line2D(
                 *([], []),
                 linestyle="none",

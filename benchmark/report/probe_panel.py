@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from benchmark.judgement import TRACE_KEYS, TRACE_SUFFIXES, Verdict, learning_curve
+from benchmark.judgement import INTERVAL_RULE, TRACE_KEYS, TRACE_SUFFIXES, Verdict, learning_curve
 from benchmark.report.training import accuracy_text
 from benchmark.results import Family, Score, subject_of
 
@@ -47,9 +47,9 @@ def draw_intervals(
 ) -> list[str]:
     """Draw the panel.
 
-    Each dot has its 95 % interval. A tick marks chance, a band the range of probes of shuffled labels. A hollow dot is
-    no trace, a pale dot a weak one, a grey dot undecided. Below each dot, each in a separate lane, are the controls and
-    the probe on parts of the train photos.
+    Each dot has the interval that decides (``Decision.low``). A tick marks chance, a band the range of probes of
+    shuffled labels. A hollow dot is no trace, a pale dot a weak one, a grey dot undecided. Below each dot, each in a
+    separate lane, are the controls and the probe on parts of the train photos.
 
     Args:
         ax: axes to draw into.
@@ -74,7 +74,8 @@ def draw_intervals(
         ends = [top - 1.4 * lane, top + lane * max(lanes + 0.5, 1.4)]
         ax.plot([100 * chance] * 2, ends, color=_VERMILION, linewidth=2, zorder=1.6, label=_once("chance", labelled))
         _draw_shuffled(ax, score, top, lane, labelled)
-        main = _Point("", "o", score.value, score.low, score.high, 6.0)
+        ends_of = verdict.decision if verdict else score
+        main = _Point("", "o", score.value, ends_of.low, ends_of.high, 6.0)
         _draw_point(ax, main, top, _BLUE, _FILLS[trace], labelled)
         for i, point in enumerate(_points(score), start=1):
             _draw_point(ax, point, top + i * lane, _GREY, "white", labelled)
@@ -90,10 +91,10 @@ def draw_intervals(
         )
     kinds = list(dict.fromkeys(v.trace if v else "readable" for v in verdicts))
     for kind in kinds:
-        label = TRACE_KEYS[kind] + (", 95 % interval" if kind == kinds[0] else "")
+        label = TRACE_KEYS[kind]
         ax.plot([], [], color=_BLUE, marker="o", markerfacecolor=_FILLS[kind], label=label)
     ax.set_xlim(0, 104)
-    ax.set_xlabel(f"{family.axes[0]}; bars: 95 % intervals")
+    ax.set_xlabel(f"{family.axes[0]}\nbars: intervals that decide ({INTERVAL_RULE})")
     return [_row_label(score, scores, family) for score in scores]
 
 

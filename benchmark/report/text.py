@@ -120,7 +120,7 @@ def _result_text(result: Result, questions: Questions) -> str:
         parts += [f"### {_UNKNOWN.title}", _metrics_section(unknown, _UNKNOWN, questions, "")]
     sections = {
         "Answers of the model": answers_section(result),
-        "Generated photos": detection_text(result),
+        "Generated photos": detection_text(result, questions),
         "Groups": groups_text(result),
         "Thresholds for copies": copies_text(result),
         "Scenes in several groups": scenes_text(result),

@@ -13,7 +13,7 @@ from .intervals import (
 )
 from .leave_one_out import Jackknife, jackknife, statistic_interval, statistic_of
 from .methods import METHODS
-from .one_sided import p_above, p_below
+from .one_sided import half_width_ratio, p_above, p_below
 from .paired_tests import NamedTest, PairedDifference, paired_differences
 from .power import POWER, detectable_effect, detectable_share, needed_units, paired_power, share_power
 from .ranks import (
@@ -76,6 +76,7 @@ __all__ = [
     "effective_number",
     "error_units",
     "expected_above",
+    "half_width_ratio",
     "holm",
     "independent_difference",
     "independent_p_values",

@@ -1,4 +1,4 @@
-"""One-sided p-values from an interval alone: for scores whose values by photo are not at hand."""
+"""P-values and intervals at other levels from an interval alone: for scores whose values by photo are not at hand."""
 
 from __future__ import annotations
 
@@ -38,3 +38,18 @@ def p_below(value: float, high: float, units: float, reference: float, *, level:
     0.025
     """
     return p_above(-value, -high, units, -reference, level=level)
+
+
+def half_width_ratio(units: float, tail: float, *, level: float = LEVEL) -> float:
+    """Ratio of the half width of an interval with ``tail`` beyond each end to that of one of ``level`` (Student's t).
+
+    Args:
+        units: as in ``p_above``.
+        tail: probability beyond one end.
+        level: coverage of the interval that is known.
+
+    >>> round(half_width_ratio(1000, 0.025), 3), round(half_width_ratio(1000, 0.005), 3)
+    (1.0, 1.315)
+    """
+    freedom = max(units - 1.0, 1.0)
+    return float(stdtrit(freedom, tail) / stdtrit(freedom, 0.5 - level / 2))

@@ -61,7 +61,7 @@ def _print_row(name: str, result: Audit, feature: str) -> bool:
     question = result.question(feature)
     flagged = bool(question and question.flagged)
     value, p = (question.value, question.adjusted) if question else (0.0, 1.0)
-    first = next((q.title for q in result.questions if q.flagged and not q.content), "nothing")
+    first = next((q.title for q in result.questions if q.mark == "found"), "nothing")
     print(f"{name:18s} {'yes' if flagged else 'NO':6s} {value:6.3f} {p:9.1e}  {first}", flush=True)
     return flagged
 
@@ -112,7 +112,7 @@ def check_silence(sets: int, photos: int, pixels: int) -> None:
         for k in range(sets):
             labels = np.array([f"class {c}" for c in rng.permutation(np.arange(photos) % classes)], dtype=object)
             result = audit_of(tally(Shuffled(parts, labels)), subject, "label", {}, seed=k)  # type: ignore[arg-type]
-            flagged += result.flagged
+            flagged += result.verdict.answer == "yes"
             smallest.append(min(q.adjusted for q in result.questions))
         seconds = (time.perf_counter() - start) / sets
         print(

@@ -130,5 +130,5 @@ def audit_memory(count: int) -> dict[str, float | str]:
     subject = StreamedSubject("synthetic", iter(()), None)
     audit = audit_of(tally(Synthetic(count)), subject, "label", {})  # type: ignore[arg-type]
     seconds = time.perf_counter() - start
-    note = f"{len(audit.questions)} questions, flagged: {audit.flagged}"
+    note = f"{len(audit.questions)} questions: {audit.verdict.title}"
     return {"mb": peak_mb() - empty, "empty_mb": empty, "seconds": seconds, "note": note}

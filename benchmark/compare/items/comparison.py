@@ -13,8 +13,9 @@ import numpy as np
 from benchmark.compare.items.alignment import AlignedTask, Missing, OnMissing, align_task
 from benchmark.compare.items.scores import ItemScores, OnRepeated, ScoredRows, one_per_item
 from benchmark.compare.judged import Gate, GateRow, Loss, MissingScore
-from benchmark.judgement import Answer, decide_differences, judge_loss, loss_level
+from benchmark.judgement import POINT, Answer, accepted_loss, decide_differences, judge_loss, loss_level
 from benchmark.stats import (
+    LEVEL,
     PairedDifference,
     detectable_effect,
     needed_units,
@@ -38,8 +39,8 @@ class ItemRow:
     first_value: float
     second_value: float
     difference: PairedDifference
-    bounds: tuple[float, float]
-    """Range of a score."""
+    bounds: tuple[float, float] | None
+    """Range of a score: as declared, or 0 to 1 where all scores lie there; None where it is not known."""
     needed_items: int | None
     """Items with which a test would show the observed difference in 80 % of repeats, if it is the true one; None where
     no number would, or one unit shows no spread."""
@@ -48,12 +49,20 @@ class ItemRow:
     holm_p: float = math.nan
     """The p-value after Holm's correction over the tasks of this pair."""
     answer: Answer = "undecided"
-    """Whether the two differ, by the same correction; *no*: by less than a point, a hundredth of the range."""
+    """Whether the two differ, by the same correction; *no*: by less than a point, a hundredth of the range. There is no
+    *no* where the range is not known."""
+    judged: tuple[float, float] = (math.nan, math.nan)
+    """Ends of the interval that ``answer`` follows from, which has the same correction."""
 
     @property
     def is_share(self) -> bool:
         """Whether scores lie between 0 and 1 and are shown in percent."""
         return self.bounds == (0.0, 1.0)
+
+    @property
+    def width(self) -> float:
+        """Width of the range of a score, of which a hundredth is a point; 1 (the score's own unit) if not known."""
+        return 1.0 if self.bounds is None else self.bounds[1] - self.bounds[0]
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ def compare_rows(
         rows: scores of every system and task.
         on_missing: whether items or tasks that not all systems have are an error, or are dropped and recorded.
         on_repeated: whether several rows of an item are an error, or averaged; epochs always are.
-        score_range: of a score; by default 0 to 1 where all scores of a task lie there, else the range of the scores.
+        score_range: of a score; by default 0 to 1 where all scores of a task lie there, else it is not known.
         lower_is_better: whether ranks begin with the lowest score.
 
     Returns:
@@ -123,17 +132,19 @@ def compare_rows(
     compared, ranks = [], []
     for task in aligned:
         limits = score_range or _range(task.scores)
-        if task.scores.min() < limits[0] or task.scores.max() > limits[1]:
-            raise DataError(f"{task.task} {task.metric}: a score is outside {limits[0]:g} to {limits[1]:g}".strip())
+        if limits and (outside := task.scores[(task.scores < limits[0]) | (task.scores > limits[1])]).size:
+            named = f"a score ({outside[0]:g}) is outside {limits[0]:g} to {limits[1]:g}"
+            raise DataError(f"{task.task} {task.metric}: {named}".strip())
         of_task = _pairs(task, limits)
         compared += of_task
         if len(systems) > 2:
             ranks.append(_ranks(task, of_task, lower_is_better))
     in_widths = [_in_widths(row) for row in compared]
-    decisions = decide_differences(in_widths, [(row.first, row.second) for row in compared])
+    bounds = [0.0 if row.bounds is None else POINT for row in compared]
+    decisions = decide_differences(in_widths, [(row.first, row.second) for row in compared], bounds)
     decided = tuple(
-        replace(row, holm_p=decision.p_value, answer=decision.answer)
-        for row, decision in zip(compared, decisions, strict=True)
+        replace(row, holm_p=d.p_value, answer=d.answer, judged=(row.width * d.low, row.width * d.high))
+        for row, d in zip(compared, decisions, strict=True)
     )
     repeats = tuple((task.task, *task.repeats) for task in aligned if task.repeats != (1, 1))
     others = tuple(dict.fromkeys(name for each in rows for name in each.other_metrics))
@@ -145,41 +156,75 @@ def gate_items(
     compared: ComparedItems,
     aligned: Sequence[AlignedTask],
     *,
-    margin: float = 0.0,
+    worse_by: float | None = None,
     lower_is_better: bool = False,
 ) -> Gate:
     """Judge whether the second of two systems is worse than the first by more than a margin, on every task.
 
     Args:
         compared, aligned: from ``compare_rows``, of two systems.
-        margin: loss that is accepted, as a share of the range of scores.
+        worse_by: loss that is accepted: points where the range of scores is known (0 by default), else a number in the
+            score's own unit. The scores themselves never decide what it means.
         lower_is_better: whether a higher score is the worse one.
 
     Raises:
-        UsageError: there are not two systems.
+        UsageError: there are not two systems, or it is not clear what ``worse_by`` means.
     """
     if len(compared.systems) != 2:
         raise UsageError(f"a gate takes two systems, OLD and NEW, not {len(compared.systems)}")
     old, new = compared.systems
+    margin = _margin(compared.rows, aligned, worse_by)
     coverage = loss_level(len(aligned))
     rows = []
     for row, task in zip(compared.rows, aligned, strict=True):
         apart = task.scores[1] - task.scores[0] if lower_is_better else task.scores[0] - task.scores[1]
-        width = row.bounds[1] - row.bounds[0]
-        (difference,) = paired_differences(
-            apart[None], clusters=task.clusters, width=width, binary=_is_binary(task.scores), level=coverage
-        )
-        loss = Loss(*(getattr(difference, name) / width for name in ("value", "low", "high")))
-        values = (row.first_value - row.bounds[0]) / width, (row.second_value - row.bounds[0]) / width
+        (difference,) = _differences(apart[None], task, row.bounds, level=coverage)
+        loss = Loss(*(getattr(difference, name) / row.width for name in ("value", "low", "high")))
+        start = 0.0 if row.bounds is None else row.bounds[0]
+        values = (row.first_value - start) / row.width, (row.second_value - start) / row.width
         judgement = judge_loss(loss.low, loss.high, margin)
         counts = (difference.n, difference.units)
-        rows.append(GateRow("items", task.task, task.metric, old, new, *values, loss, *counts, judgement))
+        in_points = row.bounds is not None
+        names = ("items", task.task, task.metric, old, new)
+        rows.append(GateRow(*names, *values, loss, *counts, judgement, in_points=in_points))
     lost = [
         MissingScore("items", each.task, "", f"{new} does not have it")
         for each in compared.missing
         if each.system == new and not each.count
     ]
     return Gate(margin, coverage, tuple(rows), tuple(lost))
+
+
+def _margin(rows: Sequence[ItemRow], aligned: Sequence[AlignedTask], worse_by: float | None) -> float:
+    """The margin as a share, or in the score's own unit.
+
+    Raises:
+        UsageError: it is not clear which.
+    """
+    unknown = [(row, task) for row, task in zip(rows, aligned, strict=True) if row.bounds is None]
+    if not unknown:
+        return accepted_loss(worse_by or 0.0)
+    name = f"{unknown[0][0].task} {unknown[0][0].metric}".strip() or "the score"
+    scores = unknown[0][1].scores
+    outside = scores[(scores < 0) | (scores > 1)]
+    remedy = "give --range LOW:HIGH, of which a hundredth is a point"
+    if worse_by is None:
+        raise UsageError(
+            f"{name}: scores lie outside 0 to 1: {remedy}, or --worse-by with a loss in the score's own unit"
+        )
+    if outside.size <= scores.size / 2 and worse_by:
+        raise UsageError(
+            f"{name}: {outside.size:,} of {scores.size:,} scores lie outside 0 to 1 (such as {outside[0]:g}), so it is "
+            f"not clear whether --worse-by {worse_by:g} means points: {remedy}"
+        )
+    if len(unknown) < len(rows) and worse_by:
+        raise UsageError(
+            f"{name} has scores outside 0 to 1 and other tasks have not, so --worse-by {worse_by:g} would mean two "
+            f"things: judge them one by one with --tasks, or {remedy}"
+        )
+    if not 0 <= worse_by < math.inf:
+        raise UsageError(f"worse by {worse_by}: give a loss of at least 0")
+    return worse_by
 
 
 def _shared_tasks(
@@ -203,26 +248,32 @@ def _shared_tasks(
     return shared, missing
 
 
-def _range(scores: np.ndarray) -> tuple[float, float]:
-    low, high = float(scores.min()), float(scores.max())
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high) if low < high else (low - 0.5, high + 0.5)
+def _range(scores: np.ndarray) -> tuple[float, float] | None:
+    return (0.0, 1.0) if scores.min() >= 0 and scores.max() <= 1 else None
 
 
-def _is_binary(scores: np.ndarray) -> bool:
-    return bool(((scores == 0) | (scores == 1)).all())
+def _differences(
+    apart: np.ndarray, task: AlignedTask, bounds: tuple[float, float] | None, *, level: float = LEVEL
+) -> list[PairedDifference]:
+    """Paired differences [K, n] of a task."""
+    binary = bool(((task.scores == 0) | (task.scores == 1)).all())
+    options: dict[str, Any] = {"clusters": task.clusters, "binary": binary, "level": level}
+    if bounds is not None:
+        return paired_differences(apart, width=bounds[1] - bounds[0], **options)
+    # Differences themselves bound a pair of an unknown range, so that an outlier of another system changes nothing.
+    widths = [float(np.abs(row).max()) or 1.0 for row in apart]
+    return [d for row, w in zip(apart, widths, strict=True) for d in paired_differences(row[None], width=w, **options)]
 
 
-def _pairs(task: AlignedTask, bounds: tuple[float, float]) -> list[ItemRow]:
+def _pairs(task: AlignedTask, bounds: tuple[float, float] | None) -> list[ItemRow]:
     """Every pair of systems on one task."""
     values = task.scores.mean(axis=1)
     pairs = list(itertools.combinations(range(len(values)), 2))
     step = max(1, CHUNK_BYTES // task.scores[0].nbytes)
-    options: dict[str, Any] = {"clusters": task.clusters, "width": bounds[1] - bounds[0]}
-    binary = _is_binary(task.scores)
     differences: list[PairedDifference] = []
     for start in range(0, len(pairs), step):
         first, second = np.transpose(pairs[start : start + step])
-        differences += paired_differences(task.scores[first] - task.scores[second], binary=binary, **options)
+        differences += _differences(task.scores[first] - task.scores[second], task, bounds)
     names = task.systems
     return [
         ItemRow(
@@ -234,7 +285,7 @@ def _pairs(task: AlignedTask, bounds: tuple[float, float]) -> list[ItemRow]:
             float(values[j]),
             d,
             bounds,
-            *_plan(d, options["width"]),
+            *_plan(d, math.inf if bounds is None else bounds[1] - bounds[0]),
         )
         for (i, j), d in zip(pairs, differences, strict=True)
     ]
@@ -270,7 +321,6 @@ def _ranks(task: AlignedTask, rows: Sequence[ItemRow], lower_is_better: bool) ->
 
 
 def _in_widths(row: ItemRow) -> PairedDifference:
-    """A difference as a share of the range, so that a point is a hundredth of it."""
-    width = row.bounds[1] - row.bounds[0]
+    """A difference as a share of the range, so that a point is a hundredth of it; else in the score's own unit."""
     d = row.difference
-    return replace(d, value=d.value / width, low=d.low / width, high=d.high / width)
+    return replace(d, value=d.value / row.width, low=d.low / row.width, high=d.high / row.width)

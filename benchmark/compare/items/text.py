@@ -13,7 +13,7 @@ from benchmark.compare.judged import Gate, gate_text
 from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
 from benchmark.report import interval, markdown_table, p_value, percent
 from builders.files import write_text_atomically
-from builders.untrusted import csv_text
+from builders.untrusted import csv_text, readable
 
 MOST_PAIRS = 10
 """Pairs of systems that the text shows all; of more systems it shows those with the first."""
@@ -73,6 +73,11 @@ def value_text(value: float, row: ItemRow, *, signed: bool = False) -> str:
     return percent(value, signed) if row.is_share else f"{value:+.4g}" if signed else f"{value:.4g}"
 
 
+def scale_of(row: ItemRow) -> str:
+    """The scale on which a row is drawn: points, or the own unit of its task."""
+    return "points" if row.bounds is not None else f"in the unit of {readable(title(row)) or 'the score'}"
+
+
 def title(row: ItemRow | ItemRanks) -> str:
     """Task and metric."""
     return f"{row.task} {row.metric}".strip()
@@ -88,8 +93,11 @@ def notes(compared: ComparedItems) -> list[str]:
     if any(row.is_share for row in rows):
         lines.append("Scores between 0 and 1 are in percent, their differences in points.")
     for row in {title(r): r for r in rows if not r.is_share}.values():
-        low, high = row.bounds
-        lines.append(f"{title(row)}: scores from {low:g} to {high:g}, of which a hundredth is a point.")
+        if row.bounds is None:
+            lines.append(f"{title(row)}: the range of scores is not known (--range), so no difference counts as small.")
+        else:
+            low, high = row.bounds
+            lines.append(f"{title(row)}: scores from {low:g} to {high:g}, of which a hundredth is a point.")
     lines.append(
         "Detectable: the smallest true difference that so many items show in 80 % of repeats, not corrected. "
         "Items needed: those that would show the observed difference in 80 % of repeats if it is the true one."
@@ -196,11 +204,17 @@ def _csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _bars(rows: Sequence[ItemRow]) -> list[dict[str, Any]]:
-    """Rows with the places of their interval on an axis from 0 to 100, on which no difference is 50."""
-    most = max(max(abs(r.difference.low), abs(r.difference.high)) / (r.bounds[1] - r.bounds[0]) for r in rows)
+    """Rows with the places of the interval that decides on an axis from 0 to 100, on which no difference is 50.
+
+    Rows of one scale have one axis.
+    """
+    most: dict[str, float] = {}
+    for row in rows:
+        farthest = max(abs(end) / row.width for end in row.judged)
+        most[scale_of(row)] = max(most.get(scale_of(row), 0.0), farthest)
     bars = []
     for row in rows:
-        d, width = row.difference, (row.bounds[1] - row.bounds[0]) * (most or 1.0)
-        places = {name: 50 + 48 * getattr(d, name) / width for name in ("low", "value", "high")}
-        bars.append({"cells": row_cells(row), "answer": row.answer, **places})
+        ends = zip(("low", "value", "high"), (row.judged[0], row.difference.value, row.judged[1]), strict=True)
+        full = row.width * (most[scale_of(row)] or 1.0)
+        bars.append({"cells": row_cells(row), "answer": row.answer, **{name: 50 + 48 * x / full for name, x in ends}})
     return bars

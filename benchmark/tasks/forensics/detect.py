@@ -141,7 +141,9 @@ def _audit(inputs: TaskInput) -> dict[str, Any]:
         return {}
     columns = {name: column for name, column in inputs.photos.columns.items() if name != SOURCE}
     result = audit(dataclasses.replace(inputs.photos, columns=columns), seed=inputs.options.seed, progress=False)
-    return {"audit": {"flagged": result.flagged, "verdict": result.verdict, "photos": result.photos}}
+    return {
+        "audit": {"flagged": result.verdict.answer == "yes", "verdict": result.verdict.text, "photos": result.photos}
+    }
 
 
 def _statistics(arrays: Answers) -> Statistics:

@@ -148,14 +148,15 @@ def _listed(components: Components, strata: np.ndarray) -> list[dict[str, Any]]:
     rows = []
     for i, names in enumerate(components.effects):
         estimate = float(components.shares[i])
-        result = jackknife(estimate, components.without[:, i], strata)
-        ends = result.interval(len(strata), (-1.0, 2.0))
+        share = min(max(estimate, 0.0), 1.0)
+        result = jackknife(share, components.without[:, i], strata)  # as the score of the effect has it
+        ends = result.interval(len(strata), SHARES)
         rows.append(
             {
                 "effect": " x ".join(names),
-                "share": round(min(max(estimate, 0.0), 1.0), 6),
-                "low": round(min(max(ends.low, 0.0), 1.0), 6),
-                "high": round(min(max(ends.high, 0.0), 1.0), 6),
+                "share": round(share, 6),
+                "low": round(ends.low, 6),
+                "high": round(ends.high, 6),
                 "estimate": round(estimate, 6),
                 "p_value": result.p_value(0.0, greater=True),
                 "cells": components.cells[i],

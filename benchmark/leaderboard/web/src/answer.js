@@ -67,7 +67,7 @@ function findings(context, width) {
     panels,
     records: () => encoders.flatMap(({ name, findings }) => findings.map(({ words, name: label, ...numbers }) => ({ encoder: name, ...numbers, sentence: words }))),
     caption: [
-      encoders.length > 1 ? "Mark: the value. " : "Bar: the value. ", encoders.length > MOST_LINES ? "" : "Line: 95 % interval. ",
+      encoders.length > 1 ? "Mark: the value. " : "Bar: the value. ", encoders.length > MOST_LINES ? "" : "Line: the interval that decides. ",
       rule, " ",
       encoders.length > 1 ? [...new Set(encoders.map(({ photos }) => photos))].join(" ") : "",
       h("p", { class: "standing" }, standing(board, data)),
