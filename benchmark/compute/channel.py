@@ -61,7 +61,7 @@ class Channel:
             self._socket.sendall(_LENGTH.pack(len(text)) + text)
             for array in contiguous:
                 if array.nbytes:
-                    self._socket.sendall(memoryview(array.reshape(-1).view(np.uint8)))
+                    self._socket.sendall(array.reshape(-1).view(np.uint8).data)
         except OSError:
             raise ChannelClosed("the other process has ended") from None
 
