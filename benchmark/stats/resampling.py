@@ -171,9 +171,9 @@ def clustered_interval(
     width = bounds[1] - bounds[0]
     mean = float(sums.sum() / rows.sum())
     tail = 0.5 - level / 2
-    low = clopper_pearson(*_effective_photos(sums, rows, n, bounds, level, bounds[0]), tail)[0]
-    high = clopper_pearson(*_effective_photos(sums, rows, n, bounds, level, bounds[1]), tail)[1]
-    low, high = min(bounds[0] + width * float(low), mean), max(bounds[0] + width * float(high), mean)
+    lowest = float(clopper_pearson(*_effective_photos(sums, rows, n, bounds, level, bounds[0]), tail)[0])
+    highest = float(clopper_pearson(*_effective_photos(sums, rows, n, bounds, level, bounds[1]), tail)[1])
+    low, high = min(bounds[0] + width * lowest, mean), max(bounds[0] + width * highest, mean)
     error = (high - low) / (2 * NormalDist().inv_cdf(1 - tail))
     return Interval(mean, low, high, n, error, len(sums))
 

@@ -148,7 +148,7 @@ def _joined(folds: Sequence[ProbeAnswers]) -> ProbeAnswers:
         folds[0],
         predicted=np.concatenate([fold.predicted for fold in folds], axis=2),
         expected=np.concatenate([fold.expected for fold in folds], axis=1),
-        converged=np.stack([fold.converged for fold in folds]).all(axis=0),
+        converged=np.logical_and.reduce([fold.converged for fold in folds]),
         search_s=sum(fold.search_s for fold in folds),
         fit_s=sum(fold.fit_s for fold in folds),
     )
