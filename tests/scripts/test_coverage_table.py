@@ -22,15 +22,13 @@ def test_reports__state_the_measured_coverage() -> None:
     every = [*alike, *unlike]
     few = [row.single for row in every if row.effective < units.FEW]
     assert f"{100 * min(few):.0f} to {100 * max(few):.0f} %" == units.FEW_COVERAGE
-    near = [row.single for row in every if row.effective >= units.FEW and row.accuracy >= units.NEAR_END]
-    assert f"{100 * min(near):.0f} to {100 * max(near):.0f} %" == units.NEAR_END_COVERAGE
-    frequent = [row.chance for row in every if row.accuracy >= units.FREQUENT]
-    assert round(100 * max(frequent)) == units.FREQUENT_SIZE
+    assert min(row.single for row in every) >= 0.95
 
 
-def test_power__is_at_most_three_points_below_a_t_test_over_cluster_means() -> None:
+def test_power__of_equal_clusters_is_that_of_a_t_test_over_cluster_means() -> None:
+    """Of unequal ones that test is about another mean, in which small clusters count as much as large ones."""
     rows = [row for rows in stored() for row in rows]
-    assert min(row.detected - row.t_detected for row in rows) > -0.03
+    assert min(row.detected - row.t_detected for row in rows if row.sizes == "equal") > -0.025
     assert max(row.size for row in rows) < 0.07
     assert max(row.spd_size for row in rows) < 0.07
     assert max(row.ranks for row in rows) < 0.07
