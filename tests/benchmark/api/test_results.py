@@ -83,4 +83,4 @@ def test_compare__two_runs_of_known_difference():
     assert repr(compared).count("\n\n") >= 1
     assert compare(some(run("a")), some(run("b", right=fewer)), worse_by=5).gate.passed()
     assert compare(some(run("a")), some(run("b", right=fewer))).gate is None
-    assert compared._repr_html_().startswith("<pre>| ")
+    assert compared._repr_html_().startswith("<pre>")

@@ -50,4 +50,4 @@ def test_encoders__answers_and_findings_of_each(make, first_screen):
     (first,) = [f for f in screen["encoders"][0]["findings"] if f["task"] == "probe/jpeg"]
     assert (first["data"], first["metric"], first["kind"], first["n"]) == ("toy", "accuracy", "trace", 200)
     assert (first["value"], first["chance"]) == (0.9, pytest.approx(1 / 6))
-    assert (first["low"], first["high"]) == (pytest.approx(0.88), pytest.approx(0.92))
+    assert first["low"] < first["value"] < first["high"]
