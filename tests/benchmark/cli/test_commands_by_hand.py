@@ -7,11 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-import benchmark.audit
-import benchmark.compare
-import benchmark.diff
-import benchmark.leaderboard
-import benchmark.report
 from benchmark.cli import audit
 from benchmark.cli.sharing import publish, publish_metrics, verify
 from benchmark.metrics import DEFINITIONS
@@ -34,75 +29,6 @@ def refusal(command, words):
     return str(refused.value)
 
 
-@pytest.fixture
-def audits(monkeypatch, tmp_path):
-    """Calls of an audit whose effect is 0.1, and 0.05 after a repair."""
-    w = SimpleNamespace(calls=[], repaired=SimpleNamespace(name="repaired", worst_effect=0.05), out=tmp_path / "out")
-    w.result = SimpleNamespace(
-        name="set", worst_effect=0.1, verdict="VERDICT", findings=("a finding",), repairs=("a repair",)
-    )
-
-    def work(*given, **how):
-        w.calls.append(("audit", given, how))
-        return w.result
-
-    def write(result, output):
-        w.calls.append(("write", result, output))
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "audit.json").write_text('{"verdict": "é"}', "utf-8")
-
-    def repair(result, arguments):
-        w.calls.append(("repair", result, arguments.repair, arguments.form, arguments.dry_run))
-        return w.repaired
-
-    monkeypatch.setattr(benchmark.audit, "audit", work)
-    monkeypatch.setattr(benchmark.audit, "write_audit", write)
-    monkeypatch.setattr(benchmark.audit, "repair", repair)
-    monkeypatch.setattr(benchmark.audit, "card_section", lambda result: f"CARD of {result.name}")
-    return w
-
-
-def test_audit__what_it_is_given_and_prints(audits, capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    status, out, err = run(audit, ["folder:photos"], capsys)
-    defaults = {
-        "label": "", "source": "", "owner": "", "pixels": 0, "near_duplicates": False, "limit": None, "stream": False,
-        "workers": 1, "seed": 0,
-    }  # fmt: skip
-    assert audits.calls == [("audit", ("folder:photos",), defaults), ("write", audits.result, Path("audit"))]
-    assert (status, err) == (0, "")
-    assert out == "VERDICT\n  - a finding\n  - a repair\nwritten to audit: open audit/audit.html\n"
-    audits.calls.clear()
-    words = ["-d", "hub:a/b", "--label", "L", "--origin", "S", "--owner", "O", "--pixels", "9", "--near-duplicates"]
-    words += ["--limit", "7", "--stream", "--workers", "3", "--seed", "5", "--output", str(audits.out), "--card"]
-    assert run(audit, words, capsys) == (0, "CARD of set\n", "")
-    changed = {
-        "label": "L", "source": "S", "owner": "O", "pixels": 9, "near_duplicates": True, "limit": 7, "stream": True,
-        "workers": 3, "seed": 5,
-    }  # fmt: skip
-    assert audits.calls == [("audit", ("hub:a/b",), changed), ("write", audits.result, audits.out)]
-    status, out, err = run(audit, ["folder:photos", "--output", str(audits.out), "--json"], capsys)
-    assert (status, json.loads(out)) == (0, {"verdict": "é"})
-
-
-def test_audit__exit_code_of_the_last_audit(audits, capsys):
-    words = ["folder:photos", "--output", str(audits.out)]
-    sentence = "camtrace: set is confounded (0.10, the threshold is 0.1)\n"
-    assert run(audit, words, capsys)[::2] == (0, "")
-    assert run(audit, [*words, "--exit-code"], capsys)[::2] == (1, sentence)
-    assert run(audit, [*words, "--exit-code", "--threshold", "0.11"], capsys)[::2] == (0, "")
-    repair = [*words, "--exit-code", "--repair", "match"]
-    audits.calls.clear()
-    assert run(audit, [*repair, "--form", "files", "--dry-run"], capsys)[0] == 0
-    assert audits.calls[-1] == ("repair", audits.result, "match", "files", True)
-    audits.repaired = dataclasses.make_dataclass("R", ["name", "worst_effect"])("repaired", 0.4)
-    sentence = "camtrace: repaired is confounded (0.40, the threshold is 0.1)\n"
-    assert run(audit, repair, capsys)[::2] == (1, sentence)
-    assert audits.calls[-1] == ("repair", audits.result, "match", "shards", False)
-    audits.repaired = None  # nothing was repaired
-    assert run(audit, repair, capsys)[0] == 1
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -114,9 +40,8 @@ def test_audit__exit_code_of_the_last_audit(audits, capsys):
         (["a", "--repair", "drop", "--stream"], "--repair needs every photo: leave out --stream"),
     ],
 )
-def test_audit__what_does_not_go_together(audits, words, sentence):
+def test_audit__what_does_not_go_together(words, sentence):
     assert refusal(audit, words) == sentence
-    assert audits.calls == []
     args = audit.parser().parse_args(["a", "--threshold", "1"])
     audit._check(args)
     assert args.data == "a"
