@@ -20,6 +20,7 @@ from benchmark.compare import (
     read_sources,
     write_items,
 )
+from benchmark.judgement import checked_loss
 
 if TYPE_CHECKING:
     import pandas
@@ -96,6 +97,8 @@ def compare_items(
     >>> compared.to_frame()[["difference", "test", "p_value", "n"]].values.tolist()
     [[0.5, 'exact McNemar', 0.25, 6]]
     """
+    if worse_by is not None:
+        checked_loss(worse_by)
     paths = list(systems.items()) if isinstance(systems, Mapping) else [Path(each) for each in systems]
     patterns = [tasks] if isinstance(tasks, str) else list(tasks)
     compared, aligned = compare_rows(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,10 +127,10 @@ def parser() -> Parser:
 
 def _loss(text: str) -> float:
     """A loss that is accepted: a finite number of at least 0."""
-    with contextlib.suppress(ValueError):
-        loss = float(text)
-        if 0 <= loss < math.inf:
-            return loss
+    from benchmark.judgement import checked_loss  # late: this module is imported for --help
+
+    with contextlib.suppress(ValueError, UsageError):
+        return checked_loss(float(text))
     raise argparse.ArgumentTypeError(f"{text}: give a number of at least 0")
 
 

@@ -126,7 +126,7 @@ def gate_text(gate: Gate, *, unit: str = "photo") -> str:
     percents = " %" if gate.in_points else ""
     header = ["score", "data", f"old{percents}", f"new{percents}", "worse by", "interval", "judgement", "n"]
     table = [[_score(row), row.data, *_numbers(row, gate.in_points), row.judgement, str(row.n)] for row in gate.rows]
-    table += [[_score(m), m.data, "", "", "", "", "undecided (missing)", "0"] for m in gate.missing]
+    table += [[_score(m), m.data, "", "", "", "", "undecided", "0"] for m in gate.missing]
     undecided = [_score(row) for row in gate.rows if row.judgement == "undecided"]
     names = [_score(row) for row in gate.worse], undecided, [_score(m) for m in gate.missing]
     by = f"{gate.margin:g}" + (" (in the score's own unit)" if gate.margin else "")

@@ -155,7 +155,8 @@ def unconfounded_text(photos: int, *, pixels: bool) -> str:
         pixels: whether nothing was flagged in their pixels either.
     """
     where = "in header, size, Exif or pixels" if pixels else "in header, size or Exif"
-    return f"No confound was found in the files of {photos:,} photos, {where}; that does not show that there is none."
+    found = f"No confound was found in the files of {photos:,} photos, {where}"
+    return f"{found}; that alone does not show that there is none."
 
 
 SAME_HEADERS = (

@@ -78,6 +78,17 @@ def accepted_loss(points: float) -> float:
     return points / 100
 
 
+def checked_loss(worse_by: float) -> float:
+    """A loss that is accepted, in whatever unit.
+
+    Raises:
+        UsageError: it is none: a loss of nan would never be judged.
+    """
+    if not 0 <= worse_by < math.inf:
+        raise UsageError(f"worse by {worse_by}: give a number of at least 0")
+    return worse_by
+
+
 def judge_loss(low: float, high: float, margin: float) -> LossJudgement:
     """Whether a loss exceeds a margin, from its interval.
 

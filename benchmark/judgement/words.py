@@ -121,10 +121,11 @@ def losses_text(
         by: margin in words.
 
     >>> losses_text("worse", ["knn/jpeg spd"], [], ["probe/iso"], 3, "2 points")
-    'Worse: 1 of 3 scores worse by more than 2 points: knn/jpeg spd. 0 undecided. 1 missing in NEW: probe/iso.'
+    'Worse: 1 of 3 scores worse by more than 2 points: knn/jpeg spd. 1 missing in NEW: probe/iso.'
     """
     count = "1 score" if scores == 1 else f"{scores} scores"
-    parts = [(f"{len(worse)} of {count} worse by more than {by}", worse), (f"{len(undecided)} undecided", undecided)]
+    parts = [(f"{len(worse)} of {count} worse by more than {by}", worse)]
+    parts += [(f"{len(undecided)} undecided", undecided)] if undecided else []
     parts += [(f"{len(missing)} missing in NEW", missing)] if missing else []
     listed = [f"{words}: {', '.join(names)}." if names else f"{words}." for words, names in parts]
     return f"{verdict.capitalize()}: {' '.join(listed)}"

@@ -13,7 +13,7 @@ import numpy as np
 from benchmark.compare.items.alignment import AlignedTask, Missing, OnMissing, align_task
 from benchmark.compare.items.scores import ItemScores, OnRepeated, ScoredRows, one_per_item
 from benchmark.compare.judged import Gate, GateRow, Loss, MissingScore
-from benchmark.judgement import POINT, Answer, accepted_loss, decide_differences, judge_loss, loss_level
+from benchmark.judgement import POINT, Answer, accepted_loss, checked_loss, decide_differences, judge_loss, loss_level
 from benchmark.stats import (
     LEVEL,
     PairedDifference,
@@ -222,9 +222,7 @@ def _margin(rows: Sequence[ItemRow], aligned: Sequence[AlignedTask], worse_by: f
             f"{name} has scores outside 0 to 1 and other tasks have not, so --worse-by {worse_by:g} would mean two "
             f"things: judge them one by one with --tasks, or {remedy}"
         )
-    if not 0 <= worse_by < math.inf:
-        raise UsageError(f"worse by {worse_by}: give a loss of at least 0")
-    return worse_by
+    return checked_loss(worse_by)
 
 
 def _shared_tasks(

@@ -90,7 +90,8 @@ def test_score__every_number_of_it(monkeypatch, owned):
     weights = np.where(y == 0, 1 / (y == 0).sum(), 1 / (y == 1).sum()) / 2 * len(y)
     codes = np.unique([owners[i] for i in at], return_inverse=True)[1] if owned else None
     interval = photo_interval((predicted == y) * weights, weights, clusters=codes)
-    assert (score.accuracy, score.low, score.high) == pytest.approx((interval.value, interval.low, interval.high))
+    assert score.accuracy == pytest.approx(interval.value)  # the interval has the variance of the p-value: 1.5 times
+    assert (score.high - score.low) == pytest.approx(1.5 * (interval.high - interval.low))
     distance = (interval.value - 0.5) / (interval.standard_error * (1 + 5 / 4) ** 0.5)
     if owned:
         sizes = np.bincount(codes)

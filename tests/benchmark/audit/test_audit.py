@@ -26,8 +26,8 @@ def test_audit__flags_the_planted_feature(trait):
     assert question.flagged
     assert question.value == pytest.approx(0.5, abs=0.01)
     assert question.adjusted < 1e-6
-    assert result.flagged
-    assert result.worst_effect == pytest.approx(0.5, abs=0.05)
+    assert result.verdict.answer == "yes"
+    assert result.verdict.effect == pytest.approx(0.5, abs=0.05)
     assert {c.group for c in question.carriers} == {"real", "fake"}
     assert question.carriers[0].share == pytest.approx(0.75, abs=0.01)
     assert question.carriers[0].elsewhere == pytest.approx(0.25, abs=0.01)
@@ -38,7 +38,7 @@ def test_audit__flags_the_planted_feature(trait):
 
 def test_audit__verdict_names_accuracy_and_values():
     result = audit(planted("format", 0.9, 200), progress=False)
-    assert result.verdict == (
+    assert result.verdict.text == (
         "The label can be predicted at 95 % from the file header alone (chance 50 %): 95 % of real have file format "
         "JPEG (5 % elsewhere); 95 % of fake have file format PNG (5 % elsewhere). Any classifier can use this."
     )
@@ -47,21 +47,21 @@ def test_audit__verdict_names_accuracy_and_values():
 def test_audit__double_compression_hides_from_headers_and_not_from_pixels():
     photos = planted("earlier_quality", 0.6, 240, side=96)
     headers = audit(photos, progress=False)
-    assert not headers.flagged
+    assert headers.verdict.answer != "yes"
     assert headers.question("quality") is None
     pixels = audit(photos, pixels=240, progress=False)
     question = pixels.question("earlier_quality")
     assert question.flagged
     assert question.value == pytest.approx(0.6, abs=0.03)
     assert [c.value for c in question.carriers if c.group == "fake"] == ["JPEG about 60"]
-    assert pixels.flagged
+    assert pixels.verdict.answer == "yes"
 
 
 def test_audit__flags_nothing_without_a_confound():
     result = audit(planted("quality", 0.0, 300, seed=3), progress=False)
-    assert not result.flagged
-    assert result.worst_effect == 0
-    assert result.verdict.startswith("No confound was found in the files of 300 photos")
+    assert result.verdict.answer != "yes"
+    assert result.verdict.effect == 0
+    assert result.verdict.text.startswith("No confound was found in the files of 300 photos")
     assert result.question("quality").value == 0
 
 
@@ -73,7 +73,7 @@ def test_audit__bytes_of_a_file_are_a_hint_and_no_verdict():
     assert result.question("bytes").flagged
     assert result.question("bytes").content
     assert result.layer("weight").accuracy > 0.9
-    assert not result.flagged
+    assert result.verdict.answer != "yes"
 
 
 def with_column(photos, name, values):
@@ -85,7 +85,7 @@ def test_audit__one_source_for_each_class():
     labels = [photos.labels.names[v] for v in photos.labels.values]
     result = audit(with_column(photos, "source", [f"site of {label}" for label in labels]), progress=False)
     assert result.question("source").value == pytest.approx(1)
-    assert result.verdict.startswith("Each class comes from sources of its own")
+    assert result.verdict.text.startswith("Each class comes from sources of its own")
     assert result.question("quality", "source").flagged
     assert result.layer("header", "source").accuracy == pytest.approx(1)
 
@@ -117,7 +117,7 @@ def test_audit__names_its_units_by_their_column(column, plural, tmp_path):
         lines.append(f"{i:03d}.jpg,class {i // 10 % 2},unit {i // 10}")
     (tmp_path / "T.csv").write_text("\n".join(lines))
     result = audit(f"table:{tmp_path}/T.csv?image=image&label=label&cluster={column}", progress=False)
-    assert f"so few {plural} no association" in result.verdict
+    assert f"so few {plural} no association" in result.verdict.text
     assert any(f"over {plural}, because photos of one {plural[:-1]} err together" in text for text in result.findings)
 
 
@@ -133,14 +133,14 @@ def test_audit__few_owners_are_units_too_and_what_cannot_be_found_is_said(owners
         files = {f"{i}": jpeg(image, exif=exif(Software=f"v{k}")) for i, k in enumerate(software)}
         photos = with_column(PhotoSet.of_bytes("few", files, labels), "owner", [f"o{o}" for o in of_owner])
         result = audit(photos, progress=False)
-        flagged.append(result.flagged)
+        flagged.append(result.verdict.answer == "yes")
         assert result.question("software").tested == owners
     assert not any(flagged)
     if owners == 20:
-        assert "With so few owners no association could have been found" in result.verdict
+        assert "With so few owners no association could have been found" in result.verdict.text
         assert result.smallest_effect == 1
     else:
-        assert f"An association of V = {result.smallest_effect:.2f} or more" in result.verdict
+        assert f"An association of V = {result.smallest_effect:.2f} or more" in result.verdict.text
     assert any(f"the sample has {owners} owners." in sentence for sentence in result.findings)
 
 
@@ -151,7 +151,7 @@ def test_audit__of_fewer_owners_than_folds_has_a_verdict(owners):
     files = {f"{i}": jpeg(image, quality=85 + i % 2) for i in range(60)}
     photos = PhotoSet.of_bytes("few", files, [f"class {i // 30}" for i in range(60)])
     result = audit(with_column(photos, "owner", [f"o{i % owners}" for i in range(60)]), progress=False)
-    assert not result.flagged
+    assert result.verdict.answer != "yes"
     headers = [(layer.n, layer.chance) for layer in result.layers if layer.layer == "header"]
     assert headers == [(60, 0.5)]
 
@@ -196,7 +196,8 @@ def test_audit__splits_and_duplicates():
     assert (same.photos, same.groups, same.across_classes, same.across_splits) == (2, 1, 1, 1)
     assert same.examples == (("000", "copy"),)
     assert near.groups == 1
-    assert any(sentence.startswith("The split can be predicted at") for sentence in result.findings)
+    assert result.verdict.answer == "yes"
+    assert result.verdict.text.startswith("The split can be predicted at")
 
 
 def test_audit__a_bad_file_is_a_row():
@@ -239,8 +240,8 @@ def test_audit__one_class_is_not_a_clean_bill():
     result = audit(
         PhotoSet.of_bytes("one", {"a": image_bytes(picture(np.random.default_rng(0)))}, ["real"]), progress=False
     )
-    assert result.verdict == "All 1 photos have one label, so there is nothing to predict."
-    assert not result.flagged
+    assert result.verdict.text == "All 1 photos have one label, so there is nothing to predict."
+    assert result.verdict.answer != "yes"
 
 
 def test_audit__same_answer_twice_and_as_json():

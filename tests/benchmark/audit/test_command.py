@@ -95,10 +95,10 @@ def test_main__files_and_exit_status(tmp_path, cache, capsys):
         assert np.asarray(picture_.convert("L")).std() > 5  # something is drawn on it
     assert sorted(p.name for p in out.iterdir()) == ["audit.html", "audit.json", "audit.md", "audit.png"]
     read = json.loads((out / "audit.json").read_text())
-    assert read["verdict"] in capsys.readouterr().out
+    assert read["verdict"]["text"] in capsys.readouterr().out
     check_keys("audit.json", read)
     assert main(["audit", data, "--output", str(out), "--exit-code"]) == 1
-    assert "folder:photos is confounded (0.60, the threshold is 0.1)" in capsys.readouterr().err
+    assert "folder:photos: confounded (0.60" in capsys.readouterr().err
     assert main(["audit", data, "--output", str(out), "--exit-code", "--threshold", "0.7"]) == 0
     assert main(["audit", data, "--output", str(out), "--card"]) == 0
     assert "## Audit of codec, size and camera" in capsys.readouterr().out
@@ -312,7 +312,8 @@ def test_repair__the_header_is_at_chance_afterwards(tmp_path, cache, how, form):
     data = f"folder:{write(planted('format', 0.5, 200), tmp_path / 'photos')}"
     out = tmp_path / "out"
     arguments = ["audit", data, "--output", str(out), "--repair", how, "--form", form, "--exit-code"]
-    assert main(arguments) == 0
+    undecided = how != "match"  # headers that are all the same settle nothing, and no pixels were looked at
+    assert main(arguments) == undecided
     before, after = (json.loads((out / name).read_text()) for name in ("audit.json", "after/audit.json"))
     plan = json.loads((out / "repair.json").read_text())
     check_keys("repair.json", plan, any_key=("classes", "by_class"))
@@ -321,7 +322,7 @@ def test_repair__the_header_is_at_chance_afterwards(tmp_path, cache, how, form):
     assert {s["layer"]: s for s in before["layers"]}["header"]["accuracy"] == pytest.approx(0.75, abs=0.03)
     assert layers.get("header", {"low": 0.5})["low"] <= 0.5
     assert not any(q["flagged"] and not q["content"] for q in after["questions"])
-    assert main(arguments) == 0  # again in the same folder: resumes with the same result
+    assert main(arguments) == undecided  # again in the same folder: resumes with the same result
     assert json.loads((out / "after/audit.json").read_text()) == after
 
 

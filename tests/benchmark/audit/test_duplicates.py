@@ -9,6 +9,7 @@ from benchmark.audit import verdict
 from benchmark.audit.result import TARGETS, Duplicates
 from benchmark.audit.subjects import PhotoSubject, StreamedSubject
 from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
+from benchmark.judgement import ConfoundVerdict
 from builders.errors import PhotoError
 from builders.photos import PhotoSet
 from tests.benchmark.audit.test_verdict import GIMP, layer, question, tally
@@ -121,7 +122,7 @@ def test_findings_of__all_of_them_in_their_order(power):
         layer("weight", 0.51, n=60, flagged=False),
     ]
     duplicates = [Duplicates("same file", 2, 1, 0, 0, 9), Duplicates("same picture", 6, 3, 0, 0, 9)]
-    findings = findings_of(counts, questions, layers, duplicates)
+    findings = findings_of(ConfoundVerdict("yes", "", 1.0, False), counts, questions, layers, duplicates)
     starts = [
         f"The split can be predicted at 90 % from the size (chance 50 %): {GIMP}",
         f"The source goes with the software (V = 0.50): {GIMP}",
@@ -142,20 +143,10 @@ def test_findings_of__all_of_them_in_their_order(power):
     assert power == [("untestable_titles", (counts, questions, 8))]
 
 
-@pytest.mark.parametrize(("owners", "rule"), [(["x", "x", "y"], "slide"), (["x", "y", "z"], "photo"), (None, "photo")])
-def test_verdict_of__without_a_finding_says_what_could_be_found_and_by_which_unit(power, owners, rule):
-    counts = tally(owners=owners)
-    questions, layers = [question(flagged=False)], [layer("exif", flagged=False), layer("size", flagged=False)]
-    text = verdict_of(counts, questions, layers)
-    assert text.endswith(f" Power [(2, 0.1)] by {rule}.")
-    assert text.startswith("No confound was found in the files of 12,000 photos")
-    assert power == [("smallest_effects", (counts, questions, 3))]
-
-
 def test_verdict_of__the_file_as_a_whole_is_read_by_all_flagged_questions(power):
     """Layers that are not flagged alone: the first flagged question carries it, whatever its layer."""
     layers = [layer("exif", 0.7, flagged=False), layer("file", 0.75), layer("weight", 0.99, content=True)]
-    text = verdict_of(tally(), [question("make", layer="exif"), question("width", layer="size")], layers)
+    text = verdict_of(tally(), [question("make", layer="exif"), question("width", layer="size")], layers).text
     assert text == (
         "The label can be predicted at 75 % from the file (chance 50 %): 80 % of fake have make GIMP (0.4 % "
         "elsewhere). Any classifier can use this."

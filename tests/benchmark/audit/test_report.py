@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from benchmark.audit import report
-from benchmark.audit.report import audit_text, card_section, draw_audit
+from benchmark.audit.report import audit_text, card_section
 from benchmark.audit.result import Audit, Carrier
+from benchmark.judgement import ConfoundVerdict
 from tests.benchmark.audit.test_verdict import layer, question
 
 SHARES = (Carrier("GIMP", "fake", 0.8, 0.004, ("a.jpg", "b`.jpg", "c.jpg")), Carrier("64", "real"))
@@ -18,7 +18,7 @@ AUDIT = Audit(
     unlabelled=0,
     classes={"real": 6000, "fake": 6000},
     class_count=2,
-    verdict="It can be told from *this*.",
+    verdict=ConfoundVerdict("yes", "It can be told from *this*.", 0.8, True),
     findings=("First.", "Second."),
     repairs=("Re-save.",),
     questions=(
@@ -47,14 +47,14 @@ def table_after(text: str, heading: str) -> list[list[str]]:
 def test_audit_text__tables():
     text = audit_text(AUDIT)
     assert text.startswith(
-        "# Audit of me/photos\\_1\n\n**It can be told from \\*this\\*.**\n\n12,000 photos, 2 classes, 1,234 files"
+        "# Audit of me/photos\\_1\n\n**Confounded.** It can be told from \\*this\\*.\n\n12,000 photos"
     )
     assert "- First.\n- Second.\n\n## What would repair it\n\n- Re-save.\n\n" in text
     header, _, *rows = table_after(text, "## Accuracy of predictions")
     assert header == ["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"]
     assert rows == [
-        ["label from the exif", "90.0", "80.0 to 100.0", "50.0", "1,200", "yes"],
-        ["label from the pixels (hint)", "70.0", "60.0 to 80.0", "25.0", "500", "yes"],
+        ["label from the exif", "90.0", "80.0 to 100.0", "50.0", "1,200", "flagged"],
+        ["label from the pixels (hint)", "70.0", "60.0 to 80.0", "25.0", "500", "hint"],
         ["split from the size", "50.0", "40.0 to 60.0", "50.0", "1,200", ""],
     ]
     header, _, *rows = table_after(text, "## Questions")
@@ -101,40 +101,8 @@ def test_audit_text__nothing_to_say_has_no_heading():
 def test_card_section__verdict_findings_and_layers():
     text = card_section(AUDIT)
     assert text.startswith(
-        "## Audit of codec, size and camera\n\nIt can be told from \\*this\\*.\n\n- First.\n- Second.\n\n| what"
+        "## Audit of codec, size and camera\n\n**Confounded.** It can be told from \\*this\\*.\n\n- First.\n- Second."
     )
     assert text.count("\n#") == 0
     assert "| label from the exif | 90.0 |" in " ".join(text.replace("|", " | ").split())
     assert "By `camtrace audit` of 12,000 photos." in text
-
-
-def test_draw_audit__marks_and_colours(monkeypatch, tmp_path):
-    drawn = []
-    monkeypatch.setattr(report, "write_png", lambda figure, path: drawn.append((figure, path)))
-    draw_audit(dataclasses.replace(AUDIT, name="a$b", questions=AUDIT.questions * 5), tmp_path / "audit.png")
-    ((figure, path),) = drawn
-    assert path == tmp_path / "audit.png"
-    left, right = figure.axes
-    points = [line for line in left.lines if line.get_marker() == "o"]
-    assert [round(float(line.get_xdata()[0]), 6) for line in points] == [90, 70, 50]
-    assert [line.get_color() for line in points] == [report._CONFOUNDED, report._HINT, report._CALM]
-    marks = [line for line in left.lines if line.get_marker() == "|"]
-    assert [round(float(line.get_xdata()[0]), 6) for line in marks] == [50, 25, 50]
-    spans = [[round(float(x), 6) for x in line.get_xdata()] for line in left.lines if len(line.get_xdata()) == 2]
-    assert spans == [[50, 90], [80, 100], [25, 70], [60, 80], [50, 50], [40, 60]]
-    assert [t.get_text() for t in left.get_yticklabels()] == ["label: the exif", "label: the pixels", "split: the size"]
-    assert len(right.patches) == 12
-    assert [round(bar.get_width(), 6) for bar in right.patches[:3]] == [0.5, 0.25, 0.125]
-    expected = [report._CONFOUNDED, report._HINT, report._CALM]
-    assert [_hex(bar) for bar in right.patches[:3]] == [colour.lower() for colour in expected]
-    assert [round(float(line.get_xdata()[0]), 6) for line in right.lines[:3]] == [0.51, 0.25, 0.125]
-    assert figure._suptitle.get_text() == r"a\$b: confounded, 12,000 photos"
-    calm = dataclasses.replace(AUDIT, questions=AUDIT.questions[2:], layers=AUDIT.layers[1:])
-    draw_audit(calm, tmp_path / "audit.png")
-    assert "no confound found" in drawn[1][0]._suptitle.get_text()
-
-
-def _hex(bar) -> str:
-    from matplotlib.colors import to_hex
-
-    return to_hex(bar.get_facecolor())

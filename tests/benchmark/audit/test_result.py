@@ -21,24 +21,6 @@ from tests.benchmark.audit.test_report import AUDIT
 from tests.benchmark.audit.test_verdict import layer, question
 
 
-@pytest.mark.parametrize(
-    ("questions", "layers", "worst"),
-    [
-        ((), (), 0.0),
-        ((question(value=0.4), question(value=0.3)), (), 0.4),
-        ((question(value=0.4, flagged=False), question(value=0.3)), (), 0.3),
-        ((question(value=0.4, content=True),), (layer("exif", flagged=False),), 0.0),
-        ((), (layer("exif", 0.9), layer("pixels", 1.0, content=True)), 0.8),
-        ((question(value=0.4, target="split"),), (layer("exif", 0.6, chance=0.2, target="source"),), 0.5),
-        ((question(value=0.9),), (layer("exif", 0.9),), 0.9),
-    ],
-)
-def test_worst_effect__of_what_is_flagged_and_no_hint(questions, layers, worst):
-    result = dataclasses.replace(AUDIT, questions=questions, layers=layers)
-    assert result.worst_effect == pytest.approx(worst)
-    assert result.flagged is (worst > 0)
-
-
 def test_audit__looks_up_by_name_and_target_and_is_text():
     layers = (layer("exif", 0.7, target="split"), layer("exif", 0.9), layer("size", 0.3))
     questions = (question("make", target="split", value=0.1), question("make", value=0.2), question("iso", value=0.3))
@@ -47,10 +29,10 @@ def test_audit__looks_up_by_name_and_target_and_is_text():
     assert (result.question("make"), result.question("make", "split")) == (questions[1], questions[0])
     assert result.question("make", "source") is None
     assert layers[2].advantage == 0  # below chance
-    assert str(result) == "grün: It can be told from *this*."
+    assert repr(result) == str(result) == "grün: Confounded. It can be told from *this*."
     text = result.to_json()
     assert '"name": "grün"' in text
-    assert json.loads(text)["schema"] == 1
+    assert json.loads(text)["schema"] == 2
     frame = result.to_frame()
     assert frame["feature"].tolist() == ["make", "make", "iso"]
     assert "carriers" not in frame

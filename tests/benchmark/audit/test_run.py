@@ -13,10 +13,10 @@ import pytest
 from benchmark.audit import repairs, report, run
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.report import audit_text, write_audit
-from benchmark.audit.result import Audit, page_html
+from benchmark.audit.result import page_html
 from benchmark.audit.scan import Plan
 from benchmark.audit.subjects import StreamedSubject, photo_subject
-from benchmark.audit.tally import Tally
+from benchmark.judgement import ConfoundVerdict
 from builders.errors import DiskError, UsageError
 from builders.photos import PhotoSet
 from tests.benchmark.audit.test_report import AUDIT
@@ -99,55 +99,6 @@ def test_share__of_a_stream_without_a_limit_is_not_known():
     )
 
 
-def test_audit_of__every_field_from_its_step(monkeypatch):
-    calls = []
-    counts = Tally(photos=7, unreadable=2, failures=[("a", "cut")])
-    counts.names["label"] = {f"c{i:02d}": i for i in range(51)}
-    counts.totals["label"] = np.array([1, 5, 3, *[2] * 48])
-    counts.label_codes = np.array([0, -1, 1, -1, -1])
-    subject = SimpleNamespace(unit="slide", name="toy")
-
-    def step(name, value):
-        def call(*given):
-            calls.append((name, given))
-            return value
-
-        monkeypatch.setattr(run, name, call)
-
-    score = {target: [f"score of {target}"] for target in ("label", "split", "source")}
-    step("questions_of", ["q1", "q2"])
-    monkeypatch.setattr(run, "layer_scores", lambda *given: calls.append(("layer_scores", given)) or score[given[1]])
-    step("corrected", (("q",), ("l",)))
-    step("duplicates_of", ("d",))
-    step("verdict_of", "verdict")
-    step("findings_of", ("f",))
-    step("repairs_of", ("r",))
-    step("least_effect", 0.123456)
-    step("describe", {"splits": "as given"})
-    result = run.audit_of(counts, subject, "kind", {"seed": 3}, 3)
-    scored = ["score of label", "score of split", "score of source"]
-    assert calls == [
-        ("questions_of", (counts, 3)),
-        *(("layer_scores", (counts, target, 3)) for target in ("label", "split", "source")),
-        ("corrected", (["q1", "q2"], scored)),
-        ("duplicates_of", (counts, subject)),
-        ("verdict_of", (counts, ("q",), ("l",))),
-        ("findings_of", (counts, ("q",), ("l",), ("d",))),
-        ("repairs_of", (("q",), ("l",))),
-        ("least_effect", (counts, ("q",), 5)),
-        ("describe", (subject,)),
-    ]
-    names = ["c01", "c02", *(f"c{i:02d}" for i in range(3, 51))]
-    assert result == Audit(
-        name="toy", label="kind", photos=7, unreadable=2, unlabelled=3,
-        classes=dict(zip(names, [5, 3, *[2] * 48], strict=True)), class_count=51, verdict="verdict", findings=("f",),
-        repairs=("r",), questions=("q",), layers=("l",), duplicates=("d",), failures=(("a", "cut"),),
-        smallest_effect=0.1235, settings={"seed": 3}, evidence={"splits": "as given"}, schema=1,
-    )  # fmt: skip
-    assert list(result.classes) == names
-    assert counts.unit == "slide"
-
-
 def test_write_audit__four_files_and_the_disk_that_takes_none(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(report, "draw_audit", lambda audit, path: drawn.append((audit, path)))
@@ -175,8 +126,9 @@ def repaired(monkeypatch, tmp_path):
     subject = photo_subject(PHOTOS)
     by_class = {f"c{i:02d}": (1000 + i, i) for i in range(12)}
     plan = RepairPlan(Repair("match", 80, "4:2:0"), np.array([0, 3]), 8, by_class, ("format",), ("One.", "Two."))
+    verdict = ConfoundVerdict("no", "After.", 0.0, True)
     after = replace(
-        AUDIT, photos=1234, verdict="After.", findings=("Finding.",), questions=(question("make", value=0.3),),
+        AUDIT, photos=1234, verdict=verdict, findings=("Finding.",), questions=(question("make", value=0.3),),
         layers=(layer("exif", 0.6),),
     )  # fmt: skip
 
@@ -224,7 +176,7 @@ def test_repair__what_it_does_and_prints(repaired, capsys, tmp_path, form):
     both = f"--data 'folder:my photos' --data 'hub:{tmp_path}/repaired?label=label'"
     assert capsys.readouterr().out.splitlines() == [
         *SAID,
-        "", f"After it (1,234 photos in {tmp_path / 'repaired'}):", "After.", "  - Finding.",
+        "", f"After it (1,234 photos in {tmp_path / 'repaired'}):", "No confound found. After.", "  - Finding.",
         "  - label from the exif: 60 % (chance 50 %, 90 % before)", "  - still there: make (V = 0.30)",
         f"written to {tmp_path / 'after'}",
         *([f"scores before and after: camtrace score --model MODEL {both}"] if form == "shards" else []),

@@ -10,9 +10,13 @@ from benchmark.audit import verdict
 from benchmark.audit.result import Carrier, Duplicates, LayerScore, Question
 from benchmark.audit.subjects import PhotoSubject
 from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
+from benchmark.judgement import ConfoundVerdict
 from builders.photos import PhotoSet
 
 RARE = Carrier("GIMP", "fake", share=0.8, elsewhere=0.004)
+
+
+VERDICT = ConfoundVerdict("yes", "", 1.0, False)
 
 
 def question(feature="software", layer="exif", target="label", value=0.5, flagged=True, content=False, **more):
@@ -44,41 +48,9 @@ def power(monkeypatch):
 GIMP = "80 % of fake have software GIMP (0.4 % elsewhere)."
 
 
-@pytest.mark.parametrize(
-    ("questions", "layers", "sentence"),
-    [
-        # a classifier of a layer speaks first, the header before any stronger one
-        (
-            [question()],
-            [layer("exif", 0.8)],
-            f"at 80 % from the exif (chance 50 %): {GIMP} Any classifier can use this.",
-        ),
-        ([question()], [layer("exif", 0.9), layer("header", 0.7)], f"70 % from the header (chance 50 %): {GIMP}"),
-        ([question()], [layer("exif", 0.7), layer("size", 0.9)], f"at 90 % from the size (chance 50 %): {GIMP}"),
-        ([], [layer("exif", 0.998)], "at 99.8 % from the exif (chance 50 %). Any classifier can use this."),
-        ([question(layer="size", title="width"), question()], [layer("exif")], GIMP),  # the layer's own question
-        ([question(layer="size"), question(title="width")], [layer("file")], "have software GIMP"),  # any for the file
-        # the others are no reason: of the split, not flagged, of the content, or of pixels
-        ([question()], [layer("exif", flagged=False)], f"The label goes with the software (V = 0.50): {GIMP} A class"),
-        ([question()], [layer("exif", target="split")], "The label goes with the software"),
-        ([question()], [layer("pixels")], "The label goes with the software"),
-        ([question("make", measure="eta", value=0.256), question()], [], "goes with the make (eta = 0.26): "),
-        ([question(content=True)], [], "Power of 1 tests."),
-        ([question(flagged=False)], [layer("exif", flagged=False)], "Power of 2 tests."),
-        ([question(target="split")], [], "Power of 1 tests."),
-        # sources of their own
-        ([question("source", "origin", value=0.995)], [layer("exif")], "Each class comes from sources of its own"),
-        ([question("source", "origin", value=0.99)], [], "The label goes with the source (V = 0.99)"),
-        ([question("source", "origin", value=1.0, target="split")], [], "Power of 1 tests."),
-    ],
-)
-def test_verdict_of__the_strongest_reason(questions, layers, sentence):
-    assert sentence in verdict_of(tally(), questions, layers)
-
-
 def test_verdict_of__one_label():
     expected = "All 12,000 photos have one label, so there is nothing to predict."
-    assert verdict_of(tally(labels=("real",)), [question()], [layer("exif")]) == expected
+    assert verdict_of(tally(labels=("real",)), [], []).text == expected
 
 
 @pytest.mark.parametrize(
@@ -140,7 +112,7 @@ FINDINGS = {
 @pytest.mark.parametrize("name", FINDINGS)
 def test_findings_of__one_sentence_each(name):
     questions, layers, sentence = FINDINGS[name]
-    (finding,) = findings_of(tally(), questions, layers, [])
+    (finding,) = findings_of(VERDICT, tally(), questions, layers, [])
     assert sentence in finding
 
 
@@ -163,24 +135,24 @@ def test_findings_of__one_sentence_each(name):
     ],
 )
 def test_findings_of__silent_about_the_rest(questions, layers):
-    assert findings_of(tally(), questions, layers, []) == ()
+    assert findings_of(VERDICT, tally(), questions, layers, []) == ()
 
 
 def test_findings_of__what_was_left_out(monkeypatch):
-    assert findings_of(tally(unreadable=1_234, sources=range(200)), [], [], []) == (
+    assert findings_of(VERDICT, tally(unreadable=1_234, sources=range(200)), [], [], []) == (
         "1,234 files could not be read and are left out.",
     )
-    (many,) = findings_of(tally(sources=range(201)), [], [], [])
+    (many,) = findings_of(VERDICT, tally(sources=range(201)), [], [], [])
     assert many == "There are more than 200 sources, so they are not examined one by one."
-    (owners,) = findings_of(tally(owners=["x", "x", "y"]), [], [], [])
+    (owners,) = findings_of(VERDICT, tally(owners=["x", "x", "y"]), [], [], [])
     assert owners == (
         "Intervals and p-values are over slides, because photos of one slide err together: the sample has 2 slides. "
         "Intervals over so few or unequal slides are less sure than they say."
     )
     monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"])
     none = "no association with these could have been found, however strong: maker, 2 tests."
-    assert findings_of(tally(), [question()], [layer("exif")], []) == (f"With so few photos {none}",)
-    by_owner = findings_of(tally(owners=["x", "x", "y"]), [question()], [layer("exif")], [])
+    assert findings_of(VERDICT, tally(), [question()], [layer("exif")], []) == (f"With so few photos {none}",)
+    by_owner = findings_of(VERDICT, tally(owners=["x", "x", "y"]), [question()], [layer("exif")], [])
     assert by_owner[1:] == (f"With so few slides {none}",)
 
 
@@ -199,17 +171,10 @@ def test_findings_of__what_was_left_out(monkeypatch):
     ],
 )
 def test_findings_of__duplicates(duplicates, sentence):
-    assert findings_of(tally(), [], [], [duplicates, Duplicates("same file", 0, 0, 0, 0, 9)]) == (sentence,)
+    assert findings_of(VERDICT, tally(), [], [], [duplicates, Duplicates("same file", 0, 0, 0, 0, 9)]) == (sentence,)
 
 
 REPAIRS = {"header": 2, "exif": 2, "size": 1, "origin": 1, "pixels": 1, "hidden": 0}
-
-
-@pytest.mark.parametrize("name", REPAIRS)
-def test_repairs_of__by_the_flagged_layers(name):
-    assert len(repairs_of([question(layer=name)], [])) == len(repairs_of([], [layer(name)])) == REPAIRS[name]
-    for other in ({"flagged": False}, {"target": "split"}, {"content": True}):
-        assert repairs_of([question(layer=name, **other)], [layer(name, **other)]) == ()
 
 
 def test_repairs_of__each_once_in_one_order():

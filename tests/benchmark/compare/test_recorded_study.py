@@ -110,7 +110,7 @@ def test_items__are_as_recorded():
     ):
         rows = read_sources(sources, Columns("id", "right", task="task"))
         compared, aligned = compare_rows(rows, on_missing="drop", lower_is_better=better)
-        gate = gate_items(compared, aligned, margin=0.02, lower_is_better=better)
+        gate = gate_items(compared, aligned, worse_by=0, lower_is_better=better)
         made[name] = [items_record(compared, gate), gate.passed(), gate.passed(fail_undecided=True)]
         made[f"{name}, text"] = gate_text(gate, unit="item").splitlines()
     check_recorded("items", made, tolerance=2e-6)

@@ -50,7 +50,7 @@ def test_costs__the_largest_first_by_size() -> None:
     assert costs.title == "Search moves by up to 10.0 points"
     assert costs.text == (
         "Resizing: photos of the right class are found more easily when they share the query's processing (+10.0 "
-        "points, +9.6 to +10.4). Sharpening: the difference is below 0 (-3.0 points, -3.4 to -2.6). "
+        "points, +9.5 to +10.5). Sharpening: the difference is below 0 (-3.0 points, -3.5 to -2.5). "
         "Less, but shown: JPEG."
     )
 
@@ -124,8 +124,9 @@ def test_detector__of_generated_photos_has_answers_of_its_own() -> None:
     assert short.costs.text == (
         "The files alone give the label, without any encoder: repair the set first. 1 of 2 processings make photos "
         "look more generated or more real to it, most jpeg-q75-420 (processing generated instead of real photos moves "
-        "the AUC by +20.0 points). No generator was left out of training. "
-        "Generated photos are distinguished from real ones better than two sources of real photos are (+20.0 points)."
+        "the AUC by +20.0 points, +14.3 to +25.7). No generator was left out of training. "
+        "Generated photos are distinguished from real ones better than two sources of real photos are "
+        "(+20.0 points, +14.3 to +25.7)."
     )
     assert short.sure.title == "Yes or no to 3 of 5 questions"
     assert short.sure.text == "Nothing here says whether one picture is real or generated."

@@ -108,3 +108,29 @@ def test_is_confounded__needs_significance_and_size() -> None:
 def test_decide__choices_of_ties_lie_on_one_side(choices: tuple[float, float], value: float, answer: str) -> None:
     [decision] = decide([compared(value, two_sided=True, p_value=0.001, choices=choices)])
     assert (decision.answer, decision.reason) == (answer, "" if answer == "yes" else "ties")
+
+
+def test_decide__the_interval_lies_beyond_the_reference_exactly_for_yes() -> None:
+    """Of families of any size, one- and two-sided, with ties, vetoes and p-values of their own."""
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(400):
+        family = []
+        for _ in range(rng.integers(1, 9)):
+            value, half = rng.normal(0.02, 0.05), rng.uniform(0.005, 0.1)
+            spread = rng.exponential(0.02)
+            more: dict[str, object] = {"two_sided": bool(rng.random() < 0.5)}
+            if rng.random() < 0.3:
+                more["choices"] = (value - spread, value + spread)
+            if rng.random() < 0.3:
+                more["p_value"] = float(rng.beta(0.3, 1))
+            if rng.random() < 0.3:
+                more["permuted"] = float(rng.random() / 5)
+            family.append(compared(value, half, rng.integers(3, 300), **more))
+        for c, decision in zip(family, decide(family), strict=True):
+            beyond = decision.low > c.reference or (c.two_sided and decision.high < c.reference)
+            if c.value > c.reference or c.two_sided:
+                assert beyond == (decision.answer == "yes")
+            assert decision.low <= c.value <= decision.high
+            seen.add((decision.answer, c.low > 0))
+    assert len(seen) >= 4  # a plain interval beyond 0 does not decide

@@ -244,8 +244,8 @@ def test_decide_differences__families_and_the_bound() -> None:
     assert [(d.answer, d.family) for d in apart] == [("yes", 1), ("undecided", 2), ("yes", 1), ("no", 2)]
     assert [d.p_value for d in apart] == pytest.approx([0.04, 0.06, 0.045, 0.9])
     small = [difference(0.02, 0.5)]
-    assert [decide_differences(small, [0], bound=b)[0].answer for b in (0.03, 0.01)] == ["no", "undecided"]
-    assert decide_differences(small, [0], bound=0.03)[0].bound == 0.03
+    assert [decide_differences(small, [0], [b])[0].answer for b in (0.03, 0.01)] == ["no", "undecided"]
+    assert decide_differences(small, [0], [0.03])[0].bound == 0.03
     assert decide_differences([], []) == []
     assert loss_level(10, level=0.1) == pytest.approx(0.98)
 

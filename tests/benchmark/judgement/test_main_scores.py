@@ -42,7 +42,7 @@ def test_conclude__the_largest_costs_of_either_sign_first() -> None:
     short = conclude([run], QUESTIONS).costs
     assert short.title == "Search moves by up to 40.0 points"
     first, second, third = short.text.split(". ")
-    assert first == "Sharpening: the difference is below 0 (-40.0 points, -41.0 to -39.0)"
+    assert first == "Sharpening: the difference is below 0 (-40.0 points, -41.3 to -38.7)"
     assert second.startswith("Resizing: ")
     assert second.endswith("(+20.0 points, +19.0 to +21.0)")
     assert third == "Less, but shown: interpolation and JPEG."

@@ -272,9 +272,9 @@ def audit_pages() -> Iterator[str]:
 
     verdicts = set()
     for audited in audits():
-        verdicts.add(audited.flagged)
+        verdicts.add(audited.verdict.answer)
         yield from (audit_text(audited), page_html(audited), card_section(audited))
-    assert verdicts == {True, False}
+    assert verdicts == {"yes", "no", "undecided"}
 
 
 def eraser_pages() -> Iterator[str]:
@@ -468,7 +468,7 @@ def test_pages__judge_in_the_judges_words_alone(name: str) -> None:
 
 
 PRINTED_ALONE = {
-    ("benchmark.cli.audit", "confounded_text"): "one line of a command, which is this sentence",
+    ("benchmark.cli.audit", "failed_check_text"): "one line of a command, which is this sentence",
     ("benchmark.scoring.erase", "units_text"): "one line of a command, which is this sentence",
 }
 """Words of the judge that a command prints as they are, with nothing around them."""

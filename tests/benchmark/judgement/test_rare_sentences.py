@@ -7,20 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark.judgement import PathMoves, conclude, conclusions, judge_paths, paths_rule
-from benchmark.judgement.conclusions import RULE
-from benchmark.judgement.confounds import (
-    CONFOUND_LIMITS,
-    CONFOUND_TITLES,
-    OWN_SOURCES,
-    associated_text,
-    audit_units_text,
-    confounded_text,
-    pixels_text,
-    power_text,
-    predicted_text,
-    unconfounded_text,
-    untestable_text,
-)
+from benchmark.judgement.confounds import audit_units_text, power_text, untestable_text
 from benchmark.judgement.differences import answer_texts
 from benchmark.judgement.units import plural_of, unit_of_column
 from benchmark.results import Result, Score
@@ -34,13 +21,6 @@ def result(*scores, data="toy"):
 
 def score(task, metric, value, half=0.02, n=900, chance=0.5, **details):
     return Score(task, "toy", metric, value, value - half, value + half, n, chance, details)
-
-
-def test_rule__of_short_answers():
-    assert RULE == (
-        "Pale or hollow: not shown to be there. Shown: p < 0.05 after Holm's correction over the traces, and over the "
-        "differences, of a data set."
-    )
 
 
 def claims(beyond=None, change=None):
@@ -150,41 +130,6 @@ def test_paths_rule__of_one_way_and_of_several():
         "Shown: p < 0.05.",
         "Shown: p < 0.05 after Holm's correction over 2 ways; limits hold for all of them together.",
     ]
-
-
-def test_confounds__every_sentence():
-    assert dict(CONFOUND_TITLES) == {True: "Confounded", False: "No confound found"}
-    assert CONFOUND_LIMITS == (
-        "A confound is not proof that a classifier uses it; it is proof that one could.",
-        "No difference in headers is not proof that pixels hold no trace: a common re-save hides headers, not an "
-        "earlier compression. Look with --pixels.",
-        "What is marked as a hint is moved by what the picture shows too.",
-    )
-    assert OWN_SOURCES == (
-        "Each class comes from sources of its own: a classifier cannot be shown to learn anything but the source, "
-        "whatever the files look like. Add photos of every class from every source."
-    )
-    assert predicted_text("The label", "80 %", "the size", "50 %", ": a.", verdict=True) == (
-        "The label can be predicted at 80 % from the size (chance 50 %): a. Any classifier can use this."
-    )
-    assert [associated_text("The label", "width", "V = 0.30", ".", verdict=v) for v in (False, True)] == [
-        "The label goes with the width (V = 0.30).",
-        "The label goes with the width (V = 0.30). A classifier can use this.",
-    ]
-    start = "From the noise the label can be predicted at 80 % (chance 50 %, 1,234 photos): "
-    assert [
-        pixels_text("the noise", "80 %", "50 %", 1234, flagged=flagged, hidden=hidden).removeprefix(start)
-        for flagged, hidden in ((True, False), (True, True), (False, False), (False, True))
-    ] == [
-        "what the pictures show, or how they were made; this layer does not tell which.",
-        "most of what the picture shows is hidden there, so it may well be how the photos were made.",
-        *["nothing was found there."] * 2,
-    ]
-    assert confounded_text("width", 0.456, 0.25) == "width is confounded (0.46, the threshold is 0.25)"
-    assert unconfounded_text(1234) == (
-        "No confound was found in the files of 1,234 photos, in header, size or Exif; that alone does not show that "
-        "there is none."
-    )
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from benchmark.judgement.words import (
     erased_text,
     extreme_text,
     extremes_text,
-    losses_text,
-    move_text,
     moves_text,
     output_text,
     outputs_text,
@@ -27,7 +25,7 @@ QUESTIONS = all_tasks()
 
 
 def decision(answer, reason="") -> Decision:
-    return Decision(answer, 0.01, 0.5, False, 0.05, 100.0, 3, reason)
+    return Decision(answer, 0.01, 0.5, False, 0.05, 100.0, 3, 0.4, 0.7, reason)
 
 
 def verdict(trace, reason="", chance=0.25, p_value=0.01, most_frequent=False) -> Verdict:
@@ -107,36 +105,7 @@ def test_readers_text__answers_by_reader():
     assert readers_text(scores[4:], known, QUESTIONS) == ""
 
 
-def test_losses_text__which_and_how_many():
-    assert losses_text([], ["a", "b"], 1, 0.005) == [
-        "0 of 1 score worse by more than 0.5 points.",
-        "2 undecided: a, b.",
-    ]
-
-
 SPD = metric_of(QUESTIONS, "knn/jpeg", "spd")
-
-
-@pytest.mark.parametrize(
-    ("value", "answer", "text"),
-    [
-        (0.1, "yes", f"knn/jpeg: {SPD.if_positive} (+10.0 points)."),
-        (-0.4, "yes", f"knn/jpeg: {SPD.title} is below 0 (-40.0 points, -50.0 to -20.0)."),
-        (0.0, "yes", f"knn/jpeg: {SPD.title} is below 0 (+0.0 points, -10.0 to +20.0)."),
-        (0.1, "no", f"knn/jpeg: {SPD.title} is shown to be smaller than 1 point (+10.0 points, +0.0 to +30.0)."),
-        (0.1, "undecided", f"knn/jpeg: whether {SPD.title} differs from 0 is undecided (+10.0 points, +0.0 to +30.0)."),
-    ],
-)
-def test_move_text__answer_and_numbers(value, answer, text):
-    ties = {"least": -0.02, "greatest": 0.03, "random": 0.0}
-    assert move_text(score("knn/jpeg", "spd", value, ties=ties), SPD, decision(answer)) == text
-
-
-def test_move_text__ties_that_decide_are_named():
-    ties = {"least": -0.02, "greatest": 0.03, "random": 0.0}
-    text = move_text(score("knn/jpeg", "spd", 0.1, ties=ties), SPD, decision("undecided", "ties"))
-    assert text.endswith("+0.0 to +30.0; -2.0 to +3.0 under other rules for ties).")
-    assert "rules" not in move_text(score("knn/jpeg", "spd", 0.1), SPD, decision("undecided", "ties"))
 
 
 def test_moves_text__the_judged_and_the_rule():

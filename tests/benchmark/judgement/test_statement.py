@@ -37,16 +37,11 @@ def test_statements__traces_by_strength() -> None:
         *[("trace", answer) for answer in ("yes", "yes", "no", "undecided")],
         ("distraction", "undecided"),
     ]
-    assert [words for *_, words in made] == [
-        "jpeg can be read from the embedding: 90.0 % (88.0 to 92.0), chance 16.7 %.",
-        "resizing can be read, but weakly, less than 5 % of the way from chance to always right: "
-        "19.0 % (18.0 to 20.0), chance 16.7 %.",
-        "make leaves no trace of 5 % of the way from chance to always right or more: "
-        "17.0 % (16.0 to 18.0), chance 16.7 %.",
-        "Whether iso can be read is undecided (the interval holds both): 20.0 % (15.0 to 25.0), chance 16.7 %.",
-        "knn/jpeg: whether SPD differs from 0 is undecided (+0.6 points, +0.2 to +1.0; -2.8 to +4.1 under other rules "
-        "for ties).",
-    ]
+    shown = [words for *_, words in made]
+    parts = ("can be read from", "but weakly", "leaves no trace", "undecided (the interval holds both)", "ties decides")
+    assert all(part in words for part, words in zip(parts, shown, strict=True))
+    of_difference = statements(result(score("knn/jpeg", "spd", 0.006, 0.004, 0.0, **ties)), all_tasks())[0]
+    assert (of_difference.low, of_difference.high) == (-0.028, 0.041)  # the interval that decides has every rule
     first = statements(result(score("probe/jpeg", "accuracy", 0.9)), all_tasks())[0]
     assert (first.subject, first.level, first.value, first.n, first.units) == ("jpeg", "readable", 0.9, 2000, 2000)
     assert (first.reference, first.family, first.p_value < 1e-9) == (1 / 6, 1, True)
@@ -59,7 +54,7 @@ def test_statements__distractions_are_a_family_and_have_a_sign() -> None:
     )
     [(_, answer, words)] = printed(alone)
     assert answer == "yes"
-    assert words.endswith("when they share the query's processing (+2.0 points).")
+    assert words.endswith("when they share the query's processing (+2.0 points, +0.2 to +3.8).")
     assert [answer for _, answer, _ in printed(alone, *many)] == ["undecided", "undecided", "undecided", "undecided"]
     [(_, answer, words)] = printed(score("knn/jpeg", "spd", -0.02, 0.01, 0.0))
     assert (answer, words) == ("yes", "knn/jpeg: SPD is below 0 (-2.0 points, -3.0 to -1.0).")

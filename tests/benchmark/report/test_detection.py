@@ -4,6 +4,7 @@ import pytest
 
 from benchmark.report.detection import audit_text, detection_text
 from benchmark.results import Score
+from benchmark.tasks import all_tasks
 from tests.benchmark.leaderboard.conftest import result
 
 
@@ -12,7 +13,7 @@ def score(task="forensics/detect", metric="auc", **details):
 
 
 def text(*scores):
-    return detection_text(result("a", scores))
+    return detection_text(result("a", scores), all_tasks())
 
 
 def rows(table):

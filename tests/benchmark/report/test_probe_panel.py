@@ -25,7 +25,8 @@ def score(task="probe/jpeg", value=0.5, metric="accuracy", **details):
 
 
 def verdict(trace, chance=0.25):
-    return SimpleNamespace(trace=trace, chance=chance, rises=False, most_frequent=False)
+    decision = SimpleNamespace(low=0.4, high=0.6)
+    return SimpleNamespace(decision=decision, trace=trace, chance=chance, rises=False, most_frequent=False)
 
 
 def drawn(scores, verdicts=None, height=1.0):
@@ -45,19 +46,6 @@ def dots(ax):
             place = tuple(round(float(v), 4) for v in (x, y, left, right))
             places.append((*place, line.get_marker(), to_hex(line.get_markerfacecolor())))
     return places
-
-
-def test_panel__one_dot_with_its_interval_and_chance():
-    ax, labels = drawn([score()])
-    assert labels == ["jpeg\n120 views"]
-    assert dots(ax) == [(50.0, 0.0, 40.0, 55.0, "o", "#0072b2")]
-    way, chance, *_ = (line for line in ax.lines if len(line.get_xdata()) == 2)
-    assert list(way.get_xdata()) == [25.0, 50.0]
-    assert list(chance.get_xdata()) == [25.0, 25.0]
-    assert list(chance.get_ydata()) == pytest.approx([-1.4 * 0.095, 1.4 * 0.095])
-    assert ax.get_xlim() == (0, 104)
-    assert ax.get_xlabel() == "accuracy, %; bars: 95 % intervals"
-    assert ax.get_legend_handles_labels()[1] == ["chance", "above chance, 95 % interval"]
 
 
 def test_panel__fills_words_and_sides_by_verdict():

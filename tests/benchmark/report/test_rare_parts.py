@@ -82,7 +82,9 @@ def test_detection__forty_rows_of_a_table_at_most():
     def rows(count):
         pairs = [{"sources": [f"s{i}", "other"], "auc": 0.5 + i / 1000, "test_photos": i} for i in range(count)]
         score = Score("forensics/floor", "set", "auc", 0.5, 0.4, 0.6, 100, 0.5, {"pairs": ["no row", *pairs]})
-        return [line for line in detection_text(with_outputs((), score)).splitlines() if line.startswith("| s")]
+        return [
+            line for line in detection_text(with_outputs((), score), all_tasks()).splitlines() if line.startswith("| s")
+        ]
 
     assert [len(rows(count)) for count in (39, 40, 41)] == [39, 40, 40]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows(41)]
@@ -99,7 +101,9 @@ def test_detection__generators_recalls_and_calibration():
     ]
 
     def of(**details):
-        return detection_text(with_outputs((), Score("forensics/detect", "s", "auc", 0.9, 0.8, 1.0, 7, 0.5, details)))
+        return detection_text(
+            with_outputs((), Score("forensics/detect", "s", "auc", 0.9, 0.8, 1.0, 7, 0.5, details)), all_tasks()
+        )
 
     def table(text):
         return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]

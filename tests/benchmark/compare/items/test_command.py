@@ -221,11 +221,11 @@ def test_scores_of_another_range__have_points_of_a_hundredth_of_it(tmp_path, cap
         pd.DataFrame({"id": range(200), "right": values}).to_csv(tmp_path / f"{name}.csv", index=False)
     words = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), *TABLE]
     assert main(words) == 0
-    assert "scores from 1 to 5, of which a hundredth is a point" in capsys.readouterr().out
+    assert "the range of scores is not known" in capsys.readouterr().out
     result = record(capsys, *words, "--range", "0,100", "--worse-by", "1")
     assert result["gate"]["worse"] == []  # a quarter of a point of 100 is less than one
-    assert record(capsys, *words, "--worse-by", "1")["gate"]["worse"] != []
-    with pytest.raises(DataError, match="a score is outside 0 to 4"):
+    assert record(capsys, *words, "--worse-by", "0.1")["gate"]["worse"] != []  # in the unit of the score
+    with pytest.raises(DataError, match="is outside 0 to 4"):
         main([*words, "--range", "0,4"])
 
 
@@ -239,7 +239,7 @@ def test_output__has_tables_record_and_page(pair, tmp_path, capsys):
     page = (folder / "comparison.html").read_text()
     assert "old and new, item by item" in page
     assert "<svg" in page
-    assert "worse by more than 1 points" in page
+    assert "worse by more than 1 point" in page
 
 
 def test_figure__marks_are_the_differences_in_points(pair, tmp_path, capsys):
@@ -253,9 +253,8 @@ def test_figure__marks_are_the_differences_in_points(pair, tmp_path, capsys):
         judged = dataclasses.replace(row, answer=answer, first="$a$", task="=t")
         [axes] = items_figure(dataclasses.replace(compared, rows=(judged,))).axes
         interval, mark, _ = axes.lines
-        difference = row.difference
-        assert interval.get_xdata() == pytest.approx([20 * difference.low, 20 * difference.high])
-        assert mark.get_xdata() == pytest.approx([20 * difference.value])
+        assert interval.get_xdata() == pytest.approx([20 * end for end in row.judged])
+        assert mark.get_xdata() == pytest.approx([20 * row.difference.value])
         assert (mark.get_markerfacecolor() == "white") == (answer == "undecided")
         assert axes.get_yticklabels()[0].get_text() == r"=t right: \$a\$ - new"
     many = dataclasses.replace(compared, rows=compared.rows * (MOST_ROWS + 1))

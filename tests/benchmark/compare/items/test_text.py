@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from benchmark.compare import items_figure, items_text
-from benchmark.compare.items import figure, text
+from benchmark.compare import items_text
 from benchmark.compare.items.alignment import Missing
 from benchmark.compare.items.comparison import ComparedItems, ItemRanks, ItemRow
-from benchmark.compare.items.text import flat_rows, items_record, notes, rank_rows, row_cells, shown_rows, write_items
-from benchmark.compare.judged import Gate, gate_text
-from benchmark.judgement import FILLED_MARK, RANKS_RULE, differing_text
+from benchmark.compare.items.text import flat_rows, items_record, notes, rank_rows, row_cells, shown_rows
+from benchmark.compare.judged import Gate
+from benchmark.judgement import RANKS_RULE, differing_text
 from benchmark.report import markdown_table
 from benchmark.stats import paired_differences
-from builders.errors import UsageError
 
 [BASE] = paired_differences(np.array([[1.0, 0, 0, -1, 1, 1, 0, 1]]), binary=True)
 
@@ -158,101 +154,3 @@ def test_items_record__every_value():
     assert flat_rows([row()]) == [difference]
     gate = Gate(0.02, 0.9, (), ())
     assert items_record(compared([row()]), gate)["gate"] == gate.to_json()
-
-
-@pytest.mark.parametrize(("names", "title"), [("ab", "a and b"), ("abc", "a and b and c"), ("abcd", "4 systems")])
-def test_write_items__files_and_what_the_page_shows(tmp_path, monkeypatch, names, title):
-    import builders.dataset
-
-    pages = []
-    monkeypatch.setattr(builders.dataset, "render", lambda name, **values: pages.append((name, values)) or "<page>")
-    rows = pairs(names)
-    rows[-1] = replace(rows[-1], bounds=(0.0, 4.0), answer="no")
-    ranks = (RANKS,) if len(names) > 2 else ()
-    gate = Gate(0.02, 0.9, (), ()) if len(names) == 2 else None
-    made = compared(rows, ranks=ranks)
-    write_items(made, tmp_path, gate)
-    files = ["comparison.html", "comparison.json", "differences.csv", *(["ranks.csv"] if ranks else [])]
-    assert sorted(path.name for path in tmp_path.iterdir()) == files
-    content = (tmp_path / "comparison.json").read_text()
-    assert content == json.dumps(items_record(made, gate), indent=2, ensure_ascii=False) + "\n"
-    lines = (tmp_path / "differences.csv").read_text().splitlines()
-    assert lines[0] == ",".join(flat_rows(rows)[0])
-    assert len(lines) == 1 + len(rows)
-    if ranks:
-        assert (tmp_path / "ranks.csv").read_text().splitlines() == [
-            "task,metric,system,value,rank,low,high,tied_with_best",
-            "t,m,a,0.5,2,1,2,True",
-            "t,m,b,1.0,1,1,1,True",
-            "t,m,c,0.0,2,3,3,False",
-        ]
-    assert (tmp_path / "comparison.html").read_text() == "<page>"
-    [(name, values)] = pages
-    assert name == "items.html.jinja"
-    widest = 0.5 if len(names) > 2 else 0.125
-    bars = [
-        {
-            "cells": row_cells(each),
-            "answer": each.answer,
-            **{
-                end: pytest.approx(50 + 48 * size / (each.bounds[1] * widest))
-                for end, size in (("low", -0.0625), ("value", 0.125), ("high", 0.5))
-            },
-        }
-        for each in rows
-    ]
-    assert values == {
-        "title": title,
-        "bars": bars,
-        "notes": notes(made),
-        "ranks": rank_rows(ranks),
-        "ranks_rule": RANKS_RULE,
-        "mark": FILLED_MARK,
-        "gate": "" if gate is None else gate_text(gate, unit="item"),
-    }
-
-
-def test_bars__without_a_difference_are_in_the_middle():
-    [bar] = text._bars([row(value=0.0, low=0.0, high=0.0)])
-    assert (bar["low"], bar["value"], bar["high"]) == (50, 50, 50)
-    [bar] = text._bars([row(value=-0.5, low=-0.75, high=0.25)])
-    assert (bar["low"], bar["value"], bar["high"]) == (2, 18, 66)
-
-
-def test_figure__axes_labels_and_sizes():
-    rows = [row(), row("", "model/" + "x" * 30, "b", metric="", answer="undecided", bounds=(0.0, 5.0))]
-    made = items_figure(compared(rows))
-    assert made.get_size_inches() == pytest.approx((5.6, 0.9 + 0.19 * 2))
-    assert made._supxlabel.get_text() == FILLED_MARK
-    [axes] = made.axes
-    assert axes.get_xlabel() == "first minus second, points"
-    assert axes.get_ylim() == (1.5, -0.5)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["t m: a - b", f"...{'x' * 25} - b"]
-    assert list(axes.get_yticks()) == [0, 1]
-    drawn = [(list(line.get_xdata()), list(line.get_ydata()), line.get_marker()) for line in axes.lines]
-    assert drawn == [
-        ([-6.25, 50], [0, 0], "None"),
-        ([12.5], [0], "o"),
-        ([-1.25, 10], [1, 1], "None"),
-        ([2.5], [1], "o"),
-        ([0, 0], [0, 1], "None"),
-    ]
-    assert [line.get_markerfacecolor() for line in axes.lines[1:4:2]] == ["#0072B2", "white"]
-    assert {line.get_color() for line in axes.lines[:4]} == {"#0072B2"}
-    assert [axes.spines[side].get_visible() for side in ("left", "top", "right", "bottom")] == [False] * 3 + [True]
-    assert figure._short("y" * 28) == "y" * 28
-    assert len(items_figure(compared([row()] * 120)).axes[0].lines) == 241
-    with pytest.raises(UsageError) as error:
-        items_figure(compared([row()] * 121))
-    assert str(error.value) == "--figure shows 120 differences at most, not 121: name some with --tasks"
-
-
-@pytest.mark.parametrize(("answer", "face"), [("yes", "#0072B2"), ("no", "white"), ("undecided", "white")])
-def test_figure__a_mark_is_filled_where_the_two_differ(answer, face):
-    for bounds in ((0.0, 1.0), (-2.0, 3.0)):
-        [axes] = items_figure(compared([row(bounds=bounds, answer=answer)])).axes
-        interval, mark, _ = axes.lines
-        assert (mark.get_markerfacecolor(), mark.get_markeredgecolor(), interval.get_color()) == (
-            face,
-            *["#0072B2"] * 2,
-        )
