@@ -92,7 +92,7 @@ def _verdict(score: ScoreLike, decision: Decision, rises: bool, level: float) ->
     chance = chance_of(score)
     effect = effect_size(score.value, score.low, score.high, chance) if chance < 1 else None
     trace: Trace = "undecided" if decision.answer == "undecided" else "none"
-    if decision.answer == "yes":
+    if decision.answer == "yes" and effect is not None:
         trace = "weak" if decision.p_absent < level else "readable"
     p_value = decision.p_value if "p_chance" in score.details else None
     return Verdict(trace, chance, effect, p_value, chance > score.chance, decision, rises and decision.answer == "yes")

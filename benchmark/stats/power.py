@@ -112,7 +112,8 @@ def share_power(difference: float, differing: float, n: int, *, level: float = L
     likely = np.exp(
         _log_binomial(counts, n, differing)[differ - counts[0]] + _log_binomial(first, differ, min(max(side, 0.0), 1.0))
     )
-    return float(likely[np.maximum(rule, exact) < 1 - level].sum())
+    alpha = 1 - level
+    return float(likely[np.maximum(rule, exact) < alpha].sum())
 
 
 def detectable_share(differing: float, n: int, *, power: float = POWER, level: float = LEVEL) -> float | None:

@@ -98,42 +98,6 @@ def detection(task: str, metric: str, value: float, half: float, **details: Any)
     )
 
 
-def test_detector__of_generated_photos_has_answers_of_its_own() -> None:
-    rows = {
-        "jpeg-q75-420": {"bias": 0.2, "low": 0.15, "high": 0.25, "p_value": 1e-9},
-        "resizing-x2": {"bias": 0.0, "low": -0.1, "high": 0.1, "p_value": 1.0},
-    }
-    audit = {"flagged": True, "verdict": "The label can be predicted at 100 %.", "photos": 900}
-    scores = (
-        detection("floor", "auc", 0.7, 0.05),
-        detection("detect", "auc", 0.9, 0.02, audit=audit),
-        detection("detect", "margin", 0.2, 0.05),
-        detection("leave-one-out", "auc", 0.8, 0.03),
-        detection("leave-one-out", "loss", 0.1, 0.2),
-        detection("crossing", "bias", 0.05, 0.01, by_processing=rows),
-    )
-    short = conclude([result(*scores)], all_tasks())
-    assert [part.head for part in (short.keeps, short.costs, short.sure)] == ["Measured", "Rests on", "How sure"]
-    assert short.keeps.title == "AUC 90.0 %, chance 50 %"
-    assert short.keeps.text == (
-        "AUC is how often a generated photo gets a higher score than a real one. Generated against real photos: 90.0 % "
-        "(88.0 to 92.0). Generators that were not in training: 80.0 % (77.0 to 83.0). "
-        "Real photos of one source against another: 70.0 % (65.0 to 75.0)."
-    )
-    assert short.costs.title == "Its AUC does not show that it recognises generated photos"
-    assert short.costs.text == (
-        "The files alone give the label, without any encoder: repair the set first. 1 of 2 processings make photos "
-        "look more generated or more real to it, most jpeg-q75-420 (processing generated instead of real photos moves "
-        "the AUC by +20.0 points, +14.3 to +25.7). No generator was left out of training. "
-        "Generated photos are distinguished from real ones better than two sources of real photos are "
-        "(+20.0 points, +14.3 to +25.7)."
-    )
-    assert short.sure.title == "Yes or no to 3 of 5 questions"
-    assert short.sure.text == "Nothing here says whether one picture is real or generated."
-    assert short.findings == ()
-    assert conclude([result(*scores, move(0.1))], all_tasks()).costs.title == "Search moves by 10.0 points"
-
-
 FAIR = {"flagged": False, "verdict": "", "photos": 900}
 STILL = {"jpeg-q75-420": {"bias": 0.005, "low": 0.004, "high": 0.006, "p_value": 1e-9}}
 GOOD = (

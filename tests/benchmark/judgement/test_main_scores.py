@@ -33,18 +33,3 @@ def test_choose_outputs__by_the_main_reader() -> None:
         ("probe/jpeg", "accuracy", "yes", 1)
     ]
     assert [s.metric for s in statements(run, QUESTIONS) if s.kind == "trace"] == ["accuracy"]
-
-
-def test_conclude__the_largest_costs_of_either_sign_first() -> None:
-    """Two are given with their numbers, others by name alone."""
-    costs = {"jpeg": 0.05, "sharpening": -0.4, "resizing": 0.2, "interpolation": -0.1}
-    run = result(*(score(f"knn/{name}", "spd", value, 0.01) for name, value in costs.items()))
-    short = conclude([run], QUESTIONS).costs
-    assert short.title == "Search moves by up to 40.0 points"
-    first, second, third = short.text.split(". ")
-    assert first == "Sharpening: the difference is below 0 (-40.0 points, -41.3 to -38.7)"
-    assert second.startswith("Resizing: ")
-    assert second.endswith("(+20.0 points, +19.0 to +21.0)")
-    assert third == "Less, but shown: interpolation and JPEG."
-    alone = conclude([result(score("knn/jpeg", "spd", -0.4, 0.01))], QUESTIONS).costs
-    assert alone.title == "Search moves by 40.0 points"

@@ -15,7 +15,6 @@ from benchmark.judgement.words import (
     output_text,
     outputs_text,
     readers_text,
-    trace_text,
     traces_text,
 )
 from benchmark.results import OutputScores, Score, metric_of
@@ -37,41 +36,8 @@ def score(task="probe/jpeg", metric="accuracy", value=0.5, **details) -> Score:
     return Score(task, "set", metric, value, value - 0.1, value + 0.2, 400, 0.25, details)
 
 
-@pytest.mark.parametrize(
-    ("trace", "reason", "begin", "inside"),
-    [
-        ("readable", "", "jpeg can be read from the embedding: ", ""),
-        ("weak", "", "jpeg can be read, but weakly, ", "less than 5 % of the way"),
-        ("none", "", "jpeg leaves no trace of 5 % of the way", ""),
-        ("undecided", "", "Whether jpeg can be read is undecided", "(the interval holds both)"),
-        ("undecided", "bound", "Whether jpeg can be read is undecided", "(one photo weighs more than the bound)"),
-        ("undecided", "shuffled labels", "Whether jpeg", "(more than 5 % of the probes that learnt shuffled labels"),
-        ("undecided", "ties", "Whether jpeg", "(the rule for ties decides)"),
-    ],
-)
-def test_trace_text__answer_and_numbers(trace, reason, begin, inside):
-    text = trace_text(score(), verdict(trace, reason))
-    assert text.startswith(begin)
-    assert inside in text
-    assert text.endswith(": 50.0 % (40.0 to 70.0), chance 25.0 %.")
-
-
 def judged(**verdicts) -> dict:
     return {(f"probe/{name}", "accuracy"): v for name, v in verdicts.items()}
-
-
-def test_traces_text__lists_the_traces_of_each_kind_and_the_rule():
-    known = judged(jpeg=verdict("weak"), iso=verdict("readable"), make=verdict("readable"), scale=verdict("none"))
-    scores = [score(f"probe/{name}") for name in ("jpeg", "iso", "make", "absent")]
-    text = traces_text(scores, known)
-    assert text.startswith(
-        "Readable from the embedding: iso, make. Weak, above chance by less than 5 % of the way: jpeg."
-    )
-    assert "No trace" not in text  # of a score that is not among these
-    assert "p < 0.05 after Holm's correction over the 4 probes of this result, for each of the two. Chance to 1" in text
-    for words in ("older result", "shuffled", "weighs more", "most frequent"):
-        assert words not in text
-    assert traces_text([score("probe/absent")], known) == traces_text([], known) == ""
 
 
 @pytest.mark.parametrize(

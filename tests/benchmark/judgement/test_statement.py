@@ -23,30 +23,6 @@ def printed(*scores: Score, outputs: tuple[OutputScores, ...] = ()) -> list[tupl
     return [(s.kind, s.answer, s.words) for s in made]
 
 
-def test_statements__traces_by_strength() -> None:
-    ties = {"ties": {"share": 0.1, "least": -0.028, "greatest": 0.041, "random": 0.01}}
-    made = printed(
-        score("knn/jpeg", "spd", 0.006, 0.004, 0.0, **ties),
-        score("probe/jpeg", "accuracy", 0.9),
-        score("probe/resizing", "accuracy", 0.19, 0.01),
-        score("probe/make", "accuracy", 0.17, 0.01),
-        score("probe/iso", "accuracy", 0.2, 0.05),
-        score("probe/iso", "accuracy-knn", 0.9),  # judged with the others, no statement
-    )
-    assert [(kind, answer) for kind, answer, _ in made] == [
-        *[("trace", answer) for answer in ("yes", "yes", "no", "undecided")],
-        ("distraction", "undecided"),
-    ]
-    shown = [words for *_, words in made]
-    parts = ("can be read from", "but weakly", "leaves no trace", "undecided (the interval holds both)", "ties decides")
-    assert all(part in words for part, words in zip(parts, shown, strict=True))
-    of_difference = statements(result(score("knn/jpeg", "spd", 0.006, 0.004, 0.0, **ties)), all_tasks())[0]
-    assert (of_difference.low, of_difference.high) == (-0.028, 0.041)  # the interval that decides has every rule
-    first = statements(result(score("probe/jpeg", "accuracy", 0.9)), all_tasks())[0]
-    assert (first.subject, first.level, first.value, first.n, first.units) == ("jpeg", "readable", 0.9, 2000, 2000)
-    assert (first.reference, first.family, first.p_value < 1e-9) == (1 / 6, 1, True)
-
-
 def test_statements__distractions_are_a_family_and_have_a_sign() -> None:
     alone, many = (
         score("knn/jpeg", "spd", 0.02, 0.018, 0.0),

@@ -56,20 +56,6 @@ def test_report_figure__a_zoomed_axis_is_noted_and_chance_is_drawn_within(value,
     assert [t.get_text() for t in ax.texts] == (["\u25c2 chance"] if "outside" in note else [])
 
 
-def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
-    (ax,) = panels(
-        probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
-    )
-    assert [t.get_text() for t in ax.texts] == ["17.0 (undecided)", "60.0", "17.0 (weak)"]
-    no_trace = probe("jpeg", RIGHT_OR_WRONG, learning_curve=curve(0.15, 0.16, 0.165, 0.17))
-    assert [t.get_text() for t in panels(no_trace)[0].texts] == ["17.0 (no trace)"]
-    fills = [c.lines[0].get_markerfacecolor() for c in ax.containers if hasattr(c, "lines")]
-    assert fills[0] == "#dddddd"
-    assert len(set(fills)) == 3
-    labels = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert {"undecided, 95 % interval", "above chance", "above chance, but weak", "chance"} <= set(labels)
-
-
 def test_report_figure__controls_and_parts_of_the_train_photos_have_separate_lanes_and_intervals():
     controls = {name: {"accuracy": 0.6, "low": 0.55, "high": 0.65} for name in ("whole", "complement", "metadata")}
     (ax,) = panels(probe("make", shares(0.6), controls=controls, learning_curve=curve(0.6, 0.6, 0.6, 0.6)))

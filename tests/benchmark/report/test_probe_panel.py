@@ -48,21 +48,6 @@ def dots(ax):
     return places
 
 
-def test_panel__fills_words_and_sides_by_verdict():
-    traces = ("readable", "weak", "none", "undecided")
-    scores = [score(f"probe/{trace}", 0.8 if trace == "weak" else 0.5) for trace in traces]
-    ax, _ = drawn(scores, [verdict(trace, 0.3) for trace in traces])
-    assert [dot[-1] for dot in dots(ax)] == ["#0072b2", "#a6cee3", "#ffffff", "#dddddd"]
-    ways = [list(line.get_xdata()) for line in ax.lines if to_hex(line.get_color()) == "#d5d5d5"]
-    assert ways == [[30.0, 50.0], [30.0, 80.0]]
-    words = [(t.get_text().partition(" (")[2], t.get_ha()) for t in ax.texts]
-    assert words == [("", "center"), ("weak)", "right"), ("no trace)", "left"), ("undecided)", "left")]
-    assert ax.get_legend_handles_labels()[1][-4:] == [
-        "above chance, 95 % interval", "above chance, but weak", "no trace", "undecided",
-    ]  # fmt: skip
-    assert not ax.patches
-
-
 def test_panel__controls_and_parts_have_lanes_of_their_own():
     scores = [score(controls=CONTROLS, learning_curve=CURVE), score("probe/b")]
     assert height_of(scores) == pytest.approx(2 * (0.42 + 0.095 * 4))

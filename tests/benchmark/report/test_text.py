@@ -44,18 +44,6 @@ RIGHT_OR_WRONG = np.repeat([1.0, 0.0], [51, 249])
 """17.0 % of 300 photos."""
 
 
-def test_verdicts__a_weak_trace_no_trace_and_a_strong_one():
-    scores = probe("jpeg", RIGHT_OR_WRONG), probe("sharpening", shares(0.6), 1 / 3), probe("resizing", shares(0.17))
-    assert traces_of(*scores) == {"probe/jpeg": "undecided", "probe/sharpening": "readable", "probe/resizing": "weak"}
-    text = report_text([result(*scores)], all_tasks())
-    assert "Readable from the embedding: sharpening." in text
-    assert "Weak, above chance by less than 5 % of the way: resizing." in text
-    assert "Undecided, shown neither to be above chance nor to be less than 5 % of the way above it: jpeg." in text
-    assert "| 40.0 (" in text  # (0.6 - 1/3) / (1 - 1/3)
-    assert " 0.4 (" in text
-    assert "x chance" not in text
-
-
 def test_verdicts__holm_over_the_probes_of_the_encoder():
     nearly = np.repeat([1.0, 0.0], [68, 232])  # 22.7 %: p = 0.008 by itself
     alone = probe("jpeg", nearly)

@@ -87,7 +87,8 @@ OF_DETAILS = {
     **dict.fromkeys(("protocol", "resampled"), TEXTS),
     **dict.fromkeys(("k", "classes", "units", "train_photos", "processings", "questions"), COUNTS),
     **dict.fromkeys(
-        ("mask_ratio", "effective_units", "p_chance", "most_frequent_class", "tied_votes", "spoiled"), NUMBERS
+        ("mask_ratio", "effective_units", "p_chance", "p_within_label", "most_frequent_class", "tied_votes", "spoiled"),
+        NUMBERS,
     ),
     "ties": (
         [dict.fromkeys(("least", "greatest", "random", "share"), 0.5)],
