@@ -18,6 +18,7 @@ from benchmark.stats import (
     LEVEL,
     PairedDifference,
     detectable_effect,
+    detectable_share,
     needed_units,
     paired_differences,
     ranks_of_pairs,
@@ -135,7 +136,7 @@ def compare_rows(
         if limits and (outside := task.scores[(task.scores < limits[0]) | (task.scores > limits[1])]).size:
             named = f"a score ({outside[0]:g}) is outside {limits[0]:g} to {limits[1]:g}"
             raise DataError(f"{task.task} {task.metric}: {named}".strip())
-        of_task = _pairs(task, limits)
+        of_task = _pairs(task, limits, len(aligned))
         compared += of_task
         if len(systems) > 2:
             ranks.append(_ranks(task, of_task, lower_is_better))
@@ -263,8 +264,8 @@ def _differences(
     return [d for row, w in zip(apart, widths, strict=True) for d in paired_differences(row[None], width=w, **options)]
 
 
-def _pairs(task: AlignedTask, bounds: tuple[float, float] | None) -> list[ItemRow]:
-    """Every pair of systems on one task."""
+def _pairs(task: AlignedTask, bounds: tuple[float, float] | None, tasks: int) -> list[ItemRow]:
+    """Every pair of systems on one of some tasks."""
     values = task.scores.mean(axis=1)
     pairs = list(itertools.combinations(range(len(values)), 2))
     step = max(1, CHUNK_BYTES // task.scores[0].nbytes)
@@ -283,20 +284,28 @@ def _pairs(task: AlignedTask, bounds: tuple[float, float] | None) -> list[ItemRo
             float(values[j]),
             d,
             bounds,
-            *_plan(d, math.inf if bounds is None else bounds[1] - bounds[0]),
+            *_plan(d, math.inf if bounds is None else bounds[1] - bounds[0], tasks),
         )
         for (i, j), d in zip(pairs, differences, strict=True)
     ]
 
 
-def _plan(d: PairedDifference, width: float) -> tuple[int | None, float | None]:
-    """Items that would show the difference, and the difference that these items show."""
+def _plan(d: PairedDifference, width: float, tasks: int) -> tuple[int | None, float | None]:
+    """Items that would show the difference, and the difference that these items show, both after Holm's correction.
+
+    The plan is for the first step of the correction, at which one difference among tasks without any is decided.
+    """
     if d.units < 2:
         return None, None
-    spread = d.standard_error * math.sqrt(d.units)
-    units = needed_units(d.value / spread) if d.first_higher + d.second_higher else None
-    detectable = detectable_effect(d.units) * spread
-    return None if units is None else math.ceil(units * d.n / d.units), detectable if detectable <= width else None
+    level, spread = 1 - (1 - LEVEL) / tasks, d.standard_error * math.sqrt(d.units)
+    differing = (d.first_higher + d.second_higher) / d.n
+    units = needed_units(d.value / spread, level=level) if differing else None
+    if d.test == "exact McNemar" and differing:
+        detectable = detectable_share(differing, d.n, level=level)
+    else:
+        detectable = detectable_effect(d.units, level=level) * spread
+    shown = detectable if detectable is not None and detectable <= width else None
+    return None if units is None else math.ceil(units * d.n / d.units), shown
 
 
 def _ranks(task: AlignedTask, rows: Sequence[ItemRow], lower_is_better: bool) -> ItemRanks:

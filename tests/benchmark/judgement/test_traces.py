@@ -38,7 +38,7 @@ def test_judge__weak_is_shown_by_an_equivalence_test() -> None:
         return of_answers(np.repeat([1.0, 0.0], [27 * n // 100, 73 * n // 100]), 0.25)
 
     assert traces(near(100_000)) == ["weak"]
-    assert traces(near(10_000)) == ["readable"]
+    assert traces(near(1_600)) == ["readable"]
     assert traces(near(100)) == ["undecided"]
 
 
