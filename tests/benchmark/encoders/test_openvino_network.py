@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders import largest_relative_error, load_encoder
+from benchmark.encoders import largest_relative_error
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.cache import CompiledNetwork, remove_least_recently_used
@@ -95,23 +95,6 @@ def test_compiled__of_another_network_is_detected(tmp_path, views):
     (tmp_path / "compiled" / other_blob.name).write_bytes(data)
     (tmp_path / "compiled" / other_blob.name).with_suffix(".json").write_text(about)
     assert torch.equal(made(other, tmp_path).embed(views), expected.embed(views))
-
-
-def test_compiled__not_stored_where_weights_are_not_identified(tmp_path, monkeypatch):
-    (tmp_path / "own_network.py").write_text(OWN_NETWORK)
-    monkeypatch.chdir(tmp_path)
-    encoder = load_encoder("own_network:Network", runtime="auto", cache=tmp_path / "cache")
-    assert encoder.runtime.name == "openvino"
-    assert not (tmp_path / "cache").exists()  # neither the network nor whether it is faster
-
-
-OWN_NETWORK = """
-import torch
-
-class Network(torch.nn.Module):
-    def forward(self, x):
-        return x.mean(3).flatten(1)
-"""
 
 
 def test_remove_least_recently_used__until_the_size_is_small_enough(tmp_path):
