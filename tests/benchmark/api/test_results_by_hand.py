@@ -197,7 +197,7 @@ def test_compare__two_runs_of_known_difference():
     assert repr(compared).count("\n\n") >= 1
     assert compare(some(run("a")), some(run("b", right=fewer)), worse_by=5).gate.passed()
     assert compare(some(run("a")), some(run("b", right=fewer))).gate is None
-    assert compared._repr_html_().startswith("<pre>| ")
+    assert compared._repr_html_().startswith("<pre>Worse: ")
 
 
 def items(seed, shift=0.0):
@@ -237,8 +237,8 @@ def test_compare_items__every_option_reaches_the_comparison(tmp_path):
     clustered = compare_items(frames, **usual, cluster="site").compared
     assert "8" in repr(compare_items(frames, **usual, cluster="site"))
     assert clustered.rows
-    for how, passed in (({}, False), ({"lower_is_better": True}, True), ({"score_range": (0.0, 100.0)}, True)):
-        assert compare_items(frames, **usual, worse_by=10, **how).gate.passed() is passed
+    for how, passed in (({}, False), ({"lower_is_better": True}, True), ({"score_range": (0.0, 1000.0)}, True)):
+        assert compare_items(frames, **usual, worse_by=0.5, **how).gate.passed() is passed
     assert compare_items(frames, **usual).gate is None
     compare_items(frames, **usual, worse_by=10).save(tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

@@ -124,7 +124,7 @@ def test_detector__of_generated_photos_has_answers_of_its_own() -> None:
     assert short.costs.text == (
         "The files alone give the label, without any encoder: repair the set first. 1 of 2 processings make photos "
         "look more generated or more real to it, most jpeg-q75-420 (processing generated instead of real photos moves "
-        "the AUC by +20.0 points, +14.3 to +25.7). No generator was left out of training. "
+        "the AUC by +20.0 points). No generator was left out of training. "
         "Generated photos are distinguished from real ones better than two sources of real photos are "
         "(+20.0 points, +14.3 to +25.7)."
     )

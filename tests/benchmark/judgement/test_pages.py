@@ -123,7 +123,8 @@ def bracketed_judge() -> Iterator[None]:
 def rest_of(text: str) -> str:
     """A page without tags, without the judge's brackets, and without cells that are answers alone."""
     plain = html.unescape(text)
-    plain = re.sub(rf"{OPEN}[^{CLOSE}]*{CLOSE}", "", plain)
+    while (inner := re.sub(rf"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}", "", plain)) != plain:
+        plain = inner
     assert OPEN not in plain
     assert CLOSE not in plain
     return re.sub(r"(?<=[|,>])\s*(?:" + "|".join(ANSWERS) + r")\s*(?=[|,\n<])", "", plain)

@@ -67,7 +67,7 @@ def test_report_figure__a_weak_trace_none_and_a_strong_one_look_different():
     assert fills[0] == "#dddddd"
     assert len(set(fills)) == 3
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert {"undecided, 95 % interval", "above chance", "above chance, but weak", "chance"} <= set(labels)
+    assert {"undecided", "above chance", "above chance, but weak", "chance"} <= set(labels)
 
 
 def test_report_figure__controls_and_parts_of_the_train_photos_have_separate_lanes_and_intervals():

@@ -58,7 +58,7 @@ def test_panel__fills_words_and_sides_by_verdict():
     words = [(t.get_text().partition(" (")[2], t.get_ha()) for t in ax.texts]
     assert words == [("", "center"), ("weak)", "right"), ("no trace)", "left"), ("undecided)", "left")]
     assert ax.get_legend_handles_labels()[1][-4:] == [
-        "above chance, 95 % interval", "above chance, but weak", "no trace", "undecided",
+        "above chance", "above chance, but weak", "no trace", "undecided",
     ]  # fmt: skip
     assert not ax.patches
 
