@@ -23,19 +23,14 @@ class ConfoundVerdict:
     answer: Answer
     """*Yes*: how the files were made tells the label (the split, the source). *No*: nothing that was looked at does.
     *Undecided*: something does that the content may explain, or nothing was looked at that could settle it."""
+    title: str
+    """The heading."""
     text: str
     """One to three sentences."""
     effect: float
     """The largest flagged association or advantage over chance, 0 to 1, hints included; 0 if nothing is flagged."""
     pixels: bool
     """Whether pixels were looked at."""
-
-    @property
-    def title(self) -> str:
-        """The heading."""
-        if self.answer == "no":
-            return "No confound found" if self.pixels else "No confound found in the files, pixels not looked at"
-        return "Confounded" if self.answer == "yes" else "Undecided"
 
     @property
     def tone(self) -> Tone:
@@ -61,10 +56,12 @@ def confound_verdict(
         pixels: whether pixels were looked at.
 
     >>> confound_verdict("", [], [0.9], settled=True, pixels=True).title
-    'Undecided'
+    'Undecided whether confounded'
     """
     answer: Answer = "yes" if confounds else "undecided" if hints or not settled else "no"
-    return ConfoundVerdict(answer, text, max([*confounds, *hints], default=0.0), pixels)
+    found = "No confound found" if pixels else "No confound found in the files, pixels not looked at"
+    titles: dict[Answer, str] = {"yes": "Confounded", "undecided": "Undecided whether confounded", "no": found}
+    return ConfoundVerdict(answer, titles[answer], text, max([*confounds, *hints], default=0.0), pixels)
 
 
 def confound_mark(flagged: bool, content: bool) -> ConfoundMark:

@@ -122,7 +122,7 @@ def test_findings_of__all_of_them_in_their_order(power):
         layer("weight", 0.51, n=60, flagged=False),
     ]
     duplicates = [Duplicates("same file", 2, 1, 0, 0, 9), Duplicates("same picture", 6, 3, 0, 0, 9)]
-    findings = findings_of(ConfoundVerdict("yes", "", 1.0, False), counts, questions, layers, duplicates)
+    findings = findings_of(ConfoundVerdict("yes", "", "", 1.0, False), counts, questions, layers, duplicates)
     starts = [
         f"The split can be predicted at 90 % from the size (chance 50 %): {GIMP}",
         f"The source goes with the software (V = 0.50): {GIMP}",

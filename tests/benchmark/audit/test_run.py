@@ -126,7 +126,7 @@ def repaired(monkeypatch, tmp_path):
     subject = photo_subject(PHOTOS)
     by_class = {f"c{i:02d}": (1000 + i, i) for i in range(12)}
     plan = RepairPlan(Repair("match", 80, "4:2:0"), np.array([0, 3]), 8, by_class, ("format",), ("One.", "Two."))
-    verdict = ConfoundVerdict("no", "After.", 0.0, True)
+    verdict = ConfoundVerdict("no", "No confound found", "After.", 0.0, True)
     after = replace(
         AUDIT, photos=1234, verdict=verdict, findings=("Finding.",), questions=(question("make", value=0.3),),
         layers=(layer("exif", 0.6),),

@@ -16,7 +16,7 @@ from builders.photos import PhotoSet
 RARE = Carrier("GIMP", "fake", share=0.8, elsewhere=0.004)
 
 
-VERDICT = ConfoundVerdict("yes", "", 1.0, False)
+VERDICT = ConfoundVerdict("yes", "", "", 1.0, False)
 
 
 def question(feature="software", layer="exif", target="label", value=0.5, flagged=True, content=False, **more):
