@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from benchmark.bank import gates
-from benchmark.bank.fill import batches, members
+from benchmark.bank.fill import batches
 from benchmark.bank.fill.answers import PhotoInputs, Query, _Fitting
 from benchmark.bank.fill.batches import Embedded, Gathered, embed_gathered
 from benchmark.bank.fill.members import EncoderState, PassMember
 from benchmark.bank.gates import PrecisionVerdict, RuntimeVerdict
-from benchmark.encoders import COMPLEX, Runtime, photo_places
+from benchmark.encoders import COMPLEX, Runtime
 from benchmark.options import RunOptions
 from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet
@@ -149,20 +149,6 @@ def test_state__at_the_beginning_of_a_pass():
     state = state_of()
     assert (state.failure, state.views, state.begun_s, state.waited_s, state.patches) == ("", 0, 0.0, 0.0, None)
     assert (state.embed.views, state.embed.name) == (64, "toy")
-
-
-def test_states__places_for_an_encoder_that_reads_patches_alone(monkeypatch):
-    class Reading:
-        def __init__(self, at_places):
-            self.at_places = at_places
-
-    monkeypatch.setattr(members, "Embedder", Reading)
-    embeds = (as_rows, Reading(None), Reading(print))
-    encoders = [dataclasses.replace(toy(), embed=embed) for embed in embeds]
-    states = members.encoder_states(PHOTOS, encoders, [Store() for _ in embeds], 5)
-    assert [state.patches is None for state in states] == [True, True, False]
-    np.testing.assert_array_equal(states[2].patches, photo_places(PHOTOS.ids))
-    assert [(state.encoder, state.batch_size) for state in states] == [(encoder, 5) for encoder in encoders]
 
 
 def test_write__rows_of_consecutive_photos_by_view():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,21 +126,3 @@ def test_objects__modules_without_a_preprocessing_or_with_a_random_one() -> None
         "EncoderError: mine: preprocess gives two different arrays for one picture: give the transform of evaluation, "
         "without random augmentation"
     )
-
-
-def test_objects__modules_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    (tmp_path / "needs_other.py").write_text("import not_installed_anywhere\n")
-    (tmp_path / "fails_at_import.py").write_text("raise ValueError('bad')\n")
-    monkeypatch.setitem(sys.modules, "empty_of_a_test", types.ModuleType("empty_of_a_test"))
-    for spec, message in (
-        ("needs_other:f", "EncoderError: needs_other:f: importing needs_other failed: no module named "
-         "'not_installed_anywhere'"),
-        ("fails_at_import:f", "EncoderError: fails_at_import:f: importing fails_at_import failed (ValueError: bad)"),
-        ("not_here.part:f", "UsageError: no module named 'not_here.part' for --model not_here.part:f: is it in this "
-         "folder?"),
-        ("empty_of_a_test:f.g", "UsageError: the module 'empty_of_a_test' has no 'f.g' for --model "
-         "empty_of_a_test:f.g"),
-    ):  # fmt: skip
-        assert refusal(load_encoder, spec) == message
