@@ -20,7 +20,6 @@ from benchmark.bank import fill_banks
 from benchmark.bank.bank import Bank
 from benchmark.bank.block_files import read_block
 from benchmark.bank.keys import LAYOUT
-from benchmark.cli import audit as audit_command
 from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
@@ -182,12 +181,6 @@ def test_failures__of_an_untrusted_result_are_readable() -> None:
     failure = Failure("task", "probe/jpeg\x1b", "a\nb\x1b[2J | c")
     result = Result({"id": "a"}, {"name": "toy"}, {}, (), (failure,), {}, "2026-11-20T10:00:00Z")
     assert text._failures(result).splitlines()[-1] == r"| task probe/jpeg\x1b | a\x0ab\x1b[2J \| c |"
-
-
-def test_audit__names_its_folder_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    measured: Any = SimpleNamespace(verdict="not confounded", findings=(), repairs=())
-    audit_command._print(measured, Path("a\nb\x1b"))
-    assert capsys.readouterr().out.splitlines()[-1] == r"written to a\x0ab\x1b: open a\x0ab\x1b/audit.html"
 
 
 def test_left_out__encoders_are_named_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
