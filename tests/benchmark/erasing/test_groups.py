@@ -64,7 +64,7 @@ def test_leace__a_linear_reader_sees_the_rows_that_it_gives(tmp_path):
     linear, neighbours = rows["probe/scanner", "accuracy"], rows["probe/scanner", "accuracy-knn"]
     assert linear.before > 0.9
     assert linear.after_low < 0.5 < linear.after_high
-    assert abs(linear.after - 0.5) < 0.08
+    assert abs(linear.after - 0.5) < 0.12
     assert neighbours.after > 0.58  # what a linear reader cannot see is there
     label = rows["linear/original", "accuracy"]
     assert label.low is not None
