@@ -28,7 +28,7 @@ NOT_PROVEN: dict[str, str] = {
     rf"({PROBES}) (converged|fit_s|search_s|at_edge|device|precision|estimator)": "the fit and the controls of a probe",
     rf"({PROBES}) (gradient_tolerance|search_gradient_tolerance|strength_shared_by|assignments_searched)": "the fit",
     rf"({PROBES}) (protocol|seed|mask_ratio|visible_share|validation_share|split|k)": "settings of tasks",
-    r"probe controls\..*": "the fit and the controls of a probe",
+    r"(probe|knn) controls\..*|probe p_within_label": "the fit and the controls of a probe",
     r"probe training_spread\..*": "its spread over train photos",
     rf"({PROBES}) (n_train|n_validation|train_photos)": "how many there are",
     r"probe learning_curve\.(n_train|share)\.#": "how many there are",
