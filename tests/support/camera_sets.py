@@ -130,8 +130,8 @@ def dresden() -> Truth:
 def raise_() -> Truth:
     """Three cameras, two photos each."""
     return {
-        f"TIFF/r{camera}{i}t.TIF": {"device": f"Nikon D{camera}", "model": f"Nikon D{camera}"}
-        for camera in (40, 90, 7000)
+        f"TIFF/r{camera}{i}t.TIF": {"device": f"{make} {camera}", "make": make, "model": f"{make} {camera}"}
+        for make, camera in (("Nikon", "D40"), ("Nikon", "D90"), ("Canon", "5D"))
         for i in (1, 2)
     }
 

@@ -1,5 +1,6 @@
 """Calls of the API: retries, final errors, and that the key is written nowhere."""
 
+import contextlib
 import io
 import logging
 
@@ -12,6 +13,7 @@ from builders.flickrexif.api.client import (
     Credentials,
     FlickrClient,
     FlickrRefusal,
+    FlickrUnavailable,
     checked_endpoint,
 )
 from builders.flickrexif.store.store import State
@@ -106,6 +108,15 @@ def test_call__permanent_codes_are_not_retried(state, clock, code):
     with pytest.raises(FlickrRefusal) as refusal:
         ask(client)
     assert (refusal.value.code, len(script.times)) == (code, 1)
+
+
+@pytest.mark.parametrize(("more", "outcome"), [(0, "ok"), (1, "answer too large")])
+def test_call__responses_have_a_largest_size(state, clock, more, outcome):
+    body = OK[1].ljust(32 * 2**20 + more)
+    client, _ = scripted(state, clock, (200, body, {}), attempts=1)
+    with contextlib.suppress(FlickrUnavailable):
+        ask(client)
+    assert [row[0] for row in state.rows("SELECT outcome FROM calls")] == [outcome]
 
 
 def test_call__every_attempt_counts_against_the_budget(state, clock):

@@ -125,6 +125,19 @@ def test_imagenet_photos__a_truncated_archive_is_one_sentence_or_one_failure(off
         imagenet_photos(str(official))
 
 
+def test_imagenet_photos__stamps_follow_the_archive(official):
+    photos = imagenet_photos(str(official))
+
+    def stamps():
+        return {stamp.text for stamp in photos.source.stamps(photos.indices("train"))}
+
+    before = stamps()
+    assert (len(before), stamps()) == (9, before)
+    with open(official / TRAIN_TAR, "ab") as archive:
+        archive.write(bytes(512))
+    assert not stamps() & before
+
+
 def test_imagenet_photos__class_folders_alone_get_a_seeded_split(torchvision):
     photos = imagenet_photos(str(torchvision / "train"))
     assert len(photos.indices("train")) + len(photos.indices("val")) == 9
