@@ -123,7 +123,7 @@ def table_photos(
     seed: int = 0,
     val_share: float = 0.25,
 ) -> PhotoSet:
-    """Photos that a table lists.
+    """Photos that a table lists, in the order of their ids: that of its rows means nothing, so no score depends on it.
 
     Args:
         path: of the table.
@@ -152,7 +152,7 @@ def table_photos(
         folder = Path(root).expanduser() if root else file.parent
         paths = picture_paths(table.column(image, "image"), folder, table.name)
         source = FolderSource(str(folder), paths)
-    return photos_of(
+    photos = photos_of(
         table,
         table.ids(id) if id else _as_ids(paths, table.name),
         source,
@@ -162,6 +162,7 @@ def table_photos(
         val_share=val_share,
         evidence={"revision": "local"},
     )
+    return photos.select(sorted(range(len(photos)), key=photos.ids.__getitem__))
 
 
 def photos_of(
@@ -176,9 +177,7 @@ def photos_of(
     splits: np.ndarray | None = None,
     evidence: Mapping[str, str] | None = None,
 ) -> PhotoSet:
-    """A photo set from a table, ids and a source of pictures, in the order of the ids.
-
-    The order of a table's rows means nothing, so no score depends on it.
+    """A photo set from a table, ids and a source of pictures, all in the order of the rows.
 
     Args:
         table: with the columns that are named.
@@ -203,8 +202,7 @@ def photos_of(
     if splits is None and not (columns.split or columns.label or columns.cluster or columns.scene):
         photos = drawn_splits(photos, seed=seed, val_share=val_share)
     named = [source for source in columns.of_table() if not is_path_source(source)]
-    photos = with_columns(photos, columns, table=table.labels(named), seed=seed, val_share=val_share)
-    return photos.select(sorted(range(len(ids)), key=ids.__getitem__))
+    return with_columns(photos, columns, table=table.labels(named), seed=seed, val_share=val_share)
 
 
 def picture_paths(values: Sequence[str | None], folder: Path, name: str) -> tuple[str, ...]:

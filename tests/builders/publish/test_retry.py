@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -17,8 +18,9 @@ from builders.untrusted import MAX_WAIT_S
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
-    seconds: list[float] = []
-    monkeypatch.setattr(time, "sleep", seconds.append)
+    """Seconds that this thread would have slept; threads of other tests may still be there."""
+    seconds, sleep, thread = [], time.sleep, threading.get_ident()
+    monkeypatch.setattr(time, "sleep", lambda s: seconds.append(s) if threading.get_ident() == thread else sleep(s))
     return seconds
 
 
