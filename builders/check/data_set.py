@@ -69,7 +69,7 @@ def check_folder(
             if build.shared is not None and add.config in build.shared.configs:
                 _check_labels(loaded, add)
         # An untrusted recipe or table may lack any field or column.
-        except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, DataError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
     by_default: tuple[GroupKind, ...] = ("file",) if build.kind == "processed" else ()
     kinds: Collection[GroupKind] = guarded_by or by_default

@@ -151,6 +151,11 @@ def test_check__pairs(checked, change, wrong):
     assert made == [(name, name not in wrong, wrong.get(name, text)) for name, text in good.items()]
 
 
+def test_check__a_recipe_without_the_column_of_its_classes_fails_a_check(checked):
+    made = short(checked({("jpeg", "train"): IDS}, "recipe"))
+    assert ("recipe and columns are those of its kind", False) in [entry[:2] for entry in made]
+
+
 def test_check__a_recipe_or_a_table_of_another_form_fails_one_check(checked):
     made = short(checked({("jpeg", "train"): IDS}, "processed", recipe={"settings": []}))
     assert [entry[:2] for entry in made] == [("recipe and columns are those of its kind", False)]
