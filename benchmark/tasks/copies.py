@@ -101,6 +101,8 @@ def run_copies(copies: Sequence[str], name: str, inputs: TaskInput) -> TaskOutco
     chooses = drawn_half(units.index, [inputs.photos.ids[i] for i in test], inputs.options.seed)
     if len(test) < LEAST:
         raise DataError(f"{inputs.photos.name}: {len(test)} test photos cannot be halved; at least {LEAST} are needed")
+    if not 0 < int(chooses.sum()) < len(test):
+        raise DataError(f"{inputs.photos.name}: all test photos are of one {units.rule}, which cannot be halved")
     collection, originals = inputs.view(ORIGINAL, train), inputs.view(ORIGINAL, test)[:]
 
     def to_others(rows: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def group_data(group: str, inputs: TaskInput) -> GroupData:
     """The photos, cells and clusters of a group.
 
     Raises:
-        DataError: fewer than two groups are left among the usable photos, or the label says which group a photo is of.
+        DataError: fewer than two groups are left among the usable photos.
     """
     from benchmark.robustness import Cells
 
@@ -105,11 +105,6 @@ def group_data(group: str, inputs: TaskInput) -> GroupData:
     cells = Cells.of(labels[at], of_group.values[at], units.index)
     if cells.n_groups < 2:
         raise DataError(f"{photos.name}: the usable photos have {cells.n_groups} value(s) of {group}, two are needed")
-    if cells.n_labels > 1 and ((cells.sizes > 0).sum(axis=1) == 1).all():
-        raise DataError(
-            f"{photos.name}: photos of one label are all of one {group}, so nothing tells the {group} from the label: "
-            f"photos of one label and two values of {group} are needed"
-        )
     names = photos.labels.names if len(photos.labels.names) > 1 else ("all",)
     return GroupData(
         group,
@@ -138,8 +133,21 @@ def unfit_for_group(group: str, photos: PhotoSet, *, labels: bool = False) -> st
     values = photos.groups[group].values
     if len(np.unique(values[values != UNLABELLED])) < 2:
         return f"its group {group} has one value, two are needed"
-    if labels and len(np.unique(photos.labels.values[photos.labels.values != UNLABELLED])) < 2:
+    several = len(np.unique(photos.labels.values[photos.labels.values != UNLABELLED])) > 1
+    if labels and not several:
         return "its photos have no class labels (at least two classes are needed)"
+    return _unfit_cells(group, photos, both=labels) if several else ""
+
+
+def _unfit_cells(group: str, photos: PhotoSet, *, both: bool) -> str:
+    """Why label and group cannot be told apart; ``both``: neighbours need photos of one group and two labels, too."""
+    known = (photos.labels.values != UNLABELLED) & (photos.groups[group].values != UNLABELLED)
+    pairs = np.unique(np.stack([photos.labels.values[known], photos.groups[group].values[known]]), axis=1)
+    of_label, of_group = (np.unique(codes, return_counts=True)[1].max(initial=0) for codes in pairs)
+    if of_label < 2:
+        return f"photos of one label are all of one {group}, so nothing tells the {group} from the label"
+    if both and of_group < 2:
+        return f"photos of one {group} are all of one label, so nothing tells what the {group} does from the label"
     return ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,39 +58,6 @@ class Stages:
 @pytest.fixture
 def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
     return Stages(monkeypatch)
-
-
-@pytest.mark.parametrize("cache", [None, "here"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_load_encoder__every_option_arrives(
-    cache: str | None, dtype: str, stages: Stages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CAMTRACE_CACHE", "default")
-    monkeypatch.setattr(load, "_OF_THE_HUB", ("load_mine",))
-    shared: dict[str, Any] = {"revision": "r", "trust_remote_code": True, "preprocess": "squash"}
-    encoder = load_encoder(
-        "https://huggingface.co/org/name", device="cuda", dtype=dtype, compile=True, runtime="torch", cache=cache,
-        before_conversion=len, **shared,
-    )  # type: ignore[arg-type]  # fmt: skip
-    request = LoadRequest("org/name", "cuda", dtype, "r", True, True)
-    family = {"training_source": "Oquab et al., arXiv:2304.07193", "year": 2023}
-    folder = None if cache is None else Path(cache)
-    assert stages.calls == [
-        ("load", request),
-        ("preprocess", "squash"),
-        ("twice", (folder or Path("default")) / "compiled"),
-        ("load", replace(request, device="cpu", dtype="float32", compile=False)),
-        ("convert", {"a": 1, **family}, "torch", folder, len),
-    ]
-    reload: Any = encoder.reload
-    assert (reload.func, reload.args) == (load_encoder, ("org/name",))
-    assert reload.keywords == {"dtype": dtype, "compile": True, "runtime": "torch", "cache": folder, **shared}
-    exact: Any = encoder.in_float32
-    if dtype == "float32":
-        assert exact is None
-    else:
-        assert (exact.func, exact.args) == (load_encoder, ("org/name",))
-        assert exact.keywords == {"device": "cuda", "runtime": "torch", **shared}
 
 
 def test_load_encoder__what_is_not_given(stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,11 +114,11 @@ def test_acquisition_probes__answers_of_a_run_without_true_classes_say_nothing()
 
 
 def test_acquisition_probes__read_the_makers_quantisation_tables(on_cameras):
-    """All photos of both test scenes are right: the exact interval of two right out of two lies above chance."""
+    """All photos of both test scenes are right, which says next to nothing of other scenes."""
     make = on_cameras.score("probe/make", "accuracy")
     whole = make.details["controls"]["whole"]
     assert (whole["accuracy"], make.details["units"]) == (1.0, 2)
-    assert make.chance < whole["low"] == pytest.approx(0.025 ** (1 / 2))
+    assert whole["low"] < make.chance
 
 
 def test_acquisition_probes__shuffled_labels_are_at_chance(on_cameras):

@@ -184,15 +184,6 @@ def test_knn__setups_and_jitters(run, ties, option, k):
     assert calls == [setups]
 
 
-@pytest.mark.parametrize(("ties", "option", "k"), [("random", None, 3), ("nearest", 5, 5)])
-def test_groups__neighbours(run, ties, option, k):
-    how = {"k": k, "random_ties": ties == "random", **DEVICE}
-    _, calls = run("knn/g", ["robustness.neighbours_of"], ties=ties, neighbours=option)
-    assert calls == [("neighbours_of", {**how, "queries": None})]
-    _, ((_, sampled),) = run("knn/g", ["robustness.neighbours_of"], ties=ties, neighbours=option, queries=10)
-    assert {**sampled, "queries": len(sampled["queries"])} == {**how, "queries": 10}
-
-
 def test_robustness__seeds_and_draws(run, monkeypatch):
     for name in ("performance_drop", "clustering_score"):
         monkeypatch.setattr(f"benchmark.robustness.{name}", lambda rows, cells, **more: None)

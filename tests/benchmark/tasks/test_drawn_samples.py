@@ -160,32 +160,6 @@ def test_blocks__more_units_than_parts_are_shuffled_by_a_fixed_seed():
     assert sorted(np.bincount(many).tolist()) == [1] * 399 + [2]
 
 
-def test_audit__of_the_headers_without_the_source_of_photos(monkeypatch):
-    """Generated photos have sources of their own by definition."""
-    calls = []
-
-    def audit(photos, **more):
-        calls.append((photos, more))
-        return SimpleNamespace(flagged=["make"], verdict="confounded", photos=16, other="not stated")
-
-    monkeypatch.setattr("benchmark.audit.audit", audit)
-    names, splits = ["fake", "real"] * 16, (["train"] * 2 + ["val"] * 2) * 8
-    photos = PhotoSet.of_bytes("toy", {f"p{i}": b"" for i in range(32)}, names, splits)
-    columns = {"source": np.array(["s"] * 32), "scene": np.arange(32) // 4}
-    photos = dataclasses.replace(photos, columns=columns)
-    rows = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
-    detect = all_tasks()["forensics/detect"]
-    details = detect.run(input_of(photos, rows, options={"seed": 8})).scores[0].details
-    assert details["audit"] == {"flagged": ["make"], "verdict": "confounded", "photos": 16}
-    ((seen, more),) = calls
-    assert more == {"seed": 8, "progress": False}
-    assert list(seen.columns) == ["scene"]
-    assert seen.ids == photos.ids
-    calls.clear()
-    assert "audit" not in detect.run(input_of(photos, rows, brief=True)).scores[0].details
-    assert not calls
-
-
 def test_answers__questions_are_drawn_by_the_seed():
     seeds = []
     rule = SimpleNamespace(questions=lambda photos, seed: seeds.append(seed) or ())

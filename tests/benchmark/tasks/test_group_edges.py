@@ -46,7 +46,7 @@ def input_of(photos: PhotoSet, rows: np.ndarray | None = None, *, brief: bool = 
         (photos_of("aabb", "xx-x"), "its group g has one value, two are needed", None),
         (photos_of("aaaa", "xyxy"), "", "its photos have no class labels (at least two classes are needed)"),
         (photos_of("a--a", "xyxy"), "", "its photos have no class labels (at least two classes are needed)"),
-        (photos_of("ab--", "xyxy"), "", ""),
+        (photos_of("aabb--", "xyxyxy"), "", ""),
         (
             dataclasses.replace(photos_of("aabb", "xyxy"), stored_views=("v",)),
             "it stores photos that are processed already",
@@ -196,7 +196,7 @@ def names_of(photos: PhotoSet, tasks=ALL, *, named: bool = False, **more) -> lis
 
 
 def test_fitting_tasks__by_what_the_photos_have():
-    plain = dataclasses.replace(photos_of("abab", "xyxy", splits="ttvv"), groups={})
+    plain = dataclasses.replace(photos_of("abab", "xyyx", splits="ttvv"), groups={})
     processing = names_of(plain)
     assert {"probe/jpeg", "knn/jpeg", "knn/original", "knn/adversary"} <= set(processing)
     assert not {n for n in processing if n.startswith(("answers/", "copies/", "linear/", "forensics/", "retrieval/"))}
@@ -207,7 +207,7 @@ def test_fitting_tasks__by_what_the_photos_have():
     made = dataclasses.replace(plain, attributes={"make": labels_of("mnmn")})
     assert names_of(made) == ["probe/make"]
     assert set(names_of(made, named=True)) > {"probe/make", "probe/jpeg", "linear/original", "probe/jpeg-fine"}
-    grouped = photos_of("abab", "xyxy", splits="ttvv")
+    grouped = photos_of("abab", "xyyx", splits="ttvv")
     assert names_of(grouped) == ["knn/original", "probe/g", "knn/g", "robustness/g"]
     assert names_of(dataclasses.replace(grouped, attributes=made.attributes))[0] == "probe/make"
     with pytest.raises(DataError) as refused:
@@ -238,12 +238,12 @@ def test_fitting_tasks__by_what_the_photos_have():
 )
 def test_groups__whose_names_are_taken_or_no_part_of_a_name(group, why):
     photos = dataclasses.replace(
-        photos_of("abab", "xyxy"), groups={"fine": labels_of("xyxy"), group: labels_of("xyxy")}
+        photos_of("abab", "xyyx"), groups={"fine": labels_of("xyyx"), group: labels_of("xyyx")}
     )
     with pytest.raises(UsageError) as refused:
         fitting_tasks(ALL, photos, named=False)
     assert str(refused.value) == f"toy: the group {group} needs another name, group=NAME=SOURCE: {why}"
-    longest = dataclasses.replace(photos, groups={"a" * 100: labels_of("xyxy")})
+    longest = dataclasses.replace(photos, groups={"a" * 100: labels_of("xyyx")})
     assert names_of(longest, [all_tasks()["probe/<group>"]], named=True) == ["probe/" + "a" * 100]
 
 
@@ -272,7 +272,7 @@ def test_select_tasks__groups_by_name_and_pattern():
 
 def test_traces__of_processings_attributes_and_groups():
     photos = dataclasses.replace(
-        photos_of("abab", "xy-y", splits="ttvv"), attributes={"make": labels_of(["m", None, "n", "m"])}
+        photos_of("aabb", "xy-y", splits="ttvv"), attributes={"make": labels_of(["m", None, "n", "m"])}
     )
     assert list(traces(photos))[:2] == ["g", "jpeg"]
     assert not {"original", "adversary", "pairs"} & set(traces(photos))
