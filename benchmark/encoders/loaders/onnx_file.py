@@ -186,7 +186,7 @@ def load_onnx(request: LoadRequest) -> Encoder:
         except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
             raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_without_folder(error, path)})") from error
 
-    network_input = _input_of(picture, label)
+    network_input = input_of(picture, label)
     height, width = _size(options, network_input, label)
     short = shorter_side(options.get("resize", str(max(height, width))), height, width)
     resize = ResizeShort(short, resampling(options.get("interpolation", "bilinear")))
@@ -253,7 +253,7 @@ def _picture_of(part: Any, label: str, outputs: Collection[str]) -> Any:
     return inputs[0]
 
 
-def _input_of(picture: Any, label: str) -> OnnxInput:
+def input_of(picture: Any, label: str) -> OnnxInput:
     kind = picture.type.tensor_type
     dtype = DTYPES.get(kind.elem_type)
     shape: list[Any] = [side.dim_value or side.dim_param or "?" for side in kind.shape.dim]

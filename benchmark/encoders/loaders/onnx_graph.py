@@ -110,6 +110,28 @@ def sources(model: Any, tensor: str) -> list[Any]:
     return found
 
 
+WEIGHTED = _operators("Conv ConvTranspose Gemm MatMul")
+"""Operators that are layers where one of their inputs is a constant."""
+
+
+def last_layer_input(model: Any, output: str) -> str:
+    """The tensor that the last layer with weights reads, on the way to an output: features before a classifier.
+
+    Args:
+        model: ``onnx.ModelProto``.
+        output: name of one of its outputs.
+    """
+    weights = {each.name for each in model.graph.initializer}
+    weights |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
+    needed = {output}
+    for node in reversed(model.graph.node):
+        if needed & set(node.output):
+            if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in weights:
+                return str(node.input[0])
+            needed.update(_read_by(node))
+    return output
+
+
 def is_prediction_layer(model: Any, node: Any) -> bool:
     """True for a convolution of single positions, the last layer of detectors and segmenters."""
     if node.op_type != "Conv":
