@@ -31,6 +31,7 @@ from .differences import (
     jitter_of,
     judge_loss,
     judge_losses,
+    judge_moves,
     loss_level,
     moves,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "judge",
     "judge_loss",
     "judge_losses",
+    "judge_moves",
     "judge_paths",
     "kind_of_copies",
     "learning_curve",

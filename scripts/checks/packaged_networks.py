@@ -20,7 +20,7 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from benchmark.encoders import load_encoder
-from benchmark.encoders.loaders.packaged_networks import PACKAGED, PackagedNetwork
+from benchmark.encoders.loaders.packaged_networks import NETWORKS, PackagedNetwork
 
 LIMIT = 1e-4
 
@@ -102,7 +102,7 @@ def main() -> int:
     files = sorted(f for f in args.photos.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))
     files = files[:: max(1, len(files) // args.count)][: args.count]
     inputs, failed = own_inputs(), False
-    for network in PACKAGED:
+    for network in NETWORKS:
         encoder, own = load_encoder(f"bundled:{network.name}"), own_embedding(network)
         reading, worst = network.reading, {"input": 0.0, "embedding": 0.0}
         for file in files:

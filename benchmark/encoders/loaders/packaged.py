@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from PIL import Image
 
 from benchmark.encoders.encoder import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.loaders.bundled import faster_lite, lite_features, package_folder, read_tensors
-from benchmark.encoders.loaders.packaged_networks import PACKAGED, PackagedNetwork, Reading
+from benchmark.encoders.loaders.packaged_networks import NETWORKS, PackagedNetwork, Reading
 from benchmark.encoders.preprocess.by_library import ByLibrary
 from benchmark.encoders.preprocess.pixels import Pixels, describe
 from benchmark.encoders.registry import NAMED, EncoderRow, LoadRequest, Named, refuse_placement
@@ -179,13 +180,14 @@ def _of_onnx(network: PackagedNetwork, request: LoadRequest, file: Path) -> Enco
     views = np.stack([pixels(probe_image()), pixels(probe_image().rotate(180))])
     stated = {"output": tensor, **({"channels": network.channels} if network.channels else {})}
     admit(forward, views, stated, outputs, session)
+    runtime = _on_openvino(forward, views) or Runtime("onnxruntime", OnnxNetwork.version)
     embed = RuntimeEmbedder(request.spec, forward, hint="")
     info = EncoderInfo(
         id=request.spec,
         library="bundled",
         revision=None,
         weights_sha256=description.sha256,
-        dimension=forward([views])[0].shape[1],
+        dimension=forward([views[:1]])[0].shape[1],
         preprocessing=_record(network.reading),
         pooling=forward.described(),
         parameters=description.parameters,
@@ -193,7 +195,49 @@ def _of_onnx(network: PackagedNetwork, request: LoadRequest, file: Path) -> Enco
         training_data=network.trained,
         details=_details(network),
     )
-    return Encoder(info, pixels, embed, "cpu", "float32", runtime=Runtime("onnxruntime", OnnxNetwork.version))
+    return Encoder(info, pixels, embed, "cpu", "float32", runtime=runtime)
+
+
+class _OpenVinoGraph:
+    """An ONNX graph in OpenVINO, one view at a time: a transformer takes three quarters of ONNX Runtime's time."""
+
+    limit_s = None
+
+    def __init__(self, model: Any, shape: tuple[int, ...]) -> None:
+        import torch
+
+        from benchmark.encoders.runtime.openvino_graph import OpenVinoNetwork, core, settings
+
+        self.version = OpenVinoNetwork.version
+        graph = core().read_model(model.SerializeToString())
+        graph.reshape([1, *shape[1:]])
+        self._compiled = core().compile_model(graph, "CPU", settings(torch.get_num_threads()))
+
+    def run(self, chunk: np.ndarray) -> np.ndarray:
+        """One view [1, ...] -> the output."""
+        request = self._compiled.create_infer_request()
+        request.infer({0: np.ascontiguousarray(chunk)})
+        return np.array(request.get_output_tensor(0).data, np.float32)
+
+
+def _on_openvino(forward: Any, views: np.ndarray) -> Runtime | None:
+    """Let OpenVINO compute a graph where it is installed and computes the same; None where ONNX Runtime goes on."""
+    from benchmark.encoders.runtime.choose import LARGEST_ERROR, largest_relative_error
+    from benchmark.options import automatic_runtime
+
+    if automatic_runtime() != "openvino" or importlib.util.find_spec("openvino") is None:
+        return None
+    before, expected = (forward.network, forward.input, forward.batch_sizes), np.concatenate(forward([views[:1], views[1:]]))
+    try:
+        network = _OpenVinoGraph(forward.model, forward.pixels(views[:1]).shape)
+        forward.network, forward.input, forward.batch_sizes = network, replace(forward.input, batch=1), (1,)
+        error = largest_relative_error(np.concatenate(forward([views[:1], views[1:]])), expected)
+    except Exception:  # OpenVINO's C++ code may raise anything
+        error = float("inf")
+    if error > LARGEST_ERROR:
+        forward.network, forward.input, forward.batch_sizes = before
+        return None
+    return Runtime("openvino", network.version, float(f"{error:.1e}"), views=1)
 
 
 @dataclass(frozen=True)
@@ -256,7 +300,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "mobilenet-v2": Architecture(_build_mobilenet, _mean_of_map, _unchanged, _unchanged, in_order=True),
 }
 
-for _network in PACKAGED:
+for _network in NETWORKS:
     _spec = f"bundled:{_network.name}"
     _row = EncoderRow(_spec, "bundled", _network.group, _network.trained, _network.reading.side)
     NAMED[_spec] = Named(_row, partial(_load, _network))
+
+PACKAGED = tuple(f"bundled:{network.name}" for network in NETWORKS)
+"""Specifications of the networks."""

@@ -124,7 +124,7 @@ def _lite(number: int, side: int, sha256: str, licence: str) -> PackagedNetwork:
 
 _PADDLE = {"bgr": True, "opencv": True}
 
-PACKAGED: tuple[PackagedNetwork, ...] = (
+NETWORKS: tuple[PackagedNetwork, ...] = (
     _lite(
         *(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
         "package Apache-2.0, weights not stated",
