@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 EVERY_EXTRA = {
     *("encoders", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables", "cluster"),
-    *("ray", "test"),
+    *("packaged", "ray", "test"),
 }
 """What tests and scripts may need."""
 
@@ -38,7 +38,7 @@ PLACES = {
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
-    "benchmark": {"decoders", "encoders", "fast", "hashes", "onnx", "peft", "sample", "tables"},
+    "benchmark": {"decoders", "encoders", "fast", "hashes", "onnx", "packaged", "peft", "sample", "tables"},
     "camtrace.py": {"encoders"},
     "tests": EVERY_EXTRA,
     "docs/site": {"docs"},
@@ -188,7 +188,8 @@ def test_all__is_every_extra_that_a_user_may_want():
         "dev",
         "ray",
         "jxl",
-    }  # ray is 200 MB, jxl under the GPL
+        "packaged",
+    }  # ray is 200 MB, jxl under the GPL, some packaged weights state no licence
 
 
 WITHOUT = """

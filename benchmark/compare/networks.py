@@ -14,7 +14,7 @@ from benchmark.results import Metric, Result, Run, Score, metric_of
 from benchmark.stats import needed_units, paired_difference
 from benchmark.tasks import all_tasks
 
-READ, MOVED, BEYOND = "can be read", "moves search", "more than the control"
+READ, MOVED, BEYOND = "can be read", "moves search", "is read better than from the untrained network"
 """The three statements about a processing."""
 
 CONTROL = "control:untrained-resnet50"
@@ -123,8 +123,8 @@ def networks_text(results: Sequence[Result], findings: Sequence[NetworkFinding])
             "# Networks that come with packages",
             f"{networks} networks and {len(results) - networks} controls on {results[0].data['name']}: "
             f"{most.n:,} test photos. Intervals are those that decide: 95 %, corrected over all networks and "
-            "processings (Holm). In brackets: undecided; with a minus: shown to be less than 5 % of the way from chance "
-            f"to always right, or less than {100 * POINT:g} point.",
+            "processings (Holm). In brackets: undecided; with a minus: shown to be less than 5 % of the way from "
+            f"chance to always right, or less than {100 * POINT:g} point.",
             "## Board\n\n" + board_table(results, findings),
             "## Statements\n\n" + statements_table(findings),
             "## Where the networks come from\n\n" + provenance_table(results),
@@ -136,7 +136,11 @@ def board_table(results: Sequence[Result], findings: Sequence[NetworkFinding]) -
     """A row for each network: accuracy of each probe, what each processing moves, and accuracy of the content."""
     columns = list(dict.fromkeys((f.statement, f.task) for f in findings if f.statement != BEYOND))
     by = {(f.encoder, f.statement, f.task): f for f in findings}
-    header = ["encoder", *(f"{_subject(task)} {'read' if s == READ else 'moved'}, %" for s, task in columns), "content, %"]
+    header = [
+        "encoder",
+        *(f"{_subject(task)} {'read' if s == READ else 'moved'}, %" for s, task in columns),
+        "content, %",
+    ]
     body = [
         [
             short_name(r),
@@ -170,11 +174,15 @@ def statements_table(findings: Sequence[NetworkFinding]) -> str:
                 f"{members[0].subject} {statement}",
                 f"{counts[0] - below} of {len(members)}",
                 *map(str, (below, *counts[1:])),
-                f"{min(needed):,} to {max(needed):,}" if needed else "-",
+                _range(needed),
             ]
         )
     header = ["statement", "yes", "the other way", "no", "undecided", "test photos that would decide"]
     return markdown_table(header, body)
+
+
+def _range(counts: Sequence[int]) -> str:
+    return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)})) if counts else "-"
 
 
 def provenance_table(results: Sequence[Result]) -> str:
@@ -182,8 +190,11 @@ def provenance_table(results: Sequence[Result]) -> str:
     body = []
     for r in results:
         details: Mapping[str, Any] = r.encoder["details"]
-        package = str(details.get("package") or ", ".join(f"{k} {v}" for k, v in details.items() if "efficientnet" in k))
-        weights, licence = str(r.encoder["weights_sha256"])[:8], str(details.get("licence", "not stated"))
+        package = str(
+            details.get("package") or ", ".join(f"{k} {v}" for k, v in details.items() if "efficientnet" in k)
+        )
+        weights = str(r.encoder["weights_sha256"])[:8]
+        licence = "-" if is_control(r) else str(details.get("licence", "weights not stated"))
         body.append([short_name(r), package or "camtrace", licence, str(r.encoder["training_data"]), weights])
     return markdown_table(["encoder", "package", "licence", "trained as", "SHA-256 of the weights"], body)
 

