@@ -1,6 +1,5 @@
 """Embeddings by ranks: equal to the plain command, whatever is killed, and refused where a machine differs."""
 
-import importlib
 import json
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from builders.cluster import read_plan
 from builders.files import temporary_path
-from tests.benchmark.cluster.conftest import POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
+from tests.benchmark.cluster.conftest import ENCODERS, POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
 from tests.support.processes import run_python, start_python
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -103,8 +102,9 @@ def refused(run, planned, rank=0):
 
 
 @pytest.mark.slow
-def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("cluster_encoders").small, "cache_key", "small, 2")
+def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeypatch, tmp_path):
+    (tmp_path / "cluster_encoders.py").write_text(ENCODERS.replace('"small, 1"', '"small, 2"'))
+    monkeypatch.syspath_prepend(str(tmp_path))
     plan, _ = read_plan(str(planned))
     of_small = [
         n
