@@ -137,6 +137,7 @@ def installed():
     return packages_distributions()
 
 
+@pytest.mark.slow
 def test_imports__are_declared_where_they_are_needed():
     groups, changed = declared(), own_modules()
     missing = [

@@ -136,15 +136,6 @@ def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_plan__on_an_object_store(run, plain, tmp_path):
-    words = ("--plan", f"memory://{tmp_path.name}", "--cache", tmp_path / "cache", "--output", tmp_path / "out")
-    assert run("plan", "sweep", *SWEEP, *words, "--ranks", 2)[0] == 0
-    assert run("work", f"memory://{tmp_path.name}")[0] == 0
-    assert run("finish", f"memory://{tmp_path.name}/plan.json")[0] == 0
-    assert scores(tmp_path / "out") == scores(plain[0])
-
-
-@pytest.mark.slow
 def test_embed__fills_banks_equal_to_those_of_the_plain_command(run, plain, tmp_path):
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "embed", *SWEEP, *words)[0] == 0

@@ -136,6 +136,7 @@ def test_watch__sees_what_is_written_elsewhere_who_is_called_and_secrets_of_argu
     ]
 
 
+@pytest.mark.slow
 def test_run_in_turn__a_command_that_ends_its_process_or_hangs_costs_the_others_nothing(tmp_path):
     def one(name, words, prepare=lambda: None):
         return Run(words, tmp_path / name, tmp_path / f"{name}.log", prepare)
@@ -147,7 +148,7 @@ def test_run_in_turn__a_command_that_ends_its_process_or_hangs_costs_the_others_
         one("d", ["list", "parameters"], lambda: time.sleep(60)),
         one("e", ["list", "parameters"]),
     ]
-    ends = run_in_turn(runs, limit_s=20.0)
+    ends = run_in_turn(runs, limit_s=5.0)
     assert [end.status for end in ends] == [0, 5, 2, HANG, 0]
     assert ends[0].output == ends[4].output
     assert "nothing" in ends[2].output
