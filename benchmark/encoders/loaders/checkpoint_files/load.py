@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_files
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
+    NAMED,
     Architecture,
     named_architecture,
     without_weights,
@@ -33,7 +34,7 @@ from benchmark.encoders.loaders.checkpoint_files.records import (
 from benchmark.encoders.loaders.checkpoint_files.request import PREFIX, WeightsRequest, parsed_request
 from benchmark.encoders.loaders.hub import Checkpoint, is_checkpoint, load_folder
 from benchmark.encoders.loaders.library_model import LibraryModel, library_encoder
-from benchmark.encoders.loaders.weights_check import reason_of
+from benchmark.encoders.loaders.weights_check import reason_of, shape_words
 from benchmark.encoders.preprocess.stated import STATED, Stated, in_words, restated, stated
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import UsageError
@@ -212,11 +213,14 @@ def _described(
     preprocessing = f"of {architecture.source}" if architecture.data else "as stated"
     if guessed:
         preprocessing = f"guessed, the architecture's, where not stated ({', '.join(guessed)})"
+    in_file = {key: weights.tensors.get(f"{fit.prefix}{key}", tensor).shape for key, tensor in fit.tensors.items()}
+    converted = [shape_words(key, in_file[key], t.shape) for key, t in fit.tensors.items() if in_file[key] != t.shape]
     facts = [
         chosen_file,
-        f"{architecture} ({architecture.source})" if architecture.source != "arch=" else str(architecture),
+        f"{architecture} ({architecture.source})" if architecture.source != NAMED else str(architecture),
         f"names without {fit.prefix!r}" if fit.prefix else "",
         f"names without {' and '.join(weights.wrappers)}" if weights.wrappers else "",
+        f"converted as {architecture.library} does: {', '.join(converted)}" if converted else "",
         f"not used: {'; '.join([*ignored, *elsewhere])}" if ignored or elsewhere else "",
         f"preprocessing {preprocessing}: {in_words(info.preprocessing)}",
     ]
