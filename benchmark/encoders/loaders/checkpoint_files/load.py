@@ -129,16 +129,16 @@ def _of_library(
     model = without_weights(label, architecture, wanted.preprocessing.size)
     shapes = {name: tensor.shape for name, tensor in model.weights.state_dict().items()}
     fit = _fit(weights, shapes, str(architecture), wanted, label)
-    unread = model.unread
+    of_library = model.outside
 
-    def why_unread(key: str) -> str:
-        return unread(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
+    def outside(key: str) -> str:
+        return of_library(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
 
     options = replace(wanted.preprocessing, **_of_record(architecture, wanted.preprocessing))
 
     def load() -> LibraryModel:
         model.weights.load_state_dict(fit.tensors, strict=False)
-        return replace(model, unread=why_unread, restate=lambda known: restated(label, known, options))
+        return replace(model, outside=outside, restate=lambda known: restated(label, known, options))
 
     checkpoint = Checkpoint(label, Path(), None)
     encoder = library_encoder(architecture.library, checkpoint, request, load, "its weights do not fit", REMEDY)
