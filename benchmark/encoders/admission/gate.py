@@ -185,7 +185,8 @@ def _elsewhere(root: nn.Module, key: str, module: nn.Module, top: nn.Module, pre
     """Why a superfluous weight is outside of a scored module, by the deepest module on its path; else empty.
 
     Modules of the network are inside, even with weights that it lacks: a layer too many, or a bias that the
-    configuration leaves out. Right below the scored module stand its heads, so an unknown part there is outside.
+    configuration leaves out. A checkpoint of transformers (with ``prefixes``) has the heads of its task right below the
+    scored module, so an unknown part there is outside; other libraries say themselves what their classifier is.
     """
     names = key.split(".")
     while len(names) > 1 and names[0] in prefixes and names[0] not in root._modules:
@@ -197,8 +198,8 @@ def _elsewhere(root: nn.Module, key: str, module: nn.Module, top: nn.Module, pre
         return ELSEWHERE
     if node is top or node is module:
         is_layer = names[0].isdecimal() and any(child.isdecimal() for child in node._modules)
-        return "" if len(names) == 1 or is_layer else ELSEWHERE
-    return ELSEWHERE if isinstance(node, nn.Identity) and above in (top, module) else ""
+        return "" if len(names) == 1 or is_layer or not prefixes else ELSEWHERE
+    return ELSEWHERE if prefixes and isinstance(node, nn.Identity) and above in (top, module) else ""
 
 
 def require_finite(name: str, module: nn.Module) -> None:
