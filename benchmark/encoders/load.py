@@ -153,7 +153,7 @@ def load_encoder(
                 encoder = with_preprocessing(loader(request), preprocess)
             refuse_crashed(encoder.info.id)
             # these import torch: a wrong name is refused before
-            from benchmark.encoders.loaders.twice import require_two_equal_loads
+            from benchmark.encoders.admission.second_load import require_two_equal_loads
             from benchmark.encoders.runtime.choose import on_runtime
 
             on_cpu = replace(request, device="cpu", dtype="float32", compile=False)

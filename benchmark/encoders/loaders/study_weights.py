@@ -83,7 +83,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
     """
     import torch
 
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
 
     source = SOURCES[spec]
     try:

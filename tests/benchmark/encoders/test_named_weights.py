@@ -98,7 +98,7 @@ def test_read_encoder__tensors_that_are_passed_on(tmp_path: Path, monkeypatch: p
     network = nn.Linear(1, 1)
     monkeypatch.setattr(study_weights, "_ARCHITECTURES", {name: lambda: network for name in ("resnet50",)})
     monkeypatch.setattr(
-        "benchmark.encoders.loaders.weights_check.load_exactly",
+        "benchmark.encoders.admission.gate.load_exactly",
         lambda spec, module, tensors, architecture: loaded.append((spec, module, sorted(tensors), architecture)),
     )
     names = ("a", "fc.w", "module.base_encoder.a", "module.base_encoder.fc.w", "module.base_encoder.fcx", "x.fc.w")
@@ -189,7 +189,7 @@ def test_lite0__a_package_without_weights_and_the_first_file_of_several(
     for name in ("efficientnet-lite0-b.pth", "efficientnet-lite0-a.pth", "a.pth", "efficientnet-lite0-0.txt"):
         (tmp_path / "models" / name).touch()
     monkeypatch.setattr(bundled, "_read_tensors", lambda *given: read.append(given) or "tensors")
-    monkeypatch.setattr("benchmark.encoders.loaders.weights_check.load_exactly", lambda *given: loaded.append(given))
+    monkeypatch.setattr("benchmark.encoders.admission.gate.load_exactly", lambda *given: loaded.append(given))
     assert not bundled.load_lite0_classifier().training
     assert made[-1] == "efficientnet-lite0"
     assert read == [("bundled:efficientnet-lite0", tmp_path / "models" / "efficientnet-lite0-a.pth")]
@@ -234,7 +234,7 @@ def test_imgsim__what_a_result_records(tmp_path: Path, monkeypatch: pytest.Monke
     tensors = {"module.pre.a": 1, "pre.module.b": 2, "c.pre.d": 3}
     monkeypatch.setattr(bundled, "_read_tensors", lambda *given: calls.append(given) or tensors)
     monkeypatch.setattr(
-        "benchmark.encoders.loaders.weights_check.load_exactly",
+        "benchmark.encoders.admission.gate.load_exactly",
         lambda spec, module, tensors, what: calls.append((spec, module.fc.weight.shape, tensors, what)),
     )
     monkeypatch.setattr(importlib.metadata, "version", lambda name: f"version of {name}")

@@ -150,7 +150,7 @@ def _torchvision(label: str, architecture: Architecture, size: tuple[int, int] |
     heads = tuple(f"{name.rpartition('.')[0]}." for name in before - set(headless.state_dict()))
     described = torchvision_model(architecture.name, label, headless, get_model_weights(architecture.name)["DEFAULT"])
     return replace(
-        described, network=lambda module: module, unread=lambda key: "the classifier" if key.startswith(heads) else ""
+        described, network=lambda module: module, outside=lambda key: "the classifier" if key.startswith(heads) else ""
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmark.encoders.loaders.weights_check import LONGEST, reason_of
+from benchmark.encoders.admission.gate import LONGEST, ignored_sentences, reason_of
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import readable
 
@@ -58,7 +58,7 @@ def fitted(
         ema: the moving average of the weights instead of the weights.
 
     Returns:
-        The fit; where no prefix has all weights, that of most of them, for ``require_weights`` to refuse.
+        The fit; where no prefix has all weights, that of most of them, which the gate refuses.
 
     Raises:
         UsageError: several prefixes have all weights, or only averaged ones are there, or those requested are not.
@@ -190,10 +190,4 @@ def _nothing_fits(
 
 def sentences(names: Sequence[str], reason: Callable[[str], str]) -> list[str]:
     """Names by reason, one sentence for each: the first three names and the number of the others."""
-    by_reason: dict[str, list[str]] = {}
-    for name in sorted(names):
-        by_reason.setdefault(reason(name), []).append(readable(name[:LONGEST]))
-    return [
-        f"{', '.join(group[:3])}{f' and {len(group) - 3} more' if len(group) > 3 else ''}: {why}"
-        for why, group in sorted(by_reason.items())
-    ]
+    return ignored_sentences({name: reason(name) for name in names})

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.encoders.admission.gate import reason_of
+from benchmark.encoders.admission.sources import shape_words
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_files
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
@@ -34,7 +36,6 @@ from benchmark.encoders.loaders.checkpoint_files.records import (
 from benchmark.encoders.loaders.checkpoint_files.request import PREFIX, WeightsRequest, parsed_request
 from benchmark.encoders.loaders.hub import Checkpoint, is_checkpoint, load_folder
 from benchmark.encoders.loaders.library_model import LibraryModel, library_encoder
-from benchmark.encoders.loaders.weights_check import reason_of, shape_words
 from benchmark.encoders.preprocess.stated import STATED, Stated, in_words, restated, stated
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import UsageError
@@ -147,20 +148,20 @@ def _of_library(
         tensors = in_names_of_timm(architecture, model.weights, tensors)
     ema = wanted.options.get("ema") == "true"
     fit = fitted(label, shapes, tensors, str(architecture), prefix=wanted.options.get("prefix"), ema=ema)
-    unread = model.unread
+    of_library = model.outside
 
-    def why_unread(key: str) -> str:
-        return unread(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
+    def outside(key: str) -> str:
+        return of_library(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
 
     options = replace(wanted.preprocessing, **_of_record(architecture, wanted.preprocessing))
 
     def load() -> LibraryModel:
         model.weights.load_state_dict(fit.tensors, strict=False)
-        return replace(model, unread=why_unread, restate=lambda known: restated(label, known, options))
+        return replace(model, outside=outside, restate=lambda known: restated(label, known, options))
 
     checkpoint = Checkpoint(label, Path(), None)
     encoder = library_encoder(
-        architecture.library, checkpoint, request, load, "its weights do not fit", _remedy(fit, shapes, why_unread)
+        architecture.library, checkpoint, request, load, "its weights do not fit", _remedy(fit, shapes, outside)
     )
     return encoder, fit, list(encoder.info.details.get("ignored_weights", ()))
 
@@ -173,10 +174,10 @@ def _of_record(architecture: Architecture, options: Stated) -> dict[str, Any]:
     return {name: getattr(recorded, name) for name in vars(recorded) if getattr(options, name) is None}
 
 
-def _remedy(fit: Fit, shapes: Mapping[str, Any], unread: Callable[[str], str]) -> str:
+def _remedy(fit: Fit, shapes: Mapping[str, Any], outside: Callable[[str], str]) -> str:
     """What to add to a specification, where weights of the file are in no part of the network."""
     parts = {name.partition(".")[0] for name in shapes}
-    unknown = {name for name in fit.tensors if name not in shapes and not unread(name) and not reason_of(name)}
+    unknown = {name for name in fit.tensors if name not in shapes and not outside(name) and not reason_of(name)}
     if not unknown or any(name.partition(".")[0] in parts for name in unknown):
         return REMEDY
     beginnings = sorted({"".join(name.partition(".")[:2]) for name in unknown})

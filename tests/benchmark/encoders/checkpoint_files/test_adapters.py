@@ -168,23 +168,6 @@ A, B = torch.zeros(2, 3), torch.zeros(4)
 
 
 @pytest.mark.parametrize(
-    ("expected", "tensors", "message"),
-    [
-        ({"a": A, "b": B}, {"a": A, "b": B}, ""),
-        ({"a": A, "b": B}, {"a": A}, "the checkpoint lacks 1 of its weights (b), which would be random numbers"),
-        ({"a": A}, {"a": A, "b": B},
-         "the checkpoint holds 1 weights that the network of its configuration has no place for (b)"),
-        ({"a": A, "b": B}, {"a": B, "b": B}, "1 of its weights does not fit by shape (a is 4 instead of 2 x 3)"),
-    ],
-)  # fmt: skip
-def test_require_all(expected: dict[str, Any], tensors: dict[str, Any], message: str) -> None:
-    if message:
-        assert refusal(adapters._require_all, "mine", expected, tensors) == f"EncoderError: mine: {message}; {MERGE}"
-    else:
-        adapters._require_all("mine", expected, tensors)
-
-
-@pytest.mark.parametrize(
     ("names", "labels"),
     [
         (["a.classifier.weight", "a.classifier.bias"], 5),
