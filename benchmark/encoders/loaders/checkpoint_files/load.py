@@ -111,7 +111,7 @@ def _of_file(file: Path, wanted: WeightsRequest, label: str, request: LoadReques
 
 
 def _load_onnx(file: Path, request: LoadRequest) -> Encoder:
-    from benchmark.encoders.loaders.onnx_file import load_onnx
+    from benchmark.encoders.loaders.onnx.file import load_onnx
 
     query = request.spec.partition("?")[2]
     return load_onnx(replace(request, spec=f"onnx:{file}{'?' if query else ''}{query}"))

@@ -249,7 +249,7 @@ def test_files__of_other_formats(
 ) -> None:
     file = tmp_path / name
     file.write_bytes(b"\x01" * 300)
-    monkeypatch.setattr("benchmark.encoders.loaders.onnx_file.load_onnx", lambda request: request)
+    monkeypatch.setattr("benchmark.encoders.loaders.onnx.file.load_onnx", lambda request: request)
     request = LoadRequest(f"weights:{file}{query}", "cpu")
     if expected.startswith("onnx:"):
         spec = expected.replace("FILE", str(file))

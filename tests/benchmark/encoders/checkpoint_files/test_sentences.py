@@ -214,7 +214,7 @@ def test_load_path__by_what_is_there(
             (path / file).write_text(text)
     monkeypatch.setattr(load, "load_folder", lambda request: ("folder", request))
     monkeypatch.setattr(load, "load_weights", lambda request: ("weights", request))
-    monkeypatch.setattr("benchmark.encoders.loaders.onnx_file.load_onnx", lambda request: ("onnx", request))
+    monkeypatch.setattr("benchmark.encoders.loaders.onnx.file.load_onnx", lambda request: ("onnx", request))
     for prefix in ("", "local-dir:"):
         request = LoadRequest(f"{prefix}{path}{query}", "cpu")
         expected = replace(request, spec=f"onnx:{path}{query}") if called == "onnx" else request
