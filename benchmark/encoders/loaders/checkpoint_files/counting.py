@@ -39,7 +39,7 @@ _INNER = re.compile(r"(^|_)(sizes?|dims?|ratios?|rank|labels|experts)$")
 """In a name of something that is multiplied with the width in a layer."""
 _ONCE = re.compile(r"vocab|labels|pool|proj|image|patch")
 """In a name of something that is in one layer only."""
-_COUNT = re.compile(r"(^|_)(layers?|depths?|blocks|heads|stages|experts)(_|$)")
+_COUNT = re.compile(r"(^|_)(layers|depths?|blocks|heads|stages|experts)(_|$)|^n_layer$")
 """In a name of something that is counted."""
 _EXTENT = re.compile(r"(^|_)(size|dim)(_|$)")
 """In a name of something that is measured, though it has a count in it, such as ``dim_head``."""
