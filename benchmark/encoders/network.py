@@ -209,11 +209,6 @@ def _unchanged(module: nn.Module) -> nn.Module:
     return module
 
 
-def call(embed: Callable[[], torch.Tensor]) -> torch.Tensor:
-    """The embedding of a network whose tensors were all read from a file: the default of ``Network.prove``."""
-    return embed()
-
-
 @dataclass(frozen=True)
 class Network:
     """A loaded network and everything that a result records of it."""
@@ -235,7 +230,7 @@ class Network:
     cpu_chunk: int = CPU_CHUNK
     stateless: bool = False
     """True if a forward pass stores nothing in the module, so that two may run in parallel."""
-    prove: Callable[[Callable[[], torch.Tensor]], torch.Tensor] = call
+    prove: Callable[[Callable[[], torch.Tensor]], torch.Tensor] = lambda embed: embed()
     """(gives an embedding) -> the embedding, proved to read only tensors that came from a checkpoint."""
     weights_sha256: str | None = OF_STATE_DICT
     """By default the hash of the state dict; None for a computation that cannot be identified."""

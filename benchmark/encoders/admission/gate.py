@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from benchmark.encoders.admission.sources import Sources, shape_words, tensors_of
+from benchmark.encoders.admission.sources import Sources, recorded_sources, tensors_of
 from builders.errors import EncoderError
 from builders.untrusted import readable, single_line
 
@@ -54,11 +54,6 @@ def reason_of(name: str) -> str:
     ('', 'counts batches of the training')
     """
     return next((reason for names, reason in UNREAD.items() if re.fullmatch(names, name)), "")
-
-
-def nothing_outside(name: str) -> str:
-    """No reason to ignore a weight: the default of ``admit``."""
-    return ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,7 @@ def admit(
     *,
     top: nn.Module | None = None,
     part: str = "",
-    outside: Callable[[str], str] = nothing_outside,
+    outside: Callable[[str], str] = reason_of,
     remedy: str = NEAREST,
 ) -> Admission:
     """Check the tensors of a scored module against what its library read.
@@ -127,16 +122,16 @@ def admit(
         remedy: end of the message.
 
     Raises:
-        EncoderError: the library read no weights, or the checkpoint holds weights inside of the module for which the
-            network has no place, or weights that are not finite.
+        EncoderError: the checkpoint holds weights inside of the module for which the network has no place, or weights
+            that are not finite.
     """
-    if not sources.filled and not sources.shapes and not sources.integers and not sources.superfluous:
-        raise EncoderError(f"{name}: no weights were loaded; save the checkpoint again, as safetensors")
     tensors = {key: tensor for key, tensor in tensors_of(module).items() if tensor.is_floating_point()}
     absent = {key: tensor for key, tensor in tensors.items() if id(tensor) not in sources.filled}
     unsourced = {key: _instead(tensor, sources) for key, tensor in absent.items()}
-    reasons = {key: outside(key) or _elsewhere(root, key, module, top or module, sources.prefixes) or reason_of(key)
-               for root, key in sources.superfluous}  # fmt: skip
+    reasons = {
+        key: outside(key) or _elsewhere(root, key, module, top or module, sources.prefixes) or reason_of(key)
+        for root, key in sources.superfluous
+    }
     misplaced = [key for key, reason in reasons.items() if not reason]
     refusal = f"{name}: {_refusal(unsourced, part, list(reasons), remedy)}" if unsourced else ""
     if misplaced and any(not reason_of(key) for key in unsourced):  # both, of a name that differs
@@ -151,13 +146,13 @@ def admit(
     return Admission(name, module, unsourced, tuple(ignored_sentences(reasons)), refusal)
 
 
-def require_sourced(name: str, module: nn.Module, sources: Sources) -> None:
+def require_sourced(name: str, module: nn.Module, sources: Sources, remedy: str = NEAREST) -> None:
     """Refuse a network without one tensor of its checkpoint, where no forward pass can prove that it is not read.
 
     Raises:
         EncoderError: a tensor has no source, a weight of the checkpoint has no place, or one is not finite.
     """
-    admission = admit(name, module, sources)
+    admission = admit(name, module, sources, remedy=remedy)
     if any(not reason_of(key) for key in admission.unsourced):
         raise EncoderError(admission.refusal)
 
@@ -221,55 +216,24 @@ def require_finite(name: str, module: nn.Module) -> None:
         raise EncoderError(f"{name}: {what}; fetch the file again, or use an earlier checkpoint of the training")
 
 
-def require_same(
-    name: str, expected: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor], remedy: str
-) -> None:
-    """Refuse tensors whose names, shapes or types are not exactly those of a network.
-
-    Args:
-        name: of the encoder.
-        expected: of the network.
-        tensors: of the checkpoint.
-        remedy: end of the message.
-
-    Raises:
-        EncoderError: one is missing, superfluous, of another shape, or an integer; ``UNREAD`` are no reason.
-    """
-    absent = {key: "" for key in expected.keys() - tensors.keys() if not reason_of(key)}
-    both = expected.keys() & tensors.keys()
-    wrong = {k: shape_words(k, tensors[k].shape, expected[k].shape) for k in both if _shape(tensors[k], expected[k])}
-    more = [key for key in tensors.keys() - expected.keys() if not reason_of(key)]
-    integers = {k: "" for k in both if expected[k].is_floating_point() and not tensors[k].is_floating_point()}
-    if absent or wrong:
-        raise EncoderError(f"{name}: {_refusal(absent or wrong, '', more, remedy)}")
-    if more:
-        raise EncoderError(f"{name}: the checkpoint holds {len(more)} weights too many ({first_names(more)}); {remedy}")
-    if integers:
-        raise EncoderError(f"{name}: {_refusal(dict.fromkeys(integers, 'integers'), '', [], remedy)}")
-
-
-def _shape(tensor: torch.Tensor, expected: torch.Tensor) -> bool:
-    return tensor.shape != expected.shape
-
-
-def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tensor], architecture: str) -> None:
+def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     """Load weights into a network that has exactly these weights.
 
     Args:
         name: of the encoder.
         module: the network, changed in place.
         tensors: weights by name.
-        architecture: for the message.
 
     Raises:
         EncoderError: names or shapes differ, or a weight is not finite.
     """
-    require_same(name, tensors_of(module), tensors, FETCHED)
-    try:
-        module.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise EncoderError(f"{name}: the weights do not fit {architecture} ({single_line(error)})") from None
-    require_finite(name, module)
+    with recorded_sources() as sources:
+        try:
+            module.load_state_dict(tensors)
+        except RuntimeError as error:
+            if not sources.shapes:
+                raise EncoderError(f"{name}: the weights do not fit ({single_line(error)})") from None
+    require_sourced(name, module, sources, FETCHED)
 
 
 def _finite(tensor: torch.Tensor) -> bool:

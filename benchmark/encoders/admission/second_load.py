@@ -9,9 +9,7 @@ the versions of the libraries.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -48,22 +46,11 @@ def computed_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def sources_hash(module: nn.Module) -> str:
-    """SHA-256 of the files that define the classes of a network, and of all modules of those that no library brings."""
-    classes = {cls for part in module.modules() for cls in type(part).__mro__}
-    files = {file for cls in classes if (file := _file_of(cls.__module__))}
-    roots = {cls.__module__.partition(".")[0] for cls in classes} - {"torch", "builtins", *LIBRARIES}
-    files |= {file for name in list(sys.modules) if name.partition(".")[0] in roots and (file := _file_of(name))}
-    hashes = sorted(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files)
+    """SHA-256 of the files that define the classes of a network."""
+    modules = {cls.__module__ for part in module.modules() for cls in type(part).__mro__}
+    files = {getattr(sys.modules.get(name), "__file__", None) or "" for name in modules}
+    hashes = sorted(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if Path(file).is_file())
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-@functools.lru_cache(maxsize=4096)
-def _file_of(module: str) -> str | None:
-    try:
-        file = inspect.getsourcefile(sys.modules[module])
-    except (KeyError, TypeError):  # of C, or made while the program runs
-        return None
-    return file if file and Path(file).is_file() else None
 
 
 def require_two_equal_loads(encoder: Encoder, load_on_cpu: Callable[[], Encoder], folder: Path) -> None:

@@ -70,20 +70,22 @@ def _recorded(module: nn.Module, state_dict: Mapping[str, Any], strict: bool = T
     sources = getattr(_recording, "sources", None)
     if sources is None:  # a thread that does not record
         return _load_state_dict(module, state_dict, strict=strict, assign=assign)
+    failed, missing = True, module.state_dict().keys() - state_dict.keys()
     try:
         result = _load_state_dict(module, state_dict, strict=False, assign=assign)
-    except RuntimeError:
-        sources.shapes |= {id(module.state_dict(keep_vars=True)[k]): w for k, w in _other_shapes(module, state_dict)}
-        raise
-    tensors = tensors_of(module)
-    for name in tensors.keys() - set(result.missing_keys):
-        value = state_dict.get(name)
-        integer = isinstance(value, torch.Tensor) and not (value.is_floating_point() or value.is_complex())
-        if integer and tensors[name].is_floating_point():
-            sources.integers.add(id(tensors[name]))
-        else:
-            sources.filled[id(tensors[name])] = tensors[name]
-    sources.superfluous += [(module, name) for name in result.unexpected_keys]
+        failed, missing = False, set(result.missing_keys)
+        sources.superfluous += [(module, name) for name in result.unexpected_keys]
+    finally:
+        for name, tensor in tensors_of(module).items():
+            value = state_dict.get(name, tensor)  # a module may rename its tensors while it loads
+            if name in missing or not isinstance(value, torch.Tensor):
+                continue
+            if failed and value.shape != tensor.shape:
+                sources.shapes[id(tensor)] = shape_words(name, value.shape, tensor.shape)
+            elif tensor.is_floating_point() and not (value.is_floating_point() or value.is_complex()):
+                sources.integers.add(id(tensor))
+            else:
+                sources.filled[id(tensor)] = tensor
     return result
 
 
@@ -114,13 +116,6 @@ def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and stored buffers by name, as they are in the network."""
     stored = module.state_dict(keep_vars=True)
     return {name: tensor for name, tensor in stored.items() if isinstance(tensor, torch.Tensor)}
-
-
-def _other_shapes(module: nn.Module, tensors: Mapping[str, Any]) -> list[tuple[str, str]]:
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors_of(module).items()}
-    of_file = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in tensors.items()}
-    both = sorted(name for name in shapes.keys() & of_file.keys() if shapes[name] != of_file[name])
-    return [(name, shape_words(name, of_file[name], shapes[name])) for name in both]
 
 
 def shape_words(name: str, of_file: Sequence[int], of_network: Sequence[int]) -> str:

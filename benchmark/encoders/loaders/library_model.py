@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.encoders.admission.gate import NEAREST, admit, first_names, nothing_outside
+from benchmark.encoders.admission.gate import NEAREST, admit, first_names, reason_of
 from benchmark.encoders.admission.sources import recorded_sources
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.hub import Checkpoint
@@ -61,7 +61,7 @@ class LibraryModel:
     """``transform`` -> fast preprocessings that may equal it."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the record of the preprocessing."""
-    outside: Callable[[str], str] = nothing_outside
+    outside: Callable[[str], str] = reason_of
     """Name of a superfluous weight -> why it does not belong to the network, as of ``admit``."""
     restate: Callable[[Preprocessing], Preprocessing] = _as_it_is
     """The library's preprocessing -> the one to use."""

@@ -161,13 +161,6 @@ def test_library_encoder__errors_of_the_library(tmp_path: Path) -> None:
     assert encoder_of(ValueError("x"), whole) == "EncoderError: mine: it fails (ValueError: x)"
     assert encoder_of(ValueError("in ."), None, Checkpoint("mine", Path(), None)).endswith("(ValueError: in .)")
 
-    def nothing() -> LibraryModel:
-        return LibraryModel(nn.Linear(3, 2), len, "p", len, Training("SSL", "t"), {})  # type: ignore[arg-type]
-
-    assert refusal(library_encoder, "timm", checkpoint, LoadRequest("x", "cpu"), nothing, "it fails") == (
-        "EncoderError: mine: no weights were loaded; save the checkpoint again, as safetensors"
-    )
-
 
 @pytest.mark.parametrize(
     ("load", "spec", "message"),

@@ -279,8 +279,8 @@ def test_two_loads__are_equal_where_a_pooler_never_had_weights(tmp_path: Path) -
 
 def test_load_exactly__all_weights_and_nothing_else() -> None:
     whole = nn.BatchNorm1d(3).state_dict()
-    load_exactly("mine", nn.BatchNorm1d(3), whole, "it")
-    load_exactly("mine", nn.BatchNorm1d(3), {k: t for k, t in whole.items() if k != "num_batches_tracked"}, "it")
+    load_exactly("mine", nn.BatchNorm1d(3), whole)
+    load_exactly("mine", nn.BatchNorm1d(3), {k: t for k, t in whole.items() if k != "num_batches_tracked"})
     for broken, words in (
         ({k: t for k, t in whole.items() if k != "running_mean"}, "lacks 1"),
         (whole | {"more": torch.ones(1)}, "holds 1"),
@@ -289,7 +289,7 @@ def test_load_exactly__all_weights_and_nothing_else() -> None:
         (whole | {"weight": torch.ones(3, dtype=torch.int8)}, r"holds 1 weights as integers without their scale .weig"),
     ):
         with pytest.raises(EncoderError, match=words):
-            load_exactly("mine", nn.BatchNorm1d(3), broken, "it")
+            load_exactly("mine", nn.BatchNorm1d(3), broken)
 
 
 def test_finite__a_mask_may_be_infinite() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.admission.gate import require_same
+from benchmark.encoders.admission.gate import first_names
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER
 from benchmark.encoders.loaders.checkpoint_files.transformers_files import copy_descriptions, load_from
@@ -90,7 +90,11 @@ def _merge(base: Path, adapter: Path, target: Path, label: str) -> None:
         options = {"output_loading_info": True, "dtype": torch.float32, **_classes(tensors)}
         model, report = _class(base, settings).from_pretrained(base, **options)
         adapted = peft.get_peft_model(model, settings)
-        require_same(label, peft.get_peft_model_state_dict(adapted), tensors, ANOTHER)
+        expected = {name: tensor.shape for name, tensor in peft.get_peft_model_state_dict(adapted).items()}
+        if wrong := {name for name, shape in expected.items() ^ {(n, t.shape) for n, t in tensors.items()}}:
+            raise EncoderError(
+                f"{label} has not the weights that its configuration says ({first_names(wrong)}); {ANOTHER}"
+            )
         peft.set_peft_model_state_dict(adapted, tensors)
         whole = adapted.merge_and_unload()
         random = {*report["missing_keys"], *(str(key[0]) for key in report["mismatched_keys"])}
