@@ -182,6 +182,16 @@ class WithConstants:
 
 
 @dataclass(frozen=True)
+class Interpolated:
+    """Arguments of a model that interpolates its embeddings of positions to the size of the pictures, if it can."""
+
+    pictures: Arguments
+
+    def __call__(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
+        return OneSize(self.pictures(views), interpolate_pos_encoding=True)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
 class Packed:
     """Arguments of a model whose processor gives something else than pictures, of one shape."""
 
