@@ -78,9 +78,10 @@ def layer_deleted(tensors: Tensors, tower: list[str]) -> Tensors:
 
 
 def prefix_renamed(tensors: Tensors, tower: list[str]) -> Tensors:
-    first, last = min(tower).split("."), max(tower).split(".")
-    common = list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
-    prefix = ".".join(pair[0] for pair in common) or first[0]
+    starts = [name.partition(".")[0] for name in tower]
+    inside = [name for name in tower if name.startswith(max(starts, key=starts.count))]
+    pairs = zip(min(inside).split("."), max(inside).split("."), strict=False)
+    prefix = ".".join(first for first, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
     return {
         f"renamed.{name}" if name == prefix or name.startswith(f"{prefix}.") else name: t for name, t in tensors.items()
     }

@@ -17,7 +17,7 @@ from benchmark.encoders.loaders.checkpoint_files.architectures import (
     named_architecture,
     without_weights,
 )
-from benchmark.encoders.loaders.checkpoint_files.conversion import in_names_of_timm
+from benchmark.encoders.loaders.checkpoint_files.conversion import in_names_of_children, in_names_of_timm
 from benchmark.encoders.loaders.checkpoint_files.fitting import (
     LEFT_OUT,
     Fit,
@@ -146,6 +146,8 @@ def _of_library(
     tensors = weights.tensors
     if architecture.library == "timm" and not is_whole_somewhere(shapes, tensors):
         tensors = in_names_of_timm(architecture, model.weights, tensors)
+    if not is_whole_somewhere(shapes, tensors):
+        tensors = in_names_of_children(shapes, model.weights, tensors)
     ema = wanted.options.get("ema") == "true"
     fit = fitted(label, shapes, tensors, str(architecture), prefix=wanted.options.get("prefix"), ema=ema)
     of_library = model.outside
