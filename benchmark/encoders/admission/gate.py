@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from benchmark.encoders.admission.sources import Sources, recorded_sources, tensors_of
+from benchmark.encoders.admission.sources import QUANTISED, Sources, recorded_sources, tensors_of
 from builders.errors import EncoderError
 from builders.untrusted import readable, single_line
 
@@ -60,19 +60,18 @@ def reason_of(name: str) -> str:
 class Admission:
     """A scored module whose tensors without a source remain to be proved unread."""
 
-    name: str
-    module: nn.Module
-    unsourced: Mapping[str, str]
-    """Name of a floating-point tensor -> what the checkpoint has instead; empty for nothing."""
+    unsourced: Mapping[str, torch.Tensor]
+    """By name; floating-point numbers."""
     ignored: tuple[str, ...]
     """Sentences about weights of the checkpoint that are not used."""
     refusal: str
-    """The sentence if one of them is read."""
+    """The sentence if one of the tensors is read."""
 
-    def prove(self, embed: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def prove(self, module: nn.Module, embed: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The embedding of a picture, which reads none of the tensors without a source; those become zero.
 
         Args:
+            module: as it is scored, on its device and in its type.
             embed: gives the embedding with the module as it is.
 
         Raises:
@@ -80,23 +79,24 @@ class Admission:
         """
         if not self.unsourced:
             return embed()
-        self._fill(torch.nan)
+        tensors = tensors_of(module)
+        _fill((tensors[name] for name in self.unsourced), torch.nan)
         try:
             with_nan = embed()
         except Exception:  # numbers that are not finite may be an error of the network
             raise EncoderError(self.refusal) from None
-        self._fill(0.0)
+        _fill((tensors[name] for name in self.unsourced), 0.0)
         embedding = embed()
         change = (with_nan - embedding).abs().max()
         if not torch.isfinite(change) or change > CHANGE * embedding.abs().max():
             raise EncoderError(self.refusal)
         return embedding
 
-    def _fill(self, value: float) -> None:
-        tensors = tensors_of(self.module)
-        with torch.no_grad():
-            for name in self.unsourced:
-                tensors[name].fill_(value)
+
+def _fill(tensors: Iterable[torch.Tensor], value: float) -> None:
+    with torch.no_grad():
+        for tensor in tensors:
+            tensor.fill_(value)
 
 
 def admit(
@@ -108,6 +108,7 @@ def admit(
     part: str = "",
     outside: Callable[[str], str] = reason_of,
     remedy: str = NEAREST,
+    provable: bool = True,
 ) -> Admission:
     """Check the tensors of a scored module against what its library read.
 
@@ -120,60 +121,40 @@ def admit(
         part: name of the module in the whole model, for messages.
         outside: name of a superfluous weight -> why it does not belong to the scored module, where names show it alone.
         remedy: end of the message.
+        provable: False where no forward pass can prove that a tensor is not read: each must have a source.
 
     Raises:
         EncoderError: the checkpoint holds weights inside of the module for which the network has no place, or weights
-            that are not finite.
+            that are not finite; or one has no source and none is provable.
     """
     tensors = {key: tensor for key, tensor in tensors_of(module).items() if tensor.is_floating_point()}
-    absent = {key: tensor for key, tensor in tensors.items() if id(tensor) not in sources.filled}
-    unsourced = {key: _instead(tensor, sources) for key, tensor in absent.items()}
+    unsourced = {key: tensor for key, tensor in tensors.items() if id(tensor) not in sources.filled}
     reasons = {
         key: outside(key) or _elsewhere(root, key, module, top or module, sources.prefixes) or reason_of(key)
         for root, key in sources.superfluous
     }
     misplaced = [key for key, reason in reasons.items() if not reason]
-    refusal = f"{name}: {_refusal(unsourced, part, list(reasons), remedy)}" if unsourced else ""
-    if misplaced and any(not reason_of(key) for key in unsourced):  # both, of a name that differs
+    instead = {f"{part}.{key}" if part else key: sources.unfit.get(id(t), "") for key, t in unsourced.items()}
+    refusal = f"{name}: {_refusal(instead, list(reasons), remedy)}" if instead else ""
+    if (misplaced or not provable) and any(not reason_of(key) for key in unsourced):  # also of a name that differs
         raise EncoderError(refusal)
     if misplaced:
         what = f"holds {len(misplaced)} weights that the network of its configuration has no place for"
         raise EncoderError(f"{name}: the checkpoint {what} ({first_names(misplaced)}); {remedy}")
-    with torch.no_grad():
-        for tensor in absent.values():
-            tensor.zero_()
+    _fill(unsourced.values(), 0.0)
     require_finite(name, module)
-    return Admission(name, module, unsourced, tuple(ignored_sentences(reasons)), refusal)
+    return Admission(unsourced, tuple(ignored_sentences(reasons)), refusal)
 
 
-def require_sourced(name: str, module: nn.Module, sources: Sources, remedy: str = NEAREST) -> None:
-    """Refuse a network without one tensor of its checkpoint, where no forward pass can prove that it is not read.
-
-    Raises:
-        EncoderError: a tensor has no source, a weight of the checkpoint has no place, or one is not finite.
-    """
-    admission = admit(name, module, sources, remedy=remedy)
-    if any(not reason_of(key) for key in admission.unsourced):
-        raise EncoderError(admission.refusal)
-
-
-def _instead(tensor: torch.Tensor, sources: Sources) -> str:
-    return "integers without their scale" if id(tensor) in sources.integers else sources.shapes.get(id(tensor), "")
-
-
-def _refusal(unsourced: Mapping[str, str], part: str, superfluous: list[str], remedy: str) -> str:
-    whole = {f"{part}.{key}" if part else key: instead for key, instead in unsourced.items()}
-    missing = [key for key, instead in whole.items() if not instead and not reason_of(key)]
-    missing = missing or [key for key, instead in whole.items() if not instead]
+def _refusal(instead: Mapping[str, str], superfluous: list[str], remedy: str) -> str:
+    missing = [key for key, words in instead.items() if not words]
+    missing = [key for key in missing if not reason_of(key)] or missing
     if missing:
         what = f"lacks {len(missing)} of its weights ({first_names(missing)}), which would be random numbers"
         return f"the checkpoint {what}; {_renamed(missing, superfluous) or remedy}"
-    shapes = [instead for instead in whole.values() if " instead of " in instead]
-    if shapes:
-        verb = "does" if len(shapes) == 1 else "do"
-        return f"{len(shapes)} of its weights {verb} not fit by shape ({first_names(shapes)}); {remedy}"
-    what = f"holds {len(whole)} weights as integers without their scale ({first_names(list(whole))})"
-    return f"the checkpoint {what}; score the checkpoint from before its quantisation"
+    if all(words.endswith(QUANTISED) for words in instead.values()):
+        remedy = "score the checkpoint from before its quantisation"
+    return f"{len(instead)} of its weights cannot be used ({first_names(instead.values())}); {remedy}"
 
 
 def _elsewhere(root: nn.Module, key: str, module: nn.Module, top: nn.Module, prefixes: tuple[str, ...]) -> str:
@@ -198,15 +179,7 @@ def _elsewhere(root: nn.Module, key: str, module: nn.Module, top: nn.Module, pre
 
 
 def require_finite(name: str, module: nn.Module) -> None:
-    """Refuse weights that are not finite, from a training that diverged or a damaged file.
-
-    Args:
-        name: of the encoder.
-        module: the network.
-
-    Raises:
-        EncoderError: a parameter or a running statistic is infinite or NaN.
-    """
+    """Refuse parameters and running statistics that are not finite, of a diverged training or a damaged file."""
     statistics = ((key, tensor) for key, tensor in module.named_buffers() if "running_" in key)
     tensors = [*module.named_parameters(), *statistics]
     broken = [key for key, tensor in tensors if tensor.is_floating_point() and not _finite(tensor)]
@@ -231,9 +204,9 @@ def load_exactly(name: str, module: nn.Module, tensors: Mapping[str, torch.Tenso
         try:
             module.load_state_dict(tensors)
         except RuntimeError as error:
-            if not sources.shapes:
+            if not sources.unfit:
                 raise EncoderError(f"{name}: the weights do not fit ({single_line(error)})") from None
-    require_sourced(name, module, sources, FETCHED)
+    admit(name, module, sources, remedy=FETCHED, provable=False)
 
 
 def _finite(tensor: torch.Tensor) -> bool:

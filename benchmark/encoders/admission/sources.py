@@ -19,6 +19,9 @@ from torch import nn
 MARK = "_is_hf_initialized"
 """Attribute that transformers sets on tensors that it has read from a file."""
 
+QUANTISED = "is integers without their scale"
+"""Words about a tensor of integers in the place of one of floating-point numbers."""
+
 
 @dataclass
 class Sources:
@@ -26,10 +29,8 @@ class Sources:
 
     filled: dict[int, torch.Tensor] = field(default_factory=dict)
     """Tensors of networks that were read, by ``id``."""
-    shapes: dict[int, str] = field(default_factory=dict)
-    """``id`` of a tensor -> words about its other shape in the file."""
-    integers: set[int] = field(default_factory=set)
-    """``id`` of each floating-point tensor that the file holds as integers."""
+    unfit: dict[int, str] = field(default_factory=dict)
+    """``id`` of a tensor -> words about what the file has in its place: another shape, or integers."""
     superfluous: list[tuple[nn.Module, str]] = field(default_factory=list)
     """Names in the file for which a network has no place, each with the network that was loaded."""
     prefixes: tuple[str, ...] = ()
@@ -81,9 +82,9 @@ def _recorded(module: nn.Module, state_dict: Mapping[str, Any], strict: bool = T
             if name in missing or not isinstance(value, torch.Tensor):
                 continue
             if failed and value.shape != tensor.shape:
-                sources.shapes[id(tensor)] = shape_words(name, value.shape, tensor.shape)
+                sources.unfit[id(tensor)] = shape_words(name, value.shape, tensor.shape)
             elif tensor.is_floating_point() and not (value.is_floating_point() or value.is_complex()):
-                sources.integers.add(id(tensor))
+                sources.unfit[id(tensor)] = f"{name} {QUANTISED}"
             else:
                 sources.filled[id(tensor)] = tensor
     return result
@@ -98,14 +99,13 @@ def sources_of_pretrained(model: Any, report: Mapping[str, Any], integers: Seque
         integers: names of weights that the files hold as integers without a scale.
     """
     tensors, sources = tensors_of(model), Sources()
-    shapes = {name: shape_words(name, of_file, shape) for name, of_file, shape in report["mismatched_keys"]}
+    unfit = {name: f"{name} {QUANTISED}" for name in integers if name in tensors and tensors[name].is_floating_point()}
+    unfit |= {name: shape_words(name, of_file, shape) for name, of_file, shape in report["mismatched_keys"]}
     # Its report leaves out what a class lets pass; the mark does not. Quantised tensors and older versions have none.
     marked = any(getattr(tensor, MARK, False) for tensor in tensors.values())
     for name, tensor in tensors.items():
-        if name in shapes:
-            sources.shapes[id(tensor)] = shapes[name]
-        elif name in integers and tensor.is_floating_point():
-            sources.integers.add(id(tensor))
+        if name in unfit:
+            sources.unfit[id(tensor)] = unfit[name]
         elif name not in report["missing_keys"] and (getattr(tensor, MARK, False) or not marked):
             sources.filled[id(tensor)] = tensor
     sources.superfluous = [(model, name) for name in report["unexpected_keys"]]

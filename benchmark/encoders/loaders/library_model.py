@@ -96,9 +96,9 @@ def library_encoder(
     except CamtraceError:
         raise
     except Exception as error:  # RuntimeError, OSError, URLError, UnpicklingError, ... of the library and what it calls
-        if sources.shapes:
-            what = f"its weights do not fit by shape ({first_names(sources.shapes.values())}); {remedy}"
-            raise EncoderError(f"{name}: {len(sources.shapes)} of {what}") from None
+        if sources.unfit:
+            what = f"its weights cannot be used ({first_names(sources.unfit.values())}); {remedy}"
+            raise EncoderError(f"{name}: {len(sources.unfit)} of {what}") from None
         raise EncoderError(f"{name}: {failure} ({_without_folder(describe_error(error), checkpoint)})") from error
     module = model.network(model.weights)
     admission = admit(name, module, sources, top=model.weights, outside=model.outside, remedy=remedy)

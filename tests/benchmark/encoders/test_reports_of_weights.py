@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmark.encoders.admission.gate import first_names, reason_of, require_finite
 from benchmark.encoders.admission.sources import shape_words
-from benchmark.encoders.loaders.checkpoint_files.fitting import fitted, is_whole_somewhere, sentences
+from benchmark.encoders.loaders.checkpoint_files.fitting import fitted, is_whole_somewhere
 from builders.errors import EncoderError, UsageError
 
 NEAREST = "save it again with the library that trained it, so that config.json describes these weights"
@@ -122,10 +122,3 @@ def test_fitted__which_prefix_and_what_is_elsewhere() -> None:
     assert not is_whole_somewhere(SHAPES, weights("s.a.w", "t.b.w"))
     other_shape = {**weights("s.a.w"), "s.b.w": torch.ones(3)}
     assert not is_whole_somewhere(SHAPES, other_shape)
-
-
-def test_sentences__by_reason_with_the_first_three_names() -> None:
-    names = ["b2", "a4", "a1", "b1", "a3", "a2", "c" * 130]
-    assert sentences(names, lambda name: f"because {name[0]}") == [
-        "a1, a2, a3 and 1 more: because a", "b1, b2: because b", f"{'c' * 120}: because c",
-    ]  # fmt: skip

@@ -30,7 +30,7 @@ from tests.encoders_by_hand.trial import embed, photos, relative_error, save
 Tensors = dict[str, torch.Tensor]
 VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 4}
 SENTENCE = (
-    r"lacks \d+ of its weights|holds \d+ weights|\d+ of its weights (do(es)? not fit by shape|holds? values)"
+    r"lacks \d+ of its weights|holds \d+ weights|\d+ of its weights (cannot be used|holds? values)"
     r"|timm cannot load it"  # it cannot adapt a weight of another shape
 )
 
@@ -284,9 +284,9 @@ def test_load_exactly__all_weights_and_nothing_else() -> None:
     for broken, words in (
         ({k: t for k, t in whole.items() if k != "running_mean"}, "lacks 1"),
         (whole | {"more": torch.ones(1)}, "holds 1"),
-        (whole | {"bias": torch.ones(4)}, "1 of its weights does not fit by shape .bias is 4 instead of 3"),
+        (whole | {"bias": torch.ones(4)}, "1 of its weights cannot be used .bias is 4 instead of 3"),
         (whole | {"running_var": torch.full((3,), torch.inf)}, "1 of its weights holds values"),
-        (whole | {"weight": torch.ones(3, dtype=torch.int8)}, r"holds 1 weights as integers without their scale .weig"),
+        (whole | {"weight": torch.ones(3, dtype=torch.int8)}, "weight is integers"),
     ):
         with pytest.raises(EncoderError, match=words):
             load_exactly("mine", nn.BatchNorm1d(3), broken)

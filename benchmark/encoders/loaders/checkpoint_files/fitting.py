@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from benchmark.encoders.admission.gate import LONGEST, ignored_sentences, reason_of
+from benchmark.encoders.admission.gate import LONGEST, reason_of
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import readable
 
@@ -186,8 +186,3 @@ def _nothing_fits(
         f"{label}: none of its {len(tensors)} weights belongs to {architecture} ({first}, ...): name the architecture "
         "that was trained, or score the network as Python: --model MODULE:FUNCTION"
     )
-
-
-def sentences(names: Sequence[str], reason: Callable[[str], str]) -> list[str]:
-    """Names by reason, one sentence for each: the first three names and the number of the others."""
-    return ignored_sentences({name: reason(name) for name in names})

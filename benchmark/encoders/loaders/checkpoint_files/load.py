@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.admission.gate import reason_of
+from benchmark.encoders.admission.gate import ignored_sentences, reason_of
 from benchmark.encoders.admission.sources import shape_words
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_files
@@ -23,7 +23,6 @@ from benchmark.encoders.loaders.checkpoint_files.fitting import (
     Fit,
     fitted,
     is_whole_somewhere,
-    sentences,
 )
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER, chosen
 from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
@@ -201,7 +200,8 @@ def _described(
     info = encoder.info
     query = [f"{name}={wanted.options[name]}" for name in STATED if name in wanted.options]
     encoder_id = f"{named_by_weights(label, info.weights_sha256)}?{'&'.join([architecture.query(), *query])}"
-    elsewhere = sentences(fit.elsewhere, lambda name: f"outside of {fit.prefix!r}" if fit.prefix else "another copy")
+    reason = f"outside of {fit.prefix!r}" if fit.prefix else "another copy"
+    elsewhere = ignored_sentences(dict.fromkeys(fit.elsewhere, reason))
     details: dict[str, Any] = {
         **info.details,
         "file": file.name,

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from benchmark.encoders.admission.gate import ignored_sentences
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.checkpoint_files.architectures import Architecture
-from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, is_whole_somewhere, sentences
+from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, is_whole_somewhere
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER
 from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile
 from benchmark.encoders.loaders.checkpoint_files.request import WeightsRequest
@@ -66,7 +67,7 @@ def load(
         options = {key: value for key, value in wanted.options.items() if key in STATED}
         encoder = load_from(folder, Checkpoint(label, folder, None, options), request)
     heads = [key for key in fit.tensors if key in shapes and _is_head(key)]
-    ignored = [*sentences(heads, lambda key: "the classifier"), *sentences(left, lambda key: LEFT_OUT)]
+    ignored = ignored_sentences({**dict.fromkeys(heads, "the classifier"), **dict.fromkeys(left, LEFT_OUT)})
     return encoder, fit, [*encoder.info.details.get("ignored_weights", ()), *ignored]
 
 

