@@ -108,7 +108,7 @@ def test_imgsim__weights_are_read_without_importing_it(imgsim_package: nn.Module
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"not a checkpoint", "cannot be read"), ({"module.pre.fc.bias": torch.zeros(3)}, "not fit")],
+    [(b"not a checkpoint", "cannot be read"), ({"module.pre.fc.bias": torch.zeros(3)}, "lacks")],
 )
 def test_imgsim__damaged_weights(content: Any, reason: str, imgsim_package: nn.Module, tmp_path: Path) -> None:
     file = tmp_path / "imgsim" / "model.pth"

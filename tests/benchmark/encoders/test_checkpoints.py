@@ -72,7 +72,7 @@ def test_load__from_torchs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_read_encoder__another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {"module.base_encoder.conv1.weight": torch.zeros(2)}}, tmp_path / "x.pth")
-    with pytest.raises(EncoderError, match="not fit") as caught:
+    with pytest.raises(EncoderError, match="lacks") as caught:
         read_encoder("checkpoint:mocov3-resnet50", tmp_path / "x.pth")
     assert "\n" not in str(caught.value)
 
