@@ -7,6 +7,7 @@ from .cameras.sets import camera_photos
 from .cameras.tables import TABLE_LAYOUTS, TILES, tabled_photos, tile_photos
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
+from .columns.headers import HEADER_FIELDS, header_columns
 from .columns.layouts import check_layout
 from .columns.named import WILDS, pathorob_photos, wilds_photos
 from .columns.tables import open_table, table_photos
@@ -28,6 +29,7 @@ __all__ = [
     "CAMERA_SETS",
     "CAMERA_TYPES",
     "ES_GRIDS",
+    "HEADER_FIELDS",
     "MIN_PHOTOS",
     "SIMULATED_FILE",
     "TABLE_LAYOUTS",
@@ -41,6 +43,7 @@ __all__ = [
     "check_layout",
     "contradicted_types",
     "detection_photos",
+    "header_columns",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",
