@@ -10,7 +10,7 @@ from .columns.given import mapped_splits, with_columns
 from .columns.headers import HEADER_FIELDS, header_columns
 from .columns.layouts import check_layout
 from .columns.named import WILDS, pathorob_photos, wilds_photos
-from .columns.tables import open_table, table_photos
+from .columns.tables import Table, open_table, photos_of, picture_paths, table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
@@ -39,6 +39,7 @@ __all__ = [
     "FolderSource",
     "PairRow",
     "Streaming",
+    "Table",
     "camera_photos",
     "check_layout",
     "contradicted_types",
@@ -52,6 +53,8 @@ __all__ = [
     "open_table",
     "openfake_photos",
     "pathorob_photos",
+    "photos_of",
+    "picture_paths",
     "propose_pairs",
     "read_attribute_photos",
     "read_camera_folder",
