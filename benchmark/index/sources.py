@@ -154,9 +154,8 @@ def open_index(spec: IndexSpec, scratch: Path) -> StoredIndex:
         raise DataError(f"{spec.name}: {len(vectors):,} vectors, and {table.rows:,} rows in {table.name}")
     image = spec.options.get("image") or next((name for name in IMAGE_COLUMNS if name in table.columns), "")
     if not image:
-        raise UsageError(
-            f"{spec.name}: which column names the pictures? write ?image=COLUMN ({', '.join(table.names)})"
-        )
+        held = ", ".join(table.names)
+        raise UsageError(f"{spec.name}: which column names the pictures? write ?image=COLUMN (it has {held})")
     return StoredIndex(spec.name, vectors, table, image)
 
 
@@ -303,14 +302,12 @@ def _pgvector_batches(spec: IndexSpec, wanted: Sequence[str]) -> Iterator[Batch]
 
 
 def _answer(name: str, ask: Callable[[], Any]) -> Any:
-    """The answer of a server of the user's own. Raises ``RemoteError`` without the address, which may hold a password."""
+    """The answer of a server. Raises ``RemoteError`` without the address, which may hold a password."""
     try:
         return ask()
     except Exception as error:  # of the client's library, of httpx, of the server
-        kind = type(error).__name__
-        raise RemoteError(
-            f"{name}: the server does not answer as expected ({kind}: {first_line(error, 200)})"
-        ) from None
+        reason = f"{type(error).__name__}: {first_line(error, 200)}"
+        raise RemoteError(f"{name}: the server does not answer as expected ({reason})") from None
 
 
 def _without_password(address: str) -> str:
