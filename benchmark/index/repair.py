@@ -97,11 +97,13 @@ def repaired(
     every = np.arange(len(photos))
     fit = part_of(photos, every, 0.5, f"index fit\0{seed}")
     unseen = np.setdiff1d(every, fit)
-    eraser = _identity(index.vectors.shape[1])
-    for group in groups:
-        eraser = _also(eraser, _fitted(index, group, eraser, fit, method, seed))
-    provenance = {"attribute": "+".join(groups), "index": index.name, "n_photos": len(fit), "method": method}
-    eraser = dataclasses.replace(eraser, method=method, provenance=provenance)
+    eraser, options = _identity(index.vectors.shape[1]), {}
+    for place, group in enumerate(groups):
+        if not any(_follows(index, group, earlier) for earlier in groups[:place]):
+            second, options[group] = _fitted(index, group, eraser, fit, method, seed)
+            eraser = _also(eraser, second)
+    about = {"attribute": "+".join(groups), "index": index.name, "n_photos": len(fit), "options": options}
+    eraser = dataclasses.replace(eraser, method=method, provenance=about)
     asked = np.isin(queries, unseen)
     chosen, before = queries[asked], neighbours[asked]
     if not len(chosen):
@@ -131,6 +133,12 @@ def _identity(dimension: int) -> Eraser:
     return Eraser("identity", np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32), 0, unit_rows=True)
 
 
+def _follows(index: OpenedIndex, group: str, earlier: str) -> bool:
+    """Whether an earlier group tells this one: then no linear reader finds it any more."""
+    codes = np.stack([index.photos.groups[name].values for name in (earlier, group)])
+    return len(np.unique(codes, axis=1).T) == len(np.unique(codes[0]))
+
+
 def _also(first: Eraser, second: Eraser) -> Eraser:
     """One map after the other. Both act about one mean: a shift of all rows tells no group."""
     mean = second.mean if first.rank == 0 else first.mean
@@ -138,8 +146,10 @@ def _also(first: Eraser, second: Eraser) -> Eraser:
     return Eraser(second.method, mean, product.astype(np.float32), first.rank + second.rank, unit_rows=True)
 
 
-def _fitted(index: OpenedIndex, group: str, before: Eraser, fit: np.ndarray, method: str, seed: int) -> Eraser:
-    """The map of one group, fitted on rows that an earlier map gave."""
+def _fitted(
+    index: OpenedIndex, group: str, before: Eraser, fit: np.ndarray, method: str, seed: int
+) -> tuple[Eraser, dict[str, float]]:
+    """The map of one group, fitted on rows that an earlier map gave, and the options of the method."""
     values = index.photos.groups[group].values
     known = fit[values[fit] != UNLABELLED]
     label = index.label
@@ -167,7 +177,7 @@ def _fitted(index: OpenedIndex, group: str, before: Eraser, fit: np.ndarray, met
     whole = source(known)
     if whole.n_classes < 2:
         raise DataError(f"{group} has one value among the {len(known)} photos of the fit: there is nothing to take out")
-    return fit_method(method, whole, moments_of(whole), **options)
+    return fit_method(method, whole, moments_of(whole), **options), options
 
 
 def _read(
