@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 EVERY_EXTRA = {
     *("encoders", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables", "cluster"),
-    *("ray", "test"),
+    *("index", "ray", "test"),
 }
 """What tests and scripts may need."""
 
@@ -38,7 +38,7 @@ PLACES = {
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
-    "benchmark": {"decoders", "encoders", "fast", "hashes", "onnx", "peft", "sample", "tables"},
+    "benchmark": {"decoders", "encoders", "fast", "hashes", "index", "onnx", "peft", "sample", "tables"},
     "camtrace.py": {"encoders"},
     "tests": EVERY_EXTRA,
     "docs/site": {"docs"},

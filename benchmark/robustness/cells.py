@@ -70,6 +70,15 @@ class Cells:
         return clusters_by_cell(self.labels, self.groups, self.clusters, (self.n_labels, self.n_groups))
 
     @cached_property
+    def label_of_clusters(self) -> np.ndarray:
+        """int64 [clusters], the most frequent label of each; of equally frequent ones the first."""
+        pairs, counts = np.unique(self.clusters * self.n_labels + self.labels, return_counts=True)
+        cluster, label = pairs // self.n_labels, pairs % self.n_labels
+        order = np.lexsort((label, -counts, cluster))
+        first = np.unique(cluster[order], return_index=True)[1]
+        return np.asarray(label[order][first])
+
+    @cached_property
     def candidates(self) -> np.ndarray:
         """int64 [4 boxes, n]: photos in each box of each photo, without its cluster."""
         its_values, inverse, within = np.unique(

@@ -2,6 +2,7 @@ from .answers.banks import AnswerBank, answer_banks
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
 from .collect import Computation, EncoderRun, jobs_on
 from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
+from .erase_fit import LabelledRows, choose_options
 from .estimating.clocks import so_far
 from .estimating.measuring import estimate
 from .estimating.pass_costs import PassTimes, pass_times
@@ -47,6 +48,7 @@ __all__ = [
     "Failed",
     "Invocation",
     "Job",
+    "LabelledRows",
     "Log",
     "OpenedSet",
     "Pass",
@@ -60,6 +62,7 @@ __all__ = [
     "any_answers",
     "begin_drawing",
     "cached_trials",
+    "choose_options",
     "chosen",
     "chosen_specs",
     "clear",
