@@ -74,5 +74,5 @@ def _faiss_file(matrix: np.ndarray, bias: np.ndarray) -> bytes | None:
     faiss.copy_array_to_vector(bias, transform.b)
     transform.is_trained = True
     writer = faiss.VectorIOWriter()
-    faiss.write_VectorTransform(transform, writer)
+    faiss.write_VectorTransform(transform, writer)  # type: ignore[arg-type]  # its stubs know files alone
     return bytes(faiss.vector_to_array(writer.data).tobytes())

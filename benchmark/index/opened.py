@@ -63,7 +63,8 @@ def opened_index(
         raise UsageError(f"{spec.name}: {HEADER} needs the pictures: give their folder (--images ROOT)")
     values = stored.table.column(stored.image, "image")
     if images is None:
-        ids, source = tuple(str(v) for v in values), NoPictures()
+        ids = tuple(str(v) for v in values)
+        source: NoPictures | FolderSource = NoPictures()
     else:
         ids = picture_paths(values, Path(images).expanduser(), stored.table.name)
         source = FolderSource(str(Path(images).expanduser()), ids)

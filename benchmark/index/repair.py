@@ -110,9 +110,9 @@ def repaired(
         raise DataError(f"{index.name}: no query is left that the fit has not seen: {len(photos)} photos are too few")
     after = nearest_of(ErasedView(index.vectors, eraser), index.units.index, chosen, before.shape[1])
     measured = {}
-    for name, group in photos.groups.items():
+    for name, labels in photos.groups.items():
         try:
-            both = [measured_group(name, group, index.label, index.units, chosen, lists) for lists in (before, after)]
+            both = [measured_group(name, labels, index.label, index.units, chosen, lists) for lists in (before, after)]
         except DataError:
             continue
         measured[name] = (both[0], both[1])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -233,7 +234,7 @@ def _faiss_batches(path: Path) -> Iterator[Batch]:
     import faiss
 
     try:
-        index = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
+        index: Any = faiss.read_index(str(path), getattr(faiss, "IO_FLAG_MMAP_IFC", 0))
         inner = faiss.downcast_index(index.index) if hasattr(index, "id_map") else index
         if hasattr(index, "id_map") and (np.diff(faiss.vector_to_array(index.id_map)) <= 0).any():
             raise DataError(f"{path}: its ids do not rise: write it with ids in the order of its table")
@@ -258,12 +259,8 @@ def _qdrant_batches(spec: IndexSpec, wanted: Sequence[str]) -> Iterator[Batch]:
     offset: Any = None
     names: list[str] = []
     while True:
-        points, offset = _answer(
-            spec.name,
-            lambda after=offset: client.scroll(
-                collection, limit=PAGE, offset=after, with_payload=True, with_vectors=[vector] if vector else True
-            ),
-        )
+        page = partial(client.scroll, collection, limit=PAGE, offset=offset, with_payload=True)
+        points, offset = _answer(spec.name, partial(page, with_vectors=[vector] if vector else True))
         payloads = [{"id": point.id, **(point.payload or {})} for point in points]
         names = names or [n for n in (payloads or [{}])[0] if n in (*IMAGE_COLUMNS, *wanted)]
         vectors = [point.vector.get(vector) if isinstance(point.vector, dict) else point.vector for point in points]

@@ -56,9 +56,9 @@ def fit_on_bank(
     if len(chosen_method.candidates()) > 1 and len(held_rows) and len(learn_rows) > 1:
         source = _source(trace, task_input, learn_rows, chosen_method.keeps_classes)
         most = max(1, CHOICE_ROWS // len(trace.views))
-        read = [_rows_of(trace, task_input, _at_most(most, indices)) for indices in (learn_rows, held_rows)]
+        learn, held = (_rows_of(trace, task_input, _at_most(most, indices)) for indices in (learn_rows, held_rows))
         count = len(held_rows) * len(trace.views)
-        chosen, search = choose_options(method, source, *read, count, task_input.device)
+        chosen, search = choose_options(method, source, learn, held, count, task_input.device)
     by_size: dict[int, Eraser] = {}
     order = sorted(fit.tolist(), key=lambda i: hash64(f"size\0{task_input.options.seed}\0{task_input.photos.ids[i]}"))
     for size in sorted({min(size, len(fit)) for size in (*sizes, len(fit))}):

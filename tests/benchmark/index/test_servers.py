@@ -40,7 +40,9 @@ def files(plain, tmp_path_factory):
 def mapped(files, rows):
     """The map as its .npz has it, in float64, by plain steps."""
     with np.load(files / "map.npz") as stored:
-        y = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float64) @ stored["matrix"].T + stored["bias"]
+        y = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float64) @ stored["matrix"].T + stored[
+            "bias"
+        ]
     return y / np.linalg.norm(y, axis=1, keepdims=True)
 
 
