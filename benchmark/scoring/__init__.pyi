@@ -8,7 +8,16 @@ from .estimating.measuring import estimate
 from .estimating.pass_costs import PassTimes, pass_times
 from .estimating.task_costs import task_times
 from .estimating.text import estimate_text
-from .output import begin_drawing, warn_of_failures, write_reports, write_scored
+from .output import (
+    Row,
+    Scored,
+    begin_drawing,
+    failures_by_pair,
+    sweep_text,
+    warn_of_failures,
+    write_reports,
+    write_scored,
+)
 from .passes import Pass, input_size, planned_passes
 from .reproduce import Invocation, Repeat, device_name, encoder_record, options_record, recorded, reproduce_command
 from .request import (
@@ -25,10 +34,9 @@ from .request import (
     settle_preset,
     with_semantics,
 )
-from .run import Scored, score_encoders
+from .run import score_encoders
 from .runner import Failed, Log, RunOutcome, run_request
 from .store_paths import free_space, require_space, size
-from .sweep import Row, failures_by_pair, sweep_text
 from .tasks_run import OUTCOME, CachedOutcome, Job, outcome_entry, run_jobs
 from .trial import cached_trials
 
