@@ -150,6 +150,7 @@ def test_imports__are_declared_where_they_are_needed():
     assert not missing, "\n".join(missing)
 
 
+@pytest.mark.slow
 def test_declarations__are_used():
     groups, result = declared(), {}
     for path, _, extras in files():
@@ -218,6 +219,7 @@ def command(module, *arguments):
     return f"sys.argv[1:] = {list(arguments)!r}; runpy.run_module({module!r}, run_name='__main__')"
 
 
+@pytest.mark.slow
 def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
     build = command(
         "builders", "folder", "--source", str(photo_folder), "--parameter", "jpeg", "--output", "built/jpeg"
@@ -228,6 +230,7 @@ def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
     assert run_without(EXTRA_OF, load, tmp_path).stdout.strip() == "24"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -256,6 +259,7 @@ def test_base_alone__explains_itself(arguments, tmp_path):
     assert re.search(r"jpeg|imagenet|bundled", done.stdout)
 
 
+@pytest.mark.slow
 def test_base_alone__compares_tables_and_logs(tmp_path):
     for name, right in (("old", "1010"), ("new", "1110")):
         rows = "".join(f"{i},{score}\n" for i, score in enumerate(right))

@@ -28,7 +28,7 @@ from .devices import (
     release_year,
     study_pair_type,
 )
-from .file_facts import HEAD_BYTES, FileFacts, file_facts
+from .headers_of_files import HEAD_BYTES, FileFacts, file_facts
 from .parser import ALLOWED
 from .reader import NO_EXIF, Reading, read_many
 

@@ -15,6 +15,7 @@ BY_HAND = [pytest.mark.by_hand, pytest.mark.slow]
 COMPOSITE = composite_cases()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else BY_HAND, id=name) for name in COMPOSITE]
 )

@@ -71,7 +71,7 @@ HEADER_FIELDS: Mapping[str, tuple[str, Callable[[FileFacts], str]]] = MappingPro
 )
 """Title and function of each field, by name."""
 
-VERSION = "headers 1 " + " ".join(HEADER_FIELDS)
+HEADERS_VERSION = "headers 1 " + " ".join(HEADER_FIELDS)
 """Facts of another version are read again."""
 
 
@@ -103,7 +103,7 @@ def header_columns(photos: PhotoSet, fields: Sequence[str] = tuple(HEADER_FIELDS
     source = photos.source
     cached = None
     if isinstance(source, FolderSource):
-        cached = FactCache("headers", Path(source.root), source.stamps(photos.rows), VERSION)
+        cached = FactCache("headers", Path(source.root), source.stamps(photos.rows), HEADERS_VERSION)
     texts: list[str] = []
     rows: dict[str, list[str]] = {"": [_UNKNOWN] * len(HEADER_FIELDS)}  # of few different ones, for a million photos
     bar = progress_bar(total=len(photos), desc="reading headers", unit="photo", delay=2)

@@ -23,6 +23,7 @@ def planned(frozen, capsys):
     return folder / "out.plan"
 
 
+@pytest.mark.slow
 def test_ranks__equal_to_the_plain_command(run, planned, plain):
     for rank in (2, 0, 3, 1, 7, 4, 6, 5):
         assert run("work", planned, "--rank", rank)[0] == 0

@@ -40,6 +40,7 @@ def out(done):
     return done.with_name("out")
 
 
+@pytest.mark.slow
 def test_finish__gives_the_bytes_of_the_plain_command(run, done, out, plain):
     plan, _ = read_plan(str(done))
     assert len(plan.ranks) == 16
@@ -82,6 +83,7 @@ def test_finish__results_carry_the_facts_of_all_ranks(run, done, out, plain, tmp
     assert scores(out) == scores(plain[0])
 
 
+@pytest.mark.slow
 def test_rank__is_not_begun_before_the_ranks_that_it_needs(run, planned):
     status, _, printed = run("work", planned, "--rank", 8)
     assert status == 1

@@ -67,6 +67,7 @@ def sweep(out: str, models: Sequence[str]) -> int:
     return main(["sweep", *named, *data, "--output", out, "--cache", f"{out}-cache"])
 
 
+@pytest.mark.slow
 def test_sweep__cut_photos_stay_failures_of_all_encoders(write: Callable[..., str], tmp_path: Path) -> None:
     write_dark_and_light(tmp_path / "photos", 8, 4, (48, 64))
     cut = sorted((tmp_path / "photos").rglob("*.jpg"))[::6]
@@ -96,6 +97,7 @@ def test_load_encoder__an_end_at_import_is_one_sentence(write: Callable[..., str
     assert "ends_of_mine" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_load_encoder__a_first_forward_without_end(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMTRACE_FORWARD_S", "1")
     spec = write("waits_of_mine", "def encode(image):\n    while True: time.sleep(.1)\n")

@@ -86,6 +86,7 @@ def test_parquet__one_file_or_a_folder_of_several(plain, tmp_path):
         audit_index(f"{tmp_path}?{OPTIONS}&vector=vectors")
 
 
+@pytest.mark.slow
 def test_qdrant__pages_of_the_rest_interface_are_joined(plain, files, monkeypatch):
     points = [
         {"id": i, "vector": {"picture": row.tolist(), "text": [0.0]}, "payload": {k: v[i] for k, v in COLUMNS.items()}}

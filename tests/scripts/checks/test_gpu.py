@@ -117,6 +117,7 @@ def test_gpu_check__limits_of_parts_are_less_than_15_minutes():
     assert skipped == ["a stopped after its -1 s; --only a gives it ten times as long"]
 
 
+@pytest.mark.slow
 def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     """What only a card has: its memory, its streams, torch's count of waits."""
     card = fake_card.card(monkeypatch)
@@ -139,6 +140,7 @@ def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     assert card.clashes == []
 
 
+@pytest.mark.slow
 def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(monkeypatch, tmp_path):
     file = tmp_path / "figures.json"
     options = ("--device", "cpu", "--quick", "--only", "pixels,knn", "--photos", "/nowhere", "--json", str(file))
