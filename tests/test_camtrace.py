@@ -86,6 +86,7 @@ def helped():
     return dict(zip(map(" ".join, WORDS), json.loads(in_python(code)), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [" ".join(words) for words in WORDS])
 def test_help__of_a_command_names_it_and_imports_no_torch(words, helped):
     printed, torch_is_there = helped[words]

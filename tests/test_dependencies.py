@@ -5,7 +5,8 @@ import functools
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+import venv
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ else:
 ROOT = Path(__file__).parents[1]
 
 EVERY_EXTRA = {
-    *("encoders", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables", "cluster"),
-    *("packaged", "ray", "test"),
+    *("encoders", "figures", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables"),
+    *("cluster", "index", "packaged", "ray", "test"),
 }
 """What tests and scripts may need."""
 
@@ -38,7 +39,8 @@ PLACES = {
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
-    "benchmark": {"decoders", "encoders", "fast", "hashes", "onnx", "packaged", "peft", "sample", "tables"},
+    "benchmark": {"decoders", "encoders", "fast", "figures", "hashes", "index", "onnx", "packaged", "peft", "sample"}
+    | {"tables"},
     "camtrace.py": {"encoders"},
     "tests": EVERY_EXTRA,
     "docs/site": {"docs"},
@@ -137,6 +139,7 @@ def installed():
     return packages_distributions()
 
 
+@pytest.mark.slow
 def test_imports__are_declared_where_they_are_needed():
     groups, changed = declared(), own_modules()
     missing = [
@@ -148,6 +151,7 @@ def test_imports__are_declared_where_they_are_needed():
     assert not missing, "\n".join(missing)
 
 
+@pytest.mark.slow
 def test_declarations__are_used():
     groups, result = declared(), {}
     for path, _, extras in files():
@@ -217,6 +221,7 @@ def command(module, *arguments):
     return f"sys.argv[1:] = {list(arguments)!r}; runpy.run_module({module!r}, run_name='__main__')"
 
 
+@pytest.mark.slow
 def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
     build = command(
         "builders", "folder", "--source", str(photo_folder), "--parameter", "jpeg", "--output", "built/jpeg"
@@ -227,6 +232,7 @@ def test_base_alone__builds_a_data_set_and_loads_it(photo_folder, tmp_path):
     assert run_without(EXTRA_OF, load, tmp_path).stdout.strip() == "24"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -255,6 +261,7 @@ def test_base_alone__explains_itself(arguments, tmp_path):
     assert re.search(r"jpeg|imagenet|bundled", done.stdout)
 
 
+@pytest.mark.slow
 def test_base_alone__compares_tables_and_logs(tmp_path):
     for name, right in (("old", "1010"), ("new", "1110")):
         rows = "".join(f"{i},{score}\n" for i, score in enumerate(right))
@@ -263,6 +270,58 @@ def test_base_alone__compares_tables_and_logs(tmp_path):
     done = run_without(EXTRA_OF, command("benchmark", *words), tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "comparison.html").exists()
+
+
+@pytest.fixture(scope="module")
+def base_environment(tmp_path_factory):
+    """Python of an environment that holds the base of this one alone, its packages linked, and its size in MB."""
+    home = tmp_path_factory.mktemp("base")
+    venv.create(home, symlinks=True)
+    python = home / "bin" / "python"
+    ask = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    library = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    names, to_see, size = set(), [Requirement(line) for line in pyproject()["dependencies"]], 0
+    while to_see:
+        requirement = to_see.pop()
+        name = canonicalize_name(requirement.name)
+        if name in names or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        names.add(name)
+        to_see += map(Requirement, distribution(name).requires or ())
+        for file in distribution(name).files or ():
+            if ".." not in file.parts and not (target := library / file.parts[0]).exists():
+                target.symlink_to(distribution(name).locate_file(file.parts[0]))
+            size += file.size or 0
+    return python, size / 1e6
+
+
+@pytest.mark.slow
+def test_base_alone__audits_compares_and_reads_results_without_torch(base_environment, photo_folder, tmp_path):
+    python, size = base_environment
+    print(f"the base is {size:.0f} MB")  # pytest -s shows it
+    places = {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf"), "CAMTRACE_CACHE": str(tmp_path / "cache")}
+    score = "import camtrace as c; c.score('control:jpeg-statistics', data={0!r}, tasks={1}, workers=0).save({2!r})"
+    for name in ("old", "new"):
+        words = f"folder:{photo_folder}", ["probe/jpeg", "knn/jpeg"], name
+        done = run_without((), score.format(*words), tmp_path)
+        assert done.returncode == 0, done.stderr
+
+    def run(*words, status=0):
+        done = subprocess.run([str(python), *words], cwd=tmp_path, env=places, capture_output=True, text=True)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    absent = "import importlib.util as i; print([n for n in ('torch', 'timm', 'transformers') if i.find_spec(n)])"
+    assert run("-c", absent).strip() == "[]"
+    run("-m", "camtrace", "audit", f"folder:{photo_folder}", "--output", "audit")
+    assert (tmp_path / "audit" / "audit.html").exists()
+    run("-m", "camtrace", "compare", "old", "new", "--worse-by", "5", "--exit-code")
+    run("-m", "camtrace", "compare", "old", "--published", "CLIP (ViT-B/16, WIT)", "--across-presets")
+    run("-m", "camtrace", "leaderboard", "old", "--output", "site")
+    run("-m", "camtrace", "verify", "old")
+    run("-m", "camtrace", "build", "folder", "--source", str(photo_folder), "--parameter", "jpeg", "--output", "built")
+    run("-m", "camtrace", "build", "check", "built")
+    assert run("-c", "import camtrace; r = camtrace.load_results('old'); r.save('copy'); print(len(r))").strip() != "0"
 
 
 def test_missing_package__names_what_installs_it():

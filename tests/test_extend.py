@@ -134,7 +134,8 @@ assert "--shufflings N" in printed.getvalue()
 """,
     "Audit feature": """
 from benchmark.audit.features import FEATURES
-from benchmark.audit.features import file_facts, values_of
+from benchmark.audit.features import values_of
+from builders.exif import file_facts
 from builders.photos import Head
 import io
 from PIL import Image

@@ -85,6 +85,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", RUNS.values(), ids=RUNS)
 def test_json__is_one_document_and_all_that_standard_output_gets(command, place, capfd):
     status = module.camtrace([*command.format(place).split(), "--json", "--quiet"])

@@ -92,6 +92,7 @@ def inline_picture(html):
     return Image.open(io.BytesIO(base64.b64decode(encoded)))
 
 
+@pytest.mark.slow
 def test_notebook__shows_the_table_and_the_picture(executed):
     outputs, _ = executed
     for name in ("named", "shown"):

@@ -7,6 +7,8 @@ import pytest
 
 from benchmark.options import OPTIONS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 ARRAYS = "builders/untrusted/arrays.py"

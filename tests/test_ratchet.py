@@ -4,6 +4,8 @@ import ast
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent
 PRODUCT = ("benchmark", "builders", "camtrace")
 
@@ -48,6 +50,7 @@ def reaches(tree: ast.Module) -> Counter[str]:
     return +counts
 
 
+@pytest.mark.slow
 def test_reaches__into_the_product_only_fall() -> None:
     """Lower the numbers when they fall; what raises them is tested through a public name, a command or a file."""
     counts: Counter[str] = Counter()

@@ -86,6 +86,7 @@ def broken(pages: dict[Path, References]) -> list[str]:
     return problems
 
 
+@pytest.mark.slow
 def test_site__has_every_page(site: Path) -> None:
     sources = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.ipynb")]
     expected = {source.relative_to(ROOT / "docs").with_suffix(".html") for source in sources}
@@ -93,6 +94,7 @@ def test_site__has_every_page(site: Path) -> None:
     assert {page.relative_to(site) for page in site.rglob("*.html")} == expected
 
 
+@pytest.mark.slow
 def test_navigation__lists_pages_that_the_configuration_does_not_name(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     for name in ROOT_PAGES:
@@ -167,6 +169,7 @@ def tab(chromium):  # noqa: F811
     context.close()
 
 
+@pytest.mark.slow
 def test_search__works_in_a_page_that_is_opened_from_a_file(site: Path, tab) -> None:
     page, problems = tab
     page.goto((site / "index.html").as_uri())

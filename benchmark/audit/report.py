@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmark.audit.result import TARGETS, Audit, page_html
 from benchmark.judgement import CONFOUND_LIMITS, ConfoundMark
-from benchmark.report import interval, markdown_table, p_value, percent, write_png
+from benchmark.report import can_draw, interval, markdown_table, p_value, percent, write_png
 from builders.errors import disk_error
 from builders.files import sweep_temporaries, write_text_atomically
 
@@ -28,12 +28,17 @@ _GREY = "#6b6b6b"
 
 
 def write_audit(audit: Audit, folder: Path) -> None:
-    """Write all files of an audit, the page last. Raises ``DiskError`` where the folder cannot be written to."""
+    """Write all files of an audit, the page last. Without matplotlib ``audit.png`` is left out, with a notice.
+
+    Raises:
+        DiskError: the folder cannot be written to.
+    """
     sweep_temporaries(folder)
     try:
         write_text_atomically(folder / "audit.json", audit.to_json())
         write_text_atomically(folder / "audit.md", audit_text(audit))
-        draw_audit(audit, folder / "audit.png")
+        if can_draw("audit.png"):
+            draw_audit(audit, folder / "audit.png")
         write_text_atomically(folder / "audit.html", page_html(audit))
     except OSError as error:
         raise disk_error(error, f"--output {folder}", saved="facts that were read are saved") from None

@@ -20,9 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
+from benchmark.audit.features import FEATURES, values_of
 from benchmark.audit.subjects import BLOCK, PhotoSubject, Row, StreamedSubject, Subject
 from builders.errors import DataError, PhotoError, disk_error
+from builders.exif import HEAD_BYTES, file_facts
 from builders.files import scratch_prefix, sweep_scratch, write_bytes_atomically
 from builders.photos import hash64
 from builders.processes import WorkerKilled, run_in_pool

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmark.audit import Audit
 from benchmark.judgement import failed_check_text
@@ -64,8 +65,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+class _AuditParser(Parser):
+    """The parser of an audit; ``index`` as the first word is that of ``camtrace audit index``."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        if words[:1] != ["index"]:
+            return super().parse_known_args(words, namespace)
+        from benchmark.cli.audit_index import parser as parser_of_index
+
+        return parser_of_index().parse_known_args(words[1:], namespace)
+
+
 def parser() -> Parser:
-    p = Parser(
+    p = _AuditParser(
         "camtrace audit",
         most_used=("--label", "--output", "--pixels", "--repair", "--exit-code"),
         examples=(
@@ -73,6 +86,7 @@ def parser() -> Parser:
             "camtrace audit hub:OWNER/NAME?label=label --pixels 2000 --exit-code",
         ),
         renamed=(Renamed("--source", "--origin"),),
+        epilog="'camtrace audit index --help' explains the audit of vectors that are in an index already.",
         description="Is the label of a data set confounded with codec, size or camera? Reads headers, and as many "
         "pixels as requested; a run that was stopped goes on where it was.",
     )

@@ -1,18 +1,16 @@
 """A process of its own for code of others: how it is started, limited and ended.
 
-On Linux it is a fork of this process, which has imported what it needs, unless libraries that do not survive a fork are
-in use; elsewhere and then it is a new interpreter. It is in a process group of its own, so that what it starts ends
-with it, and signals that it sends to its group stay there.
+On Linux it is a fork of this process, which has imported what it needs; where libraries that do not survive a fork are
+in use, of a process that forks for this one (``nursery.py``). Elsewhere it is a new interpreter. It is in a process
+group of its own, so that what it starts ends with it, and signals that it sends to its group stay there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +19,8 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from builders.processes import child_environment, exit_with_parent, setup_child
+from benchmark.compute.nursery import nursed, start_interpreter, status_of
+from builders.processes import exit_with_parent, setup_child
 
 try:
     import resource
@@ -37,11 +36,8 @@ _MOST_DESCRIPTORS = 4096
 _NO_FORK = ("openvino", "onnxruntime")
 """Libraries whose threads do not survive a fork."""
 
-_BOOT = (
-    "import pickle, sys; sys.path[:], target, parent, end = pickle.load(sys.stdin.buffer); "
-    "from benchmark.compute.own_process import serve; serve(target, end, parent)"
-)
-"""The program of ``python -c`` in a new interpreter."""
+_BOOT = "from benchmark.compute.own_process import serve; serve(target, end, parent)"
+"""The program of a new interpreter."""
 
 
 class OwnProcess:
@@ -53,10 +49,16 @@ class OwnProcess:
 
     def __init__(self, target: str) -> None:
         self.socket, theirs = socket.socketpair()
+        report = None
         with theirs:
-            self.pid = _forked(target, theirs, self.socket) if _may_fork() else _started(target, theirs)
+            if sys.platform != "linux":
+                self.pid = start_interpreter(_BOOT, theirs, target)
+            elif _may_fork():
+                self.pid = _forked(target, theirs)
+            else:
+                self.pid, report = nursed(target, theirs)
         self._status: int | None = None
-        self._end = weakref.finalize(self, _ended, self.pid, self.socket, os.getpid())
+        self._end = weakref.finalize(self, _ended, self.pid, self.socket, os.getpid(), report)
 
     def end(self) -> int | None:
         """Kill the process, with all that it has started, if it has not ended; its status as of ``waitstatus``."""
@@ -85,7 +87,7 @@ def kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _ended(pid: int, connected: socket.socket, owner: int) -> int | None:
+def _ended(pid: int, connected: socket.socket, owner: int, report: int | None) -> int | None:
     """Kill a process and its group; its status: one that it ended with by itself, if it did, else minus nine.
 
     Nothing is done in a fork of the process that started it.
@@ -93,14 +95,20 @@ def _ended(pid: int, connected: socket.socket, owner: int) -> int | None:
     if os.getpid() != owner:
         return None
     connected.close()
-    raw = _status_of(pid, time.monotonic() + 0.05)
+    raw = _status_of(pid, report, 0.05)
     kill_group(pid)
     if raw is None:
-        raw = _status_of(pid, time.monotonic() + END_S)
+        raw = _status_of(pid, report, END_S)
+    if report is not None:
+        os.close(report)
     return None if raw is None else os.waitstatus_to_exitcode(raw)
 
 
-def _status_of(pid: int, until: float) -> int | None:
+def _status_of(pid: int, report: int | None, wait_s: float) -> int | None:
+    """How a process has ended, as ``os.waitpid`` has it, or as its nursery reports; None if it has not in time."""
+    if report is not None:
+        return status_of(report, wait_s)
+    until = time.monotonic() + wait_s
     while True:
         try:
             ended, raw = os.waitpid(pid, os.WNOHANG)
@@ -112,13 +120,13 @@ def _status_of(pid: int, until: float) -> int | None:
 
 
 def _may_fork() -> bool:
-    if sys.platform != "linux" or any(name in sys.modules for name in _NO_FORK):
+    if any(name in sys.modules for name in _NO_FORK):
         return False
     torch = sys.modules.get("torch")
     return torch is None or not torch.cuda.is_initialized()
 
 
-def _forked(target: str, theirs: socket.socket, ours: socket.socket) -> int:
+def _forked(target: str, theirs: socket.socket) -> int:
     """The process id of a fork.
 
     A new thread forks: it is the main thread of the fork, and has started no threads of OpenMP, for which the fork
@@ -165,21 +173,6 @@ def _forget_descriptors(keep: int) -> None:
             with contextlib.suppress(OSError):
                 os.fstat(number)  # it is open
                 os.dup2(nothing, number, inheritable=False)
-
-
-def _started(target: str, theirs: socket.socket) -> int:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _BOOT],
-        stdin=subprocess.PIPE,
-        env=child_environment(),
-        pass_fds=(theirs.fileno(),),
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    with process.stdin:
-        process.stdin.write(pickle.dumps((sys.path, target, os.getpid(), theirs.fileno())))
-    process.returncode = 0  # this module waits for it
-    return process.pid
 
 
 def serve(target: str, descriptor: int, parent: int) -> None:

@@ -12,7 +12,7 @@
 ``torchvision:NAME/WEIGHTS``    torchvision's own names, such as ``torchvision:resnet50/IMAGENET1K_V2``
 ``weights:PATH?arch=timm:...``  weights as a trainer wrote them (``loaders/checkpoint_files/request.py``: options)
 ``open_clip:ARCH//PATH``        the same of open_clip's training
-``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx_file.py``: options)
+``onnx:PATH?size=224&mean=...`` a network in an ONNX file (``loaders/onnx/file.py``: options)
 ``vlm:ORG/NAME``, ``vlm:PATH``  a vision-language model: its vision tower, and what it answers to questions
 ``embeddings:FILE``             embeddings that another program computed (``loaders/stored.py``: form of the file)
 ``answers:FILE``                answers of a vision-language model (``loaders/answers/file.py``: form of the file)
@@ -63,7 +63,7 @@ PREFIXES = {
     "answers": "benchmark.encoders.loaders.answers.file:load_answers",
     "scores": "benchmark.encoders.loaders.scores:load_scores",
     "weights": "benchmark.encoders.loaders.checkpoint_files.load:load_weights",
-    "onnx": "benchmark.encoders.loaders.onnx_file:load_onnx",
+    "onnx": "benchmark.encoders.loaders.onnx.file:load_onnx",
     "torchvision": "benchmark.encoders.loaders.libraries:load_torchvision",
     "vlm": "benchmark.encoders.loaders.transformers.answering:load_vlm",
 }
@@ -153,7 +153,7 @@ def load_encoder(
                 encoder = with_preprocessing(loader(request), preprocess)
             refuse_crashed(encoder.info.id)
             # these import torch: a wrong name is refused before
-            from benchmark.encoders.loaders.twice import require_two_equal_loads
+            from benchmark.encoders.admission.second_load import require_two_equal_loads
             from benchmark.encoders.runtime.choose import on_runtime
 
             on_cpu = replace(request, device="cpu", dtype="float32", compile=False)

@@ -230,6 +230,8 @@ class Network:
     cpu_chunk: int = CPU_CHUNK
     stateless: bool = False
     """True if a forward pass stores nothing in the module, so that two may run in parallel."""
+    prove: Callable[[nn.Module, Callable[[], torch.Tensor]], torch.Tensor] = lambda _, embed: embed()
+    """(module, gives an embedding) -> the embedding, proved to read only tensors that came from a checkpoint."""
     weights_sha256: str | None = OF_STATE_DICT
     """By default the hash of the state dict; None for a computation that cannot be identified."""
     revision: str | None = None
@@ -258,8 +260,9 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
     parallel = network.stateless and not place.compile
     forward = compiled_forward(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
+    view = torch.from_numpy(np.array(network.preprocess(probe_image())))[None]
     with first_forward():
-        first = embed(torch.from_numpy(np.array(network.preprocess(probe_image())))[None])
+        first = network.prove(module, lambda: embed(view))
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
     info = EncoderInfo(

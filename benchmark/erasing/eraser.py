@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from benchmark.erasing.moments import unit_length
+from benchmark.erasing.moments import Rows, unit_length
 from builders.errors import DataError, disk_error, notice_of_old_spelling
 from builders.files import write_bytes_atomically, write_text_atomically
 
@@ -169,6 +169,24 @@ class Eraser:
         else:
             deviation = rows - self.mean
         return self.mean + deviation @ self.projection.T
+
+
+class ErasedView:
+    """Embeddings of one view that are erased when they are read, one slice at a time."""
+
+    reads_rows: ClassVar[bool] = True
+
+    def __init__(self, view: Rows, eraser: Eraser, groups: np.ndarray | None = None) -> None:
+        self._view, self._eraser, self._groups = view, eraser, groups
+        self.shape = view.shape
+        self.as_given = eraser.unit_rows
+        """Whether probes read rows as the eraser gives them: scaling them again would not be linear."""
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray:
+        return self._eraser.apply(self._view[at], None if self._groups is None else self._groups[at])
 
 
 def save_eraser(folder: Path, eraser: Eraser, fit: FitSet | None, *, about: Mapping[str, Any], card: str) -> None:

@@ -35,6 +35,16 @@ from .differences import (
     loss_level,
     moves,
 )
+from .indexes import (
+    CONTROL_TEXT,
+    Control,
+    GroupNeighbours,
+    IndexJudgement,
+    group_text,
+    index_title,
+    judge_index,
+    retrieval_text,
+)
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
 from .paths import PathJudgement, PathMoves, judge_paths, paths_rule
 from .scenes import components_text, cosine_text, pairs_text
@@ -64,6 +74,7 @@ from .words import (
 __all__ = [
     "AGAINST_FINAL",
     "CONFOUND_LIMITS",
+    "CONTROL_TEXT",
     "FILLED_MARK",
     "FLAG_WORDS",
     "INTERVAL_RULE",
@@ -85,12 +96,15 @@ __all__ = [
     "Conclusions",
     "ConfoundMark",
     "ConfoundVerdict",
+    "Control",
     "Decision",
     "DepthCurves",
     "ErasedReader",
     "Finder",
     "Finding",
     "Flag",
+    "GroupNeighbours",
+    "IndexJudgement",
     "LossJudgement",
     "PathJudgement",
     "PathMoves",
@@ -121,9 +135,12 @@ __all__ = [
     "extremes_text",
     "failed_check_text",
     "find_score",
+    "group_text",
+    "index_title",
     "is_confounded",
     "jitter_of",
     "judge",
+    "judge_index",
     "judge_loss",
     "judge_losses",
     "judge_moves",
@@ -145,6 +162,7 @@ __all__ = [
     "predicted_text",
     "readers_text",
     "reliance",
+    "retrieval_text",
     "statements",
     "threshold_holds",
     "threshold_text",

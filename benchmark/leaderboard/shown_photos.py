@@ -123,13 +123,18 @@ class _Copies:
 
     def _address(self, picture: Image.Image, quality: int) -> str:
         """``data:`` address of a picture; empty where it does not fit."""
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality, subsampling="4:4:4" if quality > 90 else "4:2:0")
-        address = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        address = jpeg_address(picture, quality)
         if len(address) > self._bytes_left:
             return ""
         self._bytes_left -= len(address)
         return address
+
+
+def jpeg_address(picture: Image.Image, quality: int) -> str:
+    """The ``data:`` address of a picture as a JPEG file of a quality."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, subsampling="4:4:4" if quality > 90 else "4:2:0")
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def details_of(photo: Image.Image, names: Sequence[str], photo_id: str, seed: int = 0) -> dict[str, Image.Image]:

@@ -14,7 +14,7 @@ from .protocols.registry import PROTOCOLS
 from .readers.registry import LINEAR, READERS, chosen_readers
 from .solver.newton import begin_compiling_probes
 from .solver.projected import Among, SharedRows, SharedSplits
-from .solver.rows import AsGiven, Rows
+from .solver.rows import AsGiven, Rows, Some
 
 __all__ = [
     "LINEAR",
@@ -29,6 +29,7 @@ __all__ = [
     "Rows",
     "SharedRows",
     "SharedSplits",
+    "Some",
     "TrainingSpread",
     "begin_compiling_probes",
     "chosen_readers",

@@ -2,13 +2,14 @@ from .course import courses, draw_courses, in_step_order, step_of
 from .figure import depth_figure, draw_report, report_figure
 from .paper import COLUMN, checked_format, summary_figure, write_figure
 from .pipeline import Processed, pipeline_page, pipeline_rows, pipeline_table
-from .tables import as_json, interval, markdown_table, p_value, percent, score_rows, write_png
+from .tables import as_json, can_draw, interval, markdown_table, p_value, percent, score_rows, write_png
 from .text import report_text
 
 __all__ = [
     "COLUMN",
     "Processed",
     "as_json",
+    "can_draw",
     "checked_format",
     "courses",
     "depth_figure",

@@ -6,12 +6,15 @@ import dataclasses
 import io
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.results import interval as interval
 from benchmark.results import percent as percent
+from builders.errors import missing_package
 from builders.files import write_bytes_atomically
+from builders.processes import notice
 
 if TYPE_CHECKING:  # commands print before torch and matplotlib are imported
     from matplotlib.figure import Figure
@@ -71,6 +74,14 @@ def p_value(value: float) -> str:
 
 DPI = 130
 """Dots per inch of a picture in a file."""
+
+
+def can_draw(file: str) -> bool:
+    """True if matplotlib is installed; else False, with a notice that ``file`` is left out."""
+    if find_spec("matplotlib") is not None:
+        return True
+    notice(missing_package("matplotlib", f"{file}, which is left out,"))
+    return False
 
 
 def write_png(figure: Figure, path: Path) -> None:

@@ -1,3 +1,4 @@
+from .beyond import SameGroup, p_of_shuffles, same_group
 from .cells import Blocks, Cells
 from .clustering import ClusteringScore, clustering_score
 from .drop import PerformanceDrop, performance_drop
@@ -36,6 +37,7 @@ __all__ = [
     "LeftOut",
     "Neighbours",
     "PerformanceDrop",
+    "SameGroup",
     "ShuffledSpd",
     "Statistic",
     "Sums",
@@ -48,8 +50,10 @@ __all__ = [
     "index_curve",
     "neighbours_of",
     "older_index",
+    "p_of_shuffles",
     "performance_drop",
     "robustness_index",
+    "same_group",
     "setup_accuracy",
     "setup_chances",
     "shuffled_groups",

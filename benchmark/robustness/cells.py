@@ -70,6 +70,15 @@ class Cells:
         return clusters_by_cell(self.labels, self.groups, self.clusters, (self.n_labels, self.n_groups))
 
     @cached_property
+    def label_of_clusters(self) -> np.ndarray:
+        """int64 [clusters], the most frequent label of each; of equally frequent ones the first."""
+        pairs, counts = np.unique(self.clusters * self.n_labels + self.labels, return_counts=True)
+        cluster, label = pairs // self.n_labels, pairs % self.n_labels
+        order = np.lexsort((label, -counts, cluster))
+        first = np.unique(cluster[order], return_index=True)[1]
+        return np.asarray(label[order][first])
+
+    @cached_property
     def candidates(self) -> np.ndarray:
         """int64 [4 boxes, n]: photos in each box of each photo, without its cluster."""
         its_values, inverse, within = np.unique(
@@ -147,17 +156,30 @@ def _blocks(cells: Cells) -> Blocks:
 
 
 def _strata(cells: Cells) -> np.ndarray:
-    """int64 [clusters]: clusters with photos in the same cells; those that are alone form one stratum together."""
-    pairs = np.unique(cells.clusters * cells.n_cells + cells.cell)
-    there = np.zeros((cells.n_clusters, -(-cells.n_cells // 8)), np.uint8)
-    cell = pairs % cells.n_cells
-    np.bitwise_or.at(there, (pairs // cells.n_cells, cell // 8), (1 << (cell % 8)).astype(np.uint8))
-    _, strata, counts = np.unique(there, axis=0, return_inverse=True, return_counts=True)
-    strata = strata.reshape(-1)
-    alone = counts[strata] < 2
-    strata = np.where(alone, len(counts), strata)
+    """int64 [clusters]: clusters with photos in the same cells.
+
+    A cluster that is alone joins the most clusters that have photos of the same labels: it differs from them by its
+    group, so that what it says of the group counts as spread (collapsed strata: Cochran, Sampling Techniques, 1977,
+    5A.12). Those that are left form one stratum together.
+    """
+    kind = _kinds(cells.clusters, cells.cell, cells.n_clusters, cells.n_cells)
+    of_labels = _kinds(cells.clusters, cells.labels, cells.n_clusters, cells.n_labels)
+    counts = np.bincount(kind)
+    strata = kind.copy()
+    for cluster in np.flatnonzero(counts[kind] < 2):
+        alike = kind[(of_labels == of_labels[cluster]) & (counts[kind] > 1)]
+        strata[cluster] = np.bincount(alike).argmax() if len(alike) else len(counts)
     numbered: np.ndarray = np.unique(strata, return_inverse=True)[1].reshape(-1)
     return numbered
+
+
+def _kinds(clusters: np.ndarray, values: np.ndarray, n_clusters: int, n_values: int) -> np.ndarray:
+    """int64 [clusters]: equal for clusters whose photos have the same set of values."""
+    pairs = np.unique(clusters * n_values + values)
+    there = np.zeros((n_clusters, -(-n_values // 8)), np.uint8)
+    value = pairs % n_values
+    np.bitwise_or.at(there, (pairs // n_values, value // 8), (1 << (value % 8)).astype(np.uint8))
+    return np.unique(there, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _box(label: np.ndarray, group: np.ndarray, other_label: np.ndarray, other_group: np.ndarray) -> np.ndarray:

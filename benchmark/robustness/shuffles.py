@@ -53,15 +53,13 @@ def shuffled_groups(cells: Cells, parts: Sequence[np.ndarray], rng: np.random.Ge
     single[names[counts == 1]] = True
     of_cluster = np.zeros(cells.n_clusters, np.int64)
     of_cluster[pairs[0]] = pairs[1]
-    by_label = np.zeros((cells.n_clusters, cells.n_labels), np.int64)
-    np.add.at(by_label, (cells.clusters, cells.labels), 1)
-    kind = by_label.argmax(axis=1)
+    kind = cells.label_of_clusters
     for positions in parts:
         present = np.unique(cells.clusters[positions])
         present = present[single[present]]
         new = of_cluster.copy()
-        for one in np.unique(kind[present]):
-            members = present[kind[present] == one]
+        by_kind = present[np.argsort(kind[present], kind="stable")]
+        for members in np.split(by_kind, np.flatnonzero(np.diff(kind[by_kind])) + 1):
             new[members] = of_cluster[rng.permutation(members)]
         movable = positions[single[cells.clusters[positions]]]
         result[movable] = new[cells.clusters[movable]]

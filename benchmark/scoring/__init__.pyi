@@ -2,12 +2,22 @@ from .answers.banks import AnswerBank, answer_banks
 from .cache import ALL, KINDS, chosen, clear, damaged, entries
 from .collect import Computation, EncoderRun, jobs_on
 from .erase import Erased, EraseRequest, erase_trace, erased_record, save_erased
+from .erase_fit import LabelledRows, choose_options
 from .estimating.clocks import so_far
 from .estimating.measuring import estimate
 from .estimating.pass_costs import PassTimes, pass_times
 from .estimating.task_costs import task_times
 from .estimating.text import estimate_text
-from .output import begin_drawing, warn_of_failures, write_reports, write_scored
+from .output import (
+    Row,
+    Scored,
+    begin_drawing,
+    failures_by_pair,
+    sweep_text,
+    warn_of_failures,
+    write_reports,
+    write_scored,
+)
 from .passes import Pass, input_size, planned_passes
 from .reproduce import Invocation, Repeat, device_name, encoder_record, options_record, recorded, reproduce_command
 from .request import (
@@ -24,10 +34,9 @@ from .request import (
     settle_preset,
     with_semantics,
 )
-from .run import Scored, score_encoders
+from .run import score_encoders
 from .runner import Failed, Log, RunOutcome, run_request
 from .store_paths import free_space, require_space, size
-from .sweep import Row, failures_by_pair, sweep_text
 from .tasks_run import OUTCOME, CachedOutcome, Job, outcome_entry, run_jobs
 from .trial import cached_trials
 
@@ -47,6 +56,7 @@ __all__ = [
     "Failed",
     "Invocation",
     "Job",
+    "LabelledRows",
     "Log",
     "OpenedSet",
     "Pass",
@@ -60,6 +70,7 @@ __all__ = [
     "any_answers",
     "begin_drawing",
     "cached_trials",
+    "choose_options",
     "chosen",
     "chosen_specs",
     "clear",

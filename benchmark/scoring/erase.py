@@ -27,8 +27,8 @@ from benchmark.judgement import Answer, chance_of, judge, units_text
 from benchmark.options import RunOptions
 from benchmark.results import PhotoValues, Score, metric_of
 from benchmark.scoring.erase_fit import fit_on_bank
-from benchmark.scoring.output import write_scored
-from benchmark.scoring.run import Scored, score_encoders
+from benchmark.scoring.output import Scored, write_scored
+from benchmark.scoring.run import score_encoders
 from benchmark.stats import Difference, paired_difference
 from benchmark.tasks import Task, TaskInput, TaskOutcome, Trace, all_tasks, trace_of, traces, with_groups
 from builders.errors import DataError

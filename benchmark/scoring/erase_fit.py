@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmark.erasing import Eraser, FitPlan, Source, fit_method, method_named, moments_of
+from benchmark.erasing import Eraser, FitPlan, Source, fit_method, method_named, moments_of, unit_length
 from benchmark.probe import AsGiven, LabelledSplits, labelled_probe
 from benchmark.tasks import TaskInput, Trace
 from builders.errors import DataError
@@ -55,11 +55,10 @@ def fit_on_bank(
     chosen: dict[str, float] = chosen_method.candidates()[0]
     if len(chosen_method.candidates()) > 1 and len(held_rows) and len(learn_rows) > 1:
         source = _source(trace, task_input, learn_rows, chosen_method.keeps_classes)
-        moments = moments_of(source, task_input.device)
-        for options in chosen_method.candidates():
-            eraser = fit_method(method, source, moments, **options)
-            search.append({**options, **_read(eraser, trace, task_input, learn_rows, held_rows)})
-        chosen = _best(search, chosen_method.candidates(), len(held_rows) * len(trace.views))
+        most = max(1, CHOICE_ROWS // len(trace.views))
+        learn, held = (_rows_of(trace, task_input, _at_most(most, indices)) for indices in (learn_rows, held_rows))
+        count = len(held_rows) * len(trace.views)
+        chosen, search = choose_options(method, source, learn, held, count, task_input.device)
     by_size: dict[int, Eraser] = {}
     order = sorted(fit.tolist(), key=lambda i: hash64(f"size\0{task_input.options.seed}\0{task_input.photos.ids[i]}"))
     for size in sorted({min(size, len(fit)) for size in (*sizes, len(fit))}):
@@ -101,25 +100,46 @@ def _source(trace: Trace, task_input: TaskInput, indices: np.ndarray, keeps: boo
     )
 
 
-def _read(
-    eraser: Eraser, trace: Trace, task_input: TaskInput, learn_rows: np.ndarray, held_rows: np.ndarray
-) -> dict[str, float]:
-    """Accuracy of each reader on held-out photos after learning from the others, and how far rows moved."""
-    rows = max(1, CHOICE_ROWS // len(trace.views))
+class LabelledRows(NamedTuple):
+    """Embeddings and their class of the trace."""
 
-    def erased(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        labels = trace.labels[:, indices]
-        plain = np.concatenate([task_input.view(name, indices)[:] for name in trace.views])
-        return eraser.apply(plain, labels.ravel()), labels.ravel(), plain
+    rows: np.ndarray
+    """float32 [n, d]."""
+    labels: np.ndarray
+    """int64 [n]."""
 
-    (x, y, plain), (held_x, held_y, _) = erased(_at_most(rows, learn_rows)), erased(_at_most(rows, held_rows))
-    splits = LabelledSplits(AsGiven(x), y, None, None, AsGiven(held_x), held_y, len(trace.classes))
-    accuracies = {
-        reader: labelled_probe(splits, reader=reader, device=task_input.device, **FAST.get(reader, {})).accuracy
-        for reader in CHOSEN_BY
-    }
-    unit = plain / np.maximum(np.linalg.norm(plain, axis=1, keepdims=True), 1e-12)
-    return {**accuracies, "moved": float(np.square(x - unit).sum(1).mean())}
+
+def choose_options(
+    method: str, source: Source, learn: LabelledRows, held: LabelledRows, count: int, device: str = "cpu"
+) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """The options of a method whose eraser leaves readers least on held-out rows, and what was tried.
+
+    Args:
+        method: its name.
+        source: that erasers are fitted on.
+        learn: rows that readers learn from, of ``source``.
+        held: rows that they read.
+        count: number of held-out rows that ``held`` is drawn from.
+        device: of moments and readers.
+    """
+    moments, candidates = moments_of(source, device), method_named(method).candidates()
+    unit = unit_length(learn.rows)
+    search: list[dict[str, float]] = []
+    for options in candidates:
+        eraser = fit_method(method, source, moments, **options)
+        x, held_x = (eraser.apply(side.rows, side.labels) for side in (learn, held))
+        splits = LabelledSplits(AsGiven(x), learn.labels, None, None, AsGiven(held_x), held.labels, source.n_classes)
+        accuracies = {
+            reader: labelled_probe(splits, reader=reader, device=device, **FAST.get(reader, {})).accuracy
+            for reader in CHOSEN_BY
+        }
+        search.append({**options, **accuracies, "moved": float(np.square(x - unit).sum(1).mean())})
+    return _best(search, candidates, count), search
+
+
+def _rows_of(trace: Trace, task_input: TaskInput, indices: np.ndarray) -> LabelledRows:
+    rows = np.concatenate([task_input.view(name, indices)[:] for name in trace.views])
+    return LabelledRows(rows, trace.labels[:, indices].ravel())
 
 
 def _at_most(count: int, indices: np.ndarray) -> np.ndarray:

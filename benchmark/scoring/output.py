@@ -1,4 +1,7 @@
-"""Results on disk: ``result.json`` and ``answers.npz`` of each, and reports over them."""
+"""Results on disk: ``result.json`` and ``answers.npz`` of each, reports over them, and the rows of a sweep.
+
+Nothing here needs torch: saved results are read and written without it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ import dataclasses
 import hashlib
 import io
 import itertools
+import json
 import multiprocessing
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -24,9 +30,8 @@ import numpy as np
 
 from benchmark.encoders import encoder_hash
 from benchmark.leaderboard import write_report_page
-from benchmark.report import courses, draw_courses, draw_report, report_text
+from benchmark.report import can_draw, courses, draw_courses, draw_report, markdown_table, report_text
 from benchmark.results import ANSWERS_FILE, Result, folder_name, read_result, write_result
-from benchmark.scoring.run import Scored
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.files import sweep_temporaries, write_bytes_atomically, write_text_atomically
@@ -35,6 +40,64 @@ from builders.processes import deferred_signals, setup_child
 
 FILES = ("answers.npz", "report.html", "report.md", "report.png", "result.json")
 """What a run writes into one folder. The result is moved last, so that an interrupted move is done again."""
+
+SWEEP_FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one encoder on one photo set: the result, and values by photo under their names."""
+
+    result: Result
+    answers: Mapping[str, np.ndarray]
+    photos: PhotoSet | None = None
+    """The photo set, of which a local report shows some photos."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one encoder on one photo set."""
+
+    spec: str
+    """The encoder by the name that the user gave."""
+    data: str
+    """Name of the photo set."""
+    state: str
+    """``scored``, ``partial`` (there is a result, but a task or many photos failed), ``kept`` (a finished result of
+    exactly this question was there) or ``failed``."""
+    reason: str
+    """What failed, one sentence each; else empty."""
+    folder: str
+    """Below the output; empty without a result."""
+    result: Result | None = None
+
+
+def what_failed(result: Result) -> str:
+    """Reasons of a result's failures, without single photos."""
+    return "; ".join(f.reason for f in result.failures if f.kind != "photo")
+
+
+def failures_by_pair(rows: Sequence[Row]) -> dict[str, str]:
+    """Reason by encoder and photo set, of the rows without result."""
+    return {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
+
+
+def sweep_text(rows: Sequence[Row], output: Path) -> str:
+    """A table of rows, and how many are of each state."""
+    table = [[row.spec, row.data, row.state, ": ".join(filter(None, (row.folder, row.reason)))] for row in rows]
+    counts = {state: sum(row.state == state for row in rows) for state in ("scored", "partial", "kept", "failed")}
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "partial")
+    return (
+        f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{summary}. "
+        f"Written to {output}: report.html, report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
+    )
+
+
+def write_state(rows: Sequence[Row], output: Path) -> None:
+    """Write ``sweep.json``."""
+    plain = [{name: value for name, value in vars(row).items() if name != "result"} for row in rows]
+    text = json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"
+    write_text_atomically(output / SWEEP_FILE, text)
 
 
 def result_folder(result: Result) -> Path:
@@ -215,7 +278,8 @@ def write_reports(
     questions = all_tasks()
     text = report_text(results, questions, unloaded)
     write_text_atomically(output / "report.md", text)
-    with (drawing or Forked(_draw)).run(list(results), output):
+    drawn = (drawing or Forked(_draw)).run(list(results), output) if can_draw("report.png") else nullcontext()
+    with drawn:
         write_report_page(results, text, output / "report.html", photos=[p for p in photos if p is not None])
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from benchmark.encoders import Encoder, move_to_host
 from benchmark.erasing import Eraser
 from benchmark.options import RunOptions
 from benchmark.probe import begin_compiling_probes
-from benchmark.results import SPLITS_KEY, Result, read_answers
+from benchmark.results import SPLITS_KEY, read_answers
 from benchmark.scoring.collect import EncoderRun, Stopwatch, compare_with_embedding, record, result_of
+from benchmark.scoring.output import Scored
 from benchmark.scoring.passes import (
     Pass,
     begin_first_views,
@@ -35,16 +36,6 @@ from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
 from builders.photos import PhotoSet
 from builders.processes import memory_budget, step_bar
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of one encoder on one photo set: the result, and values by photo under their names."""
-
-    result: Result
-    answers: Mapping[str, np.ndarray]
-    photos: PhotoSet | None = None
-    """The photo set, of which a local report shows some photos."""
 
 
 def score_encoders(

@@ -17,12 +17,12 @@ from benchmark.compute import EncoderCrash, free_cached
 from benchmark.encoders import Encoder, deduplicated, with_unique_id
 from benchmark.erasing import check_eraser, refuse_leaks
 from benchmark.results import Result
-from benchmark.scoring.output import write_scored
+from benchmark.scoring.output import Row, Scored, what_failed, write_scored, write_state
 from benchmark.scoring.passes import begin_first_views, begin_next_views, planned_passes
 from benchmark.scoring.reproduce import Invocation, made_by_ranks, recorded, reproduce_command
 from benchmark.scoring.request import OpenedSet, Request, refuse_repeated_names
-from benchmark.scoring.run import Scored, score_encoders
-from benchmark.scoring.sweep import Row, finished_result, what_failed, write_state
+from benchmark.scoring.run import score_encoders
+from benchmark.scoring.sweep import finished_result
 from benchmark.scoring.tasks_run import NO_OUTCOMES
 from benchmark.views import Prefetch
 from builders.errors import CamtraceError

@@ -1,4 +1,4 @@
-"""Sweeps: rows of what became of each encoder on each photo set, and which finished results are reused.
+"""Which finished results a sweep reuses.
 
 A finished result is reused for exactly the same encoder, photos, tasks and options. Which options count follows from
 their roles: each that affects scores. A result records most of them under ``environment.options``; where it records the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,62 +18,12 @@ from typing import Any
 from benchmark.bank import PhotoHashes
 from benchmark.encoders import Encoder, Layered, Runtime, with_outputs
 from benchmark.options import OPTIONS, RunOptions
-from benchmark.report import markdown_table
 from benchmark.results import Result, answers_changed, folder_name, read_result
 from benchmark.scoring.reproduce import encoder_record, options_record
 from benchmark.scoring.request import OpenedSet
 from builders.errors import CamtraceError, DataError
-from builders.files import write_text_atomically
 from builders.pixels import codec_canary
 from builders.untrusted import may_pass
-
-SWEEP_FILE = "sweep.json"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one encoder on one photo set."""
-
-    spec: str
-    """The encoder by the name that the user gave."""
-    data: str
-    """Name of the photo set."""
-    state: str
-    """``scored``, ``partial`` (there is a result, but a task or many photos failed), ``kept`` (a finished result of
-    exactly this question was there) or ``failed``."""
-    reason: str
-    """What failed, one sentence each; else empty."""
-    folder: str
-    """Below the output; empty without a result."""
-    result: Result | None = None
-
-
-def what_failed(result: Result) -> str:
-    """Reasons of a result's failures, without single photos."""
-    return "; ".join(f.reason for f in result.failures if f.kind != "photo")
-
-
-def failures_by_pair(rows: Sequence[Row]) -> dict[str, str]:
-    """Reason by encoder and photo set, of the rows without result."""
-    return {f"{row.spec} on {row.data}": row.reason for row in rows if row.state == "failed"}
-
-
-def sweep_text(rows: Sequence[Row], output: Path) -> str:
-    """A table of rows, and how many are of each state."""
-    table = [[row.spec, row.data, row.state, ": ".join(filter(None, (row.folder, row.reason)))] for row in rows]
-    counts = {state: sum(row.state == state for row in rows) for state in ("scored", "partial", "kept", "failed")}
-    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "partial")
-    return (
-        f"{markdown_table(['encoder', 'data', 'state', 'where or why'], table)}\n\n{summary}. "
-        f"Written to {output}: report.html, report.md, {SWEEP_FILE}, <encoder>/<data>/result.json"
-    )
-
-
-def write_state(rows: Sequence[Row], output: Path) -> None:
-    """Write ``sweep.json``."""
-    plain = [{name: value for name, value in vars(row).items() if name != "result"} for row in rows]
-    text = json.dumps({"rows": plain}, indent=2, ensure_ascii=False) + "\n"
-    write_text_atomically(output / SWEEP_FILE, text)
 
 
 def finished_result(

@@ -152,6 +152,7 @@ PACKAGES_OF_TASKS = (
     "benchmark.answers",
     "benchmark.audit",
     "benchmark.detection",
+    "benchmark.erasing",
     "benchmark.knn",
     "benchmark.probe",
     "benchmark.retrieval",

@@ -1,5 +1,6 @@
 from .association import correlation_ratio, ratio_p_value, table_p_value
 from .bootstrap import bootstrap_interval
+from .dyads import dyad_mean
 from .held_out import Threshold, expected_above, threshold_at
 from .intervals import (
     Difference,
@@ -72,6 +73,7 @@ __all__ = [
     "correlation_ratio",
     "detectable_effect",
     "detectable_share",
+    "dyad_mean",
     "effect_size",
     "effective_number",
     "error_units",

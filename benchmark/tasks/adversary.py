@@ -22,8 +22,8 @@ from builders.pixels import STUDY_PROCESSINGS
 
 if TYPE_CHECKING:
     from benchmark.bank import BankView
+    from benchmark.erasing import ErasedView
     from benchmark.knn import TieRule, ViewAnswers
-    from benchmark.tasks.task import ErasedView
     from benchmark.views import ViewRecipe
 
 NEIGHBOURS = 5

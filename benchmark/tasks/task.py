@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmark.answers import AnswerSource
     from benchmark.bank import Bank, BankView
     from benchmark.encoders import StoredEmbeddings
-    from benchmark.erasing import Eraser
+    from benchmark.erasing import ErasedView, Eraser
     from benchmark.views import ViewRecipe
 
 
@@ -184,6 +184,8 @@ class TaskInput:
         embeddings = self.bank.view(name, indices)
         if self.eraser is None:
             return embeddings
+        from benchmark.erasing import ErasedView
+
         return ErasedView(embeddings, self.eraser, groups_of(self.eraser, self.photos, name, indices))
 
 
@@ -194,24 +196,6 @@ class TaskOutcome:
     scores: tuple[Score, ...]
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Compact arrays by name, stored next to the result; ``Task.read_answers`` reads them."""
-
-
-class ErasedView:
-    """Embeddings of one view that are erased when they are read, one slice at a time."""
-
-    reads_rows: ClassVar[bool] = True
-
-    def __init__(self, view: BankView, eraser: Eraser, groups: np.ndarray | None = None) -> None:
-        self._view, self._eraser, self._groups = view, eraser, groups
-        self.shape = view.shape
-        self.as_given = eraser.unit_rows
-        """Whether probes read rows as the eraser gives them: scaling them again would not be linear."""
-
-    def __len__(self) -> int:
-        return len(self._view)
-
-    def __getitem__(self, at: slice | np.ndarray) -> np.ndarray:
-        return self._eraser.apply(self._view[at], None if self._groups is None else self._groups[at])
 
 
 def groups_of(eraser: Eraser, photos: PhotoSet, view: str, indices: np.ndarray) -> np.ndarray | None:

@@ -28,6 +28,7 @@ from .devices import (
     release_year,
     study_pair_type,
 )
+from .headers_of_files import HEAD_BYTES, FileFacts, file_facts
 from .parser import ALLOWED
 from .reader import NO_EXIF, Reading, read_many
 
@@ -37,6 +38,7 @@ __all__ = [
     "ATTRIBUTES",
     "EXPOSURES",
     "FOCAL_LENGTHS",
+    "HEAD_BYTES",
     "ISOS",
     "LABEL_SETS",
     "NO_EXIF",
@@ -47,6 +49,7 @@ __all__ = [
     "UNKNOWN",
     "Acquisition",
     "Attribute",
+    "FileFacts",
     "LabelSet",
     "Reading",
     "acquisition_from_file",
@@ -58,6 +61,7 @@ __all__ = [
     "column_spelling",
     "device_type",
     "device_type_of_name",
+    "file_facts",
     "known_make",
     "label",
     "questionable_names",

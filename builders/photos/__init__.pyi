@@ -1,6 +1,7 @@
 from .cells import GroupCells, cells_text, clusters_by_cell, group_cells, photos_by_cell, print_cells
 from .columns import (
     COLUMN_OPTIONS,
+    HEADER,
     ColumnSources,
     class_codes,
     column_of,
@@ -29,6 +30,7 @@ __all__ = [
     "CLUSTER",
     "COLUMN_OPTIONS",
     "GROUP_PREFIX",
+    "HEADER",
     "HUB_SPLITS",
     "NEAR_DUPLICATES",
     "QUESTION_COLUMNS",

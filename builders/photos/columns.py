@@ -17,6 +17,9 @@ from builders.photos.photo_set import UNLABELLED, Labels, PhotoSet
 COLUMN_OPTIONS = ("label", "group", "cluster", "split", "source", "scene")
 """Options of a data specification that say where columns come from. ``group`` may be given several times."""
 
+HEADER = "header:"
+"""Beginning of a SOURCE that the headers of the files give (``builders.sources.header_columns``)."""
+
 NO_TABLE: Mapping[str, Labels] = MappingProxyType({})
 
 _REAL = "real|nature|natural|originals?|authentic|pristine|genuine"
@@ -89,13 +92,13 @@ class ColumnSources:
 
 
 def is_path_source(source: str) -> bool:
-    """Whether a SOURCE reads a photo's id: ``folder``, ``folder:N``, ``re:PATTERN``."""
-    return source == "folder" or source.startswith(("folder:", "re:"))
+    """Whether a SOURCE reads a photo's id or file: ``folder``, ``folder:N``, ``re:PATTERN``, ``header:FIELD``."""
+    return source == "folder" or source.startswith(("folder:", "re:", HEADER))
 
 
 def _name_of(source: str) -> str:
-    """The name of a group without one: that of its column, ``folder2`` for ``folder:2``."""
-    return re.sub(r"[^\w.-]+", "_", source.replace("folder:", "folder", 1)).strip("_")
+    """The name of a group without one: that of its column or field, ``folder2`` for ``folder:2``."""
+    return re.sub(r"[^\w.-]+", "_", source.removeprefix(HEADER).replace("folder:", "folder", 1)).strip("_")
 
 
 def column_of(photos: PhotoSet, name: str, table: Mapping[str, Labels] = NO_TABLE) -> Labels:
@@ -108,7 +111,8 @@ def column_of(photos: PhotoSet, name: str, table: Mapping[str, Labels] = NO_TABL
     Args:
         photos: the set.
         name: of the column.
-        table: further columns, of the table that the photos come from; they come before those of the set.
+        table: further columns, of the table that the photos come from or of the headers of their files
+            (``header:format``); they come before those of the set.
 
     Returns:
         Labels of all photos; ``UNLABELLED`` where the value is empty, the path too short or the pattern not in the id.

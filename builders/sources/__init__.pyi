@@ -7,9 +7,10 @@ from .cameras.sets import camera_photos
 from .cameras.tables import TABLE_LAYOUTS, TILES, tabled_photos, tile_photos
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
+from .columns.headers import HEADER_FIELDS, header_columns
 from .columns.layouts import check_layout
 from .columns.named import WILDS, pathorob_photos, wilds_photos
-from .columns.tables import open_table, table_photos
+from .columns.tables import Table, open_table, photos_of, picture_paths, table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named
@@ -28,6 +29,7 @@ __all__ = [
     "CAMERA_SETS",
     "CAMERA_TYPES",
     "ES_GRIDS",
+    "HEADER_FIELDS",
     "MIN_PHOTOS",
     "SIMULATED_FILE",
     "TABLE_LAYOUTS",
@@ -37,10 +39,12 @@ __all__ = [
     "FolderSource",
     "PairRow",
     "Streaming",
+    "Table",
     "camera_photos",
     "check_layout",
     "contradicted_types",
     "detection_photos",
+    "header_columns",
     "imagenet_photos",
     "inaturalist_photos",
     "labelled_folder",
@@ -49,6 +53,8 @@ __all__ = [
     "open_table",
     "openfake_photos",
     "pathorob_photos",
+    "photos_of",
+    "picture_paths",
     "propose_pairs",
     "read_attribute_photos",
     "read_camera_folder",

@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmark.audit.features import FEATURES, HEAD_BYTES, file_facts, values_of
+from benchmark.audit.features import FEATURES, values_of
 from benchmark.audit.run import audit_of
 from benchmark.audit.scan import KNOWN, Block, Plan, _type, scanned
 from benchmark.audit.subjects import BLOCK, StreamedSubject, photo_subject
 from benchmark.audit.tally import tally
 from builders.errors import PhotoError
+from builders.exif import HEAD_BYTES, file_facts
 from builders.photos import Labels, PhotoSet
 from builders.sources import FolderSource
 from scripts.speed.measure import Row, apart, interleaved, peak_mb

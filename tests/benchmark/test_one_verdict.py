@@ -67,6 +67,7 @@ AUDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", AUDITS)
 def test_audit__heading_colour_text_record_and_exit_status_agree(name, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -176,6 +177,7 @@ def test_gate__what_a_margin_means_is_never_guessed_from_the_scores(scores, opti
         compare(words)
 
 
+@pytest.mark.slow
 def test_figure__a_mark_is_hollow_exactly_where_its_line_holds_no_difference():
     """Intervals of many differences, some undecided by the correction alone."""
     from matplotlib.colors import to_rgba

@@ -26,7 +26,6 @@ from benchmark.cli.parser import read_toml
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.python import as_encoder
 from benchmark.encoders.loaders.study_weights import read_encoder
-from benchmark.encoders.loaders.weights_check import load_exactly
 from benchmark.erasing.folder import load_eraser
 from benchmark.options import RunOptions
 from benchmark.report import text
@@ -143,15 +142,6 @@ WHERE = {
     "module": Where(
         "", ValueError(), lambda d, _: as_encoder(Stubborn(), name="toy", preprocess=grey, device="cpu"),
         f"toy: the module cannot be copied (TypeError: {ESCAPED})",
-    ),
-    "bundled weights": Where(
-        "torch.nn.Module.load_state_dict", RuntimeError(PLANTED),
-        lambda d, _: load_exactly("a", torch.nn.Identity(), {}, "the architecture"),
-        f"a: the weights do not fit the architecture ({ESCAPED})",
-    ),
-    "weights": Where(
-        "torch.nn.Module.load_state_dict", RuntimeError(PLANTED), of_weights,
-        f"checkpoint:dino-resnet50: the weights do not fit resnet50 ({ESCAPED})",
     ),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import builders
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_import__costs_nothing_and_never_brings_torch_or_the_benchmark():
     program = (
         "import sys, builders\n"

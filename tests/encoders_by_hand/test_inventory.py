@@ -71,6 +71,7 @@ def _fine(name: str, below: Path) -> Row:
     return Row(name, "right", "a class token")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "verdict"), [(_crashes, "WRONG"), (_hangs, "WRONG"), (_fine, "right")])
 def test_in_child__a_crash_and_a_hang_are_rows(function, verdict) -> None:
     row = in_child(function, "one", limit_s=2)

@@ -268,9 +268,11 @@ def _lightning_transformers(folder: Path) -> Trained:
 def _peft(folder: Path, **settings: Any) -> nn.Module:
     """An adapter that PEFT saved, of a base in a folder; the adapted network."""
     peft = pytest.importorskip("peft")
-    hf_network(2).save_pretrained(folder / "base")
+    hf_network(2).to(settings.pop("dtype", torch.float32)).save_pretrained(folder / "base")
     vit_processor().save_pretrained(folder / "base")
-    base = tf.ViTForImageClassification.from_pretrained(folder / "base", num_labels=7, ignore_mismatched_sizes=True)
+    base = tf.ViTForImageClassification.from_pretrained(
+        folder / "base", num_labels=7, ignore_mismatched_sizes=True, dtype=torch.float32
+    )
     options = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"], "modules_to_save": ["classifier"]}
     adapted = peft.get_peft_model(base, peft.LoraConfig(**{**options, **settings}))
     with torch.no_grad():
@@ -283,6 +285,11 @@ def _peft(folder: Path, **settings: Any) -> nn.Module:
 
 def _lora(folder: Path) -> Trained:
     adapted = _peft(folder)
+    return Trained(str(folder / "adapter"), by_vit(adapted.get_base_model()), "LORA adapter, merged into base")
+
+
+def _lora_of_bfloat16(folder: Path) -> Trained:
+    adapted = _peft(folder, dtype=torch.bfloat16)
     return Trained(str(folder / "adapter"), by_vit(adapted.get_base_model()), "LORA adapter, merged into base")
 
 
@@ -375,6 +382,7 @@ TRAINERS: dict[str, Write] = {
     "Lightning: folder": _lightning_folder,
     "Lightning of a transformers model": _lightning_transformers,
     "PEFT: LoRA": _lora,
+    "PEFT: LoRA on bfloat16": _lora_of_bfloat16,
     "PEFT: DoRA": _dora,
     "PEFT: base absent": _lora_without_base,
     "DINO": _dino,
@@ -385,4 +393,4 @@ TRAINERS: dict[str, Write] = {
     "Keras": _keras,
     "FSDP": _distributed,
 }
-"""By name; 27 of them. Those of Trainer, Lightning and PEFT are skipped where their packages are not installed."""
+"""By name. Those of Trainer, Lightning and PEFT are skipped where their packages are not installed."""

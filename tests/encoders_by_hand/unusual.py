@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 import transformers as tf
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch import nn
 
@@ -28,10 +29,12 @@ from tests.encoders_by_hand.reference import (
     Embed,
     Trained,
     Write,
+    by_module,
     by_timm,
     by_vit,
     hf_network,
     timm_network,
+    with_statistics,
 )
 from tests.encoders_by_hand.trial import _processor_of
 
@@ -254,7 +257,55 @@ def _another_resolution(folder: Path) -> Trained:
     network = timm.create_model("vit_tiny_patch16_224", **{**VIT_OPTIONS, "img_size": 48})
     torch.save(network.state_dict(), folder / "w.pth")
     spec = f"weights:{folder}/w.pth?arch=timm:vit_tiny_patch16_224&{ARGUMENTS}&size=32"
-    return Trained(spec, None, "pos_embed is 1 x 37 x 32 instead of 1 x 17 x 32")
+    smaller = timm.create_model("vit_tiny_patch16_224", num_classes=1000, **VIT_OPTIONS)
+    timm.models.load_checkpoint(
+        smaller, str(folder / "w.pth"), filter_fn=timm.models.vision_transformer.checkpoint_filter_fn
+    )
+    return Trained(spec, by_timm(smaller, img_size=32), "pos_embed is 1 x 37 x 32 instead of 1 x 17 x 32")
+
+
+def _names_of_transformers_4(folder: Path) -> Trained:
+    network = _vit_folder(folder / "base")
+    names = load_file(folder / "base" / "model.safetensors")
+    assert "vit.encoder.layer.0.attention.attention.key.weight" in names
+    torch.save({f"module.{name}": tensor for name, tensor in names.items()}, folder / "w.pth")
+    spec = f"weights:{folder}/w.pth?arch=transformers:{folder}/base"
+    return Trained(spec, by_vit(network), "names without 'module.'")
+
+
+def _parallel_folder(folder: Path) -> Trained:
+    network = _vit_folder(folder)
+    names = load_file(folder / "model.safetensors")
+    wrapped = {f"module._orig_mod.{name}": tensor for name, tensor in names.items()}
+    save_file(wrapped, folder / "model.safetensors", {"format": "pt"})
+    return Trained(str(folder), by_vit(network))
+
+
+def _another_size(folder: Path) -> Trained:
+    network = _vit_folder(folder)
+    tf.ViTImageProcessor(size={"height": 48, "width": 48}).save_pretrained(folder / "48")
+    embed = by_hand(
+        folder / "48", network.vit, lambda m, x: m(x, interpolate_pos_encoding=True).last_hidden_state[:, 0]
+    )
+    return Trained(f"{folder}?size=48", embed)
+
+
+def _sequential(folder: Path, wrap: Callable[[nn.Module], nn.Module]) -> Trained:
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=7)
+    randomise(network)
+    torch.save(wrap(nn.Sequential(*list(with_statistics(network).children())[:-2])).state_dict(), folder / "w.pth")
+    network.fc = nn.Identity()
+    transform = torchvision.transforms._presets.ImageClassification(crop_size=224)
+    return Trained(f"weights:{folder}/w.pth?arch=torchvision:resnet18", by_module(network, transform), "not used: ")
+
+
+def _lightly(folder: Path) -> Trained:
+    return _sequential(folder, lambda body: nn.ModuleDict({"backbone": body, "projection_head": nn.Linear(512, 8)}))
+
+
+def _fastai(folder: Path) -> Trained:
+    return _sequential(folder, lambda body: nn.Sequential(body, nn.Sequential(nn.Flatten(), nn.BatchNorm1d(1024))))
 
 
 def _processor(folder: Path, processor: Any) -> Trained:
@@ -351,6 +402,11 @@ UNUSUAL: dict[str, Write] = {
     "timm: attention pooling": _map_pooling,
     "timm: an architecture of tomorrow": _unknown_to_timm,
     "timm: another resolution": _another_resolution,
+    "state dict with the names of transformers 4": _names_of_transformers_4,
+    "folder of a compiled, parallel network": _parallel_folder,
+    "?size= of a ViT": _another_size,
+    "lightly": _lightly,
+    "fastai": _fastai,
     "processor without rescaling": _unrescaled,
     "processor whose crop pads": _crop_that_pads,
     "processor without normalisation": _unnormalised,

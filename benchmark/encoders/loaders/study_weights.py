@@ -83,7 +83,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
     """
     import torch
 
-    from benchmark.encoders.loaders.weights_check import load_exactly
+    from benchmark.encoders.admission.gate import load_exactly
 
     source = SOURCES[spec]
     try:
@@ -97,7 +97,7 @@ def read_encoder(spec: str, file: Path) -> nn.Module:
         if name.startswith(source.prefix) and not name.removeprefix(source.prefix).startswith(source.head)
     }
     module = _ARCHITECTURES[source.architecture]()
-    load_exactly(spec, module, tensors, source.architecture)
+    load_exactly(spec, module, tensors)
     return module
 
 

@@ -117,8 +117,10 @@ def _test_slurm(options: EngineOptions) -> None:
         **({"qos": options.qos} if options.qos else {}),
         **options.sbatch,
     }
-    command = ["sbatch", "--test-only", *(f"--{k}={v}" for k, v in resources.items()), "--wrap", "true"]
+    asked = [f"--{key}={value}" for key, value in resources.items()]
+    command = ["sbatch", "--test-only", *asked, "--wrap", "true"]
     reply = subprocess.run(command, capture_output=True, text=True, check=False)
     if reply.returncode:
         reason = (reply.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UsageError(f"--engine slurm: such a job cannot run here: {reason.removeprefix('allocation failure: ')}")
+        reason = reason.removeprefix("allocation failure: ")
+        raise UsageError(f"--engine slurm: such a job ({' '.join(asked)}) cannot run here: {reason}")

@@ -30,7 +30,9 @@ else:
     import tomli as tomllib
 
 MAX_BYTES = 2**16
-"""Of a file: the parser takes time by the square of the parts of a key (a.a.a...)."""
+"""Of a file."""
+MAX_DOTS = 1000
+"""In a line: the parser takes time by the square of the parts of a key (a.a.a...)."""
 MAX_STEPS, MAX_PROCESSINGS, MAX_PARAMETERS, MAX_CLASSES, MAX_NAME, MAX_TEXT = 5, 200, 50, 64, 64, 300
 
 PRESETS = ("study", "web", "messengers", "ntire")
@@ -87,6 +89,8 @@ def _read(what: str) -> Definitions:
         raise unknown_name("processings", what, PRESETS)
     try:
         text = read_untrusted_text(path, limit=MAX_BYTES)
+        if line := next((n for n, line in enumerate(text.splitlines(), 1) if line.count(".") > MAX_DOTS), 0):
+            raise UsageError(f"--processings {what}: line {line}, more than {MAX_DOTS:,} dots")
         document = tomllib.loads(text)
     except UntrustedInputError as refused:
         raise UsageError(f"--processings {what}: {refused.reason}") from None

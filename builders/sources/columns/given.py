@@ -9,8 +9,9 @@ import numpy as np
 
 from builders.errors import DataError, UsageError
 from builders.exif import ATTRIBUTES
-from builders.photos import CLUSTER, SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, column_of
+from builders.photos import CLUSTER, HEADER, SPLITS, UNLABELLED, ColumnSources, Labels, PhotoSet, column_of
 from builders.pixels import ALL_PARAMETERS
+from builders.sources.columns.headers import header_columns
 from builders.sources.folders import drawn_splits, split_word
 
 MOST_NAMED = 5
@@ -43,7 +44,10 @@ def with_columns(
         UsageError: a SOURCE names no column, or a group has the name of a processing or an attribute.
         DataError: a SOURCE gives no photo a value, or the values of ``split`` are not train, val and test.
     """
-    given = {option: _read(photos, source, option, table or {}) for option, source in sources.sources().items()}
+    named = sources.sources()
+    fields = [source.removeprefix(HEADER) for source in named.values() if source.startswith(HEADER)]
+    table = {**(table or {}), **(header_columns(photos, fields) if fields else {})}
+    given = {option: _read(photos, source, option, table) for option, source in named.items()}
     if not given:
         return photos
     changes: dict[str, object] = {}

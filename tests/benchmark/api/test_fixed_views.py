@@ -48,6 +48,7 @@ def made(preprocess: Any = shade, batch_size: int = 2, of: PhotoSet | None = Non
     return views, task
 
 
+@pytest.mark.slow
 def test_of__views_of_the_photos_that_can_be_used() -> None:
     for preprocess in (shade, lambda image: [float(np.asarray(image)[0, 0, 0]), 1.0]):
         views, _ = made(preprocess)

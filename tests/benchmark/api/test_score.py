@@ -100,6 +100,7 @@ def test_score__hands_every_option_on(monkeypatch, tmp_path):
     assert (requested.tasks, requested.trust_remote_code) == (["knn/jpeg"], True)
 
 
+@pytest.mark.slow
 def test_results__lookup(results):
     one = results.select(encoder="ours")
     assert one["probe/jpeg"] is one["probe/jpeg", "accuracy"]
@@ -273,6 +274,7 @@ def test_score__a_module_is_copied_and_its_bank_stored(results, cache, photos, t
     assert result.environment["local"]["model"].startswith("MODULE:NAME: your object in memory (ours)")
 
 
+@pytest.mark.slow
 def test_score__what_fails_among_others_is_a_warning_and_a_failure(cache, photos):
     def broken(image):
         raise RuntimeError("out of order")

@@ -89,6 +89,7 @@ def _train(network: nn.Module, assignment: str, steps: int, trace: Any) -> None:
         trace(network, step)
 
 
+@pytest.mark.slow
 def test_trace__rises_where_the_codec_tells_the_class_and_not_where_it_does_not(photos: PhotoSet) -> None:
     result = {}
     for assignment in ("correlated:1", "uniform"):
@@ -103,6 +104,7 @@ def test_trace__rises_where_the_codec_tells_the_class_and_not_where_it_does_not(
     assert result["uniform"][1] < before + 0.1
 
 
+@pytest.mark.slow
 def test_training__is_the_same_with_it_and_without(photos: PhotoSet) -> None:
     states = []
     for every in (4, 10**9):

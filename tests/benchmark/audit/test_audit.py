@@ -19,6 +19,7 @@ from tests.benchmark.audit.planted import TRAITS, exif, jpeg, picture, planted
 from tests.support.images import image_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trait", [name for name in TRAITS if name != "earlier_quality"])
 def test_audit__flags_the_planted_feature(trait):
     result = audit(planted(trait, 0.5, 300), progress=False)
@@ -44,6 +45,7 @@ def test_audit__verdict_names_accuracy_and_values():
     )
 
 
+@pytest.mark.slow
 def test_audit__double_compression_hides_from_headers_and_not_from_pixels():
     photos = planted("earlier_quality", 0.6, 240, side=96)
     headers = audit(photos, progress=False)
@@ -121,6 +123,7 @@ def test_audit__names_its_units_by_their_column(column, plural, tmp_path):
     assert any(f"over {plural}, because photos of one {plural[:-1]} err together" in text for text in result.findings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owners", [20, 40])
 def test_audit__few_owners_are_units_too_and_what_cannot_be_found_is_said(owners):
     """Labels and cameras at random by owner: nothing is confounded. Photos counted one by one would be flagged."""
@@ -182,6 +185,7 @@ def test_audit__near_duplicates_are_units_where_they_were_looked_for():
     assert audit(photos, near_duplicates=True, progress=False).question("quality").tested == 40
 
 
+@pytest.mark.slow
 def test_audit__splits_and_duplicates():
     rng = np.random.default_rng(0)
     files = {f"{i:03d}": jpeg(picture(rng), 75 if i < 100 else 92) for i in range(200)}
@@ -200,6 +204,7 @@ def test_audit__splits_and_duplicates():
     assert result.verdict.text.startswith("The split can be predicted at")
 
 
+@pytest.mark.slow
 def test_audit__a_bad_file_is_a_row():
     photos = planted("format", 0.5, 60)
     files = {i: photos.read(k) for k, i in enumerate(photos.ids)}
@@ -306,6 +311,7 @@ def test_dataset_photos__files_anywhere_are_read_and_what_is_no_file_is_a_failur
             photos.read(row)
 
 
+@pytest.mark.slow
 def test_audit__a_streamed_data_set_is_read_row_by_row(tmp_path, monkeypatch):
     import datasets
 

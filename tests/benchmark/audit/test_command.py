@@ -55,6 +55,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["shards", "files"])
 def test_repair__by_a_processing_of_a_file_is_that_processing_by_pillow(tmp_path, cache, capsys, form):
     photos = planted("format", 0.6, 60)
@@ -84,6 +85,7 @@ def test_repair__by_a_processing_of_a_file_is_that_processing_by_pillow(tmp_path
     assert read_definitions(json.loads((tmp_path / "out/repair.json").read_text())["repair"]["definitions"]).processings
 
 
+@pytest.mark.slow
 def test_main__files_and_exit_status(tmp_path, cache, capsys):
     data = f"folder:{write(planted('format', 0.6, 120), tmp_path / 'photos')}"
     out = tmp_path / "out"
@@ -190,6 +192,7 @@ def test_page__the_policy_has_the_hash_of_its_style():
     assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in page
 
 
+@pytest.mark.slow
 def test_scan__resumes(tmp_path, cache, monkeypatch):
     monkeypatch.setattr(scan, "BLOCK", 16)
     monkeypatch.setattr("benchmark.audit.subjects.BLOCK", 16)
@@ -240,6 +243,7 @@ def test_scan__a_killed_worker_is_one_sentence_and_finished_blocks_are_not_read_
     assert 1 in read_again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
 def test_scan__a_photo_that_a_failing_disk_did_not_give_is_read_by_the_next_run(tmp_path, cache, monkeypatch, number):
     monkeypatch.setattr(scan, "BLOCK", 16)
@@ -279,6 +283,7 @@ def test_audit__a_class_folder_that_a_disk_does_not_list_is_no_smaller_data_set(
         audit(f"folder:{root}", progress=False)
 
 
+@pytest.mark.slow
 def test_scan__a_damaged_block_is_one_sentence_and_read_again(tmp_path, cache):
     root = write(planted("format", 0.6, 40), tmp_path / "photos")
     first = audit(f"folder:{root}", progress=False)
@@ -292,6 +297,7 @@ def test_scan__a_damaged_block_is_one_sentence_and_read_again(tmp_path, cache):
         assert audit(f"folder:{root}", progress=False) == first
 
 
+@pytest.mark.slow
 def test_scan__fifos_and_links_to_devices_are_failures(tmp_path, cache):
     root = write(planted("format", 0.6, 40), tmp_path / "photos")
     os.mkfifo(root / "real" / "pipe.jpg")
@@ -305,6 +311,7 @@ def test_scan__fifos_and_links_to_devices_are_failures(tmp_path, cache):
     assert result.photos == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "form"), [("jpeg:75-420", "shards"), ("reencode", "files"), ("match", "shards"), ("drop", "files")]
 )
@@ -344,6 +351,7 @@ def test_repair__match_keeps_the_files_and_the_mixture(tmp_path, cache):
     assert counts == {(0, True): 25, (0, False): 25, (1, True): 25, (1, False): 25}
 
 
+@pytest.mark.slow
 def test_repair__files_of_photos_with_and_without_splits(tmp_path, cache):
     for name, splits in (("one", ["train"]), ("two", ["train", "val"])):
         for k, split in enumerate(splits):
@@ -372,6 +380,7 @@ def test_repair__a_dry_run_writes_no_photo(tmp_path, cache, capsys):
     assert not (tmp_path / "out" / "repaired").exists()
 
 
+@pytest.mark.slow
 def test_repair__names_what_is_left(tmp_path, cache, capsys):
     """Half of the fakes are PNG of pixels that were JPEG at 60 before: a re-save hides the format, not that."""
     rng = np.random.default_rng(0)

@@ -43,6 +43,7 @@ def table(tmp_path_factory):
     return folder, rows
 
 
+@pytest.mark.slow
 def test_the_recipe_is_found(table, tmp_path, capsys):
     folder, rows = table
     spec = f"table:{folder}/metadata.csv?image=path&label=re:(nature|ai)/&group=generator=generator&split=mode"
@@ -110,6 +111,7 @@ def confounded(tmp_path_factory):
     return f"genimage:{folder}"
 
 
+@pytest.mark.slow
 def test_one_sided_processing__moves_the_detector_before_the_repair_and_not_after(confounded, tmp_path, capsys):
     output = tmp_path / "out"
     assert camtrace(["audit", confounded, "--repair", "match", "--output", str(output)]) == 0

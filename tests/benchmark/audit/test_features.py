@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pytest
 
-from benchmark.audit.features import FEATURES, file_facts, values_of
+from benchmark.audit.features import FEATURES, values_of
 from benchmark.audit.pixel_features import earlier_quality, pixel_facts
 from benchmark.audit.questions import number_text
 from builders.errors import PhotoError
+from builders.exif import file_facts
 from builders.photos import Head
 from builders.pixels import read_image_header
 from tests.benchmark.audit.planted import exif, jpeg, opened, picture

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from benchmark.audit import features
-from benchmark.audit.features import FEATURES, LAYERS, FileFacts, file_facts, values_of
+from benchmark.audit.features import FEATURES, LAYERS, values_of
 from builders.errors import PhotoError
-from builders.exif import Acquisition
+from builders.exif import Acquisition, FileFacts, file_facts
 from builders.photos import Head
-from builders.pixels import ImageHeader
 from tests.benchmark.audit.planted import exif, jpeg, picture
 from tests.support.images import image_bytes
 
@@ -132,28 +131,6 @@ def test_file_facts__exif_where_the_header_names_it_and_none_that_is_broken():
     broken = jpeg(IMAGE, exif=b"Exif\0\0no block at all")
     assert "Exif" in reading(broken, 1 << 16)[0].header.metadata
     assert reading(broken, 1 << 16)[0].exif == Acquisition()
-
-
-def test_file_facts__exif_is_looked_for_by_the_format(monkeypatch):
-    """Formats whose Exif may be anywhere are read for it, others where their header names it."""
-    read = []
-    monkeypatch.setattr(features, "acquisition_from_file", lambda data: read.append(len(data)) or Acquisition(make="x"))
-    for format, metadata, elsewhere, exif_read in (
-        ("JPEG", "JFIF", False, False),
-        ("JPEG", "Exif, JFIF", False, True),
-        ("WebP", "none", False, False),
-        ("WebP", "Exif", True, True),
-        ("HEIC", "none", True, True),
-        ("AVIF", "none", True, True),
-        ("TIFF", "none", True, True),
-        ("GIF", "none", False, False),
-    ):
-        header = ImageHeader(format=format, metadata=metadata, complete=True)
-        monkeypatch.setattr(features, "read_image_header", lambda data, header=header: header)
-        read.clear()
-        made, more = reading(b"x" * 100, 10)
-        assert (more, read) == ([4 << 20] if elsewhere else [], [100 if elsewhere else 10] if exif_read else [])
-        assert made.exif.make == ("x" if exif_read else None)
 
 
 @pytest.mark.parametrize(

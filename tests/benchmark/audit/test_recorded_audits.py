@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from benchmark.audit import audit
 from benchmark.audit.repair_plan import parse_repair, plan_repair
@@ -70,6 +71,7 @@ def generated(photos: int = 60) -> PhotoSet:
     return PhotoSet.of_bytes("generated", files, [name.partition("/")[0] for name in files])
 
 
+@pytest.mark.slow
 def test_repairs__of_planted_confounds_are_as_recorded(tmp_path):
     made = {}
     three = dataclasses.replace(planted("quality", 0.6, 60), name="one trait")

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmark.audit import scan
-from benchmark.audit.features import FEATURES, HEAD_BYTES
+from benchmark.audit.features import FEATURES
 from benchmark.audit.scan import KNOWN, Plan, scanned, shown
 from benchmark.audit.subjects import Row, StreamedSubject, photo_subject
 from builders.errors import DataError, PhotoError
+from builders.exif import HEAD_BYTES
 from builders.photos import Head, PhotoSet
 from builders.processes import WorkerKilled
 from builders.sources import FolderSource

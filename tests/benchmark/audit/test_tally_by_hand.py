@@ -183,6 +183,7 @@ def test_table__merges_where_there_are_more_values_than_separate_counts(monkeypa
     assert table.counts(1)[0][-1] == "w31"
 
 
+@pytest.mark.slow
 def test_sample__photos_with_the_smallest_hashes_of_their_ids(monkeypatch):
     monkeypatch.setattr(module, "SAMPLE", 10)
     rows = frame(200, failure="")

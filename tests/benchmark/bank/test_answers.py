@@ -176,6 +176,7 @@ print(len(slow.batches))
 """
 
 
+@pytest.mark.slow
 def test_kill_and_two_processes_at_once(tmp_path):
     photos = some_photos(200)
     asking = Asking(questions_about(photos))

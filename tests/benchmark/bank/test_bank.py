@@ -335,6 +335,7 @@ t.filled(__import__("pathlib").Path(sys.argv[1]), t.some_photos(300, broken=(9,)
 """
 
 
+@pytest.mark.slow
 def test_fill_banks__equals_an_undisturbed_run_after_kills_at_random_times(tmp_path):
     whole = filled(tmp_path / "whole", some_photos(300, broken=(9,)))
     shutil.copy(__file__, tmp_path / "helpers_of_bank.py")

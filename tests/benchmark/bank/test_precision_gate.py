@@ -108,6 +108,7 @@ def run(*arguments: str) -> int:
     return main([*arguments, *ALL, "--output", "out", "--cache", "cache"])
 
 
+@pytest.mark.slow
 def test_score__is_refused_with_one_sentence_unless_forced(work, capsys, monkeypatch):
     model = ("--model", "networks_of_gate:Coarse", "--dtype", "bfloat16")
     assert run(*model) == 1
@@ -128,6 +129,7 @@ def test_score__is_refused_with_one_sentence_unless_forced(work, capsys, monkeyp
     assert "--force-dtype" in result.environment["command"]
 
 
+@pytest.mark.slow
 def test_score__float16_storage_is_judged_by_what_it_rounds(work):
     assert run("--model", "networks_of_gate:Fine", "--storage", "float16") == 0
     gate_record = read_result(work / "out" / "result.json").environment["precision_gate"]
@@ -144,6 +146,7 @@ def test_score__float32_has_no_gate(work):
     assert environment["compiled"] is False
 
 
+@pytest.mark.slow
 def test_sweep__a_refused_encoder_is_a_row(work):
     models = ("--model", "networks_of_gate:Coarse", "--model", "networks_of_gate:plain")
     assert main(["sweep", *models, *ALL, "--dtype", "bfloat16", "--output", "out", "--cache", "cache"]) == 1

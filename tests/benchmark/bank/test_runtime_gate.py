@@ -172,6 +172,7 @@ class Network(torch.nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_command__scores_equal_those_of_torch_and_bits_those_of_a_second_run(tmp_path, photo_folder, monkeypatch):
     (tmp_path / "gate_network.py").write_text(NETWORK)
     monkeypatch.chdir(tmp_path)

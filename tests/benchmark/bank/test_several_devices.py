@@ -94,6 +94,7 @@ def files(root):
     return {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_forking")
 def test_fill_banks_on__equals_one_process_to_the_byte(toy, tmp_path):
     encoder, notes = toy
@@ -112,6 +113,7 @@ def test_fill_banks_on__equals_one_process_to_the_byte(toy, tmp_path):
     assert again.cost.photos == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_forking")
 def test_fill_banks_on__a_killed_process_is_an_error_and_the_next_run_makes_its_blocks(toy, tmp_path):
     encoder, notes = toy
@@ -152,6 +154,7 @@ fill_banks_on(("cpu", "cpu"), photos, PlainViews(), [encoder], [bank], workers=1
 """
 
 
+@pytest.mark.slow
 def test_fill_banks_on__processes_end_when_the_process_that_started_them_is_killed(toy, tmp_path):
     notes = toy[1]
     (notes / "slow").touch()

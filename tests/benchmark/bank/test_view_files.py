@@ -328,6 +328,7 @@ t.Counting().fill(Path(sys.argv[1]), t.some_photos(500), t.JPEG)
 """
 
 
+@pytest.mark.slow
 def test_fill_banks__two_processes_on_one_bank(tmp_path):
     here = os.path.dirname(os.path.abspath(__file__))
     both = [start_python("-c", TWO, tmp_path / "shared", here) for _ in range(2)]

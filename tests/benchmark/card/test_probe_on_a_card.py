@@ -29,6 +29,7 @@ def problem(fits):
     return [c[:40] for c in classes], [c[40:] for c in classes], random.integers(0, 3, (fits, 40))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fits", "late", "ceiling"), [(2, True, 40), (1, False, 160)])
 def test_converged__waits_once_for_a_newton_step(card, monkeypatch, fits, late, ceiling):
     """Flags of conjugate gradients are read a step late, or where steps are long, at once; the fits are the same.

@@ -107,6 +107,7 @@ if "benchmark.bank.fill.device_process" in "".join(sys.orig_argv):
 """
 
 
+@pytest.mark.slow
 def test_score__two_cards_a_process_each(tmp_path):
     """The whole command, in processes whose torch has two cards: the scores of the CPU, and each card had its part."""
     many = tmp_path / "many"
@@ -156,6 +157,7 @@ def test_torch_views__one_copy_of_all_tables_of_a_batch(card, sizes):
 PASS = ("bank", "views", "on_device", "compute")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("views", "tasks"), [("cpu", (KNN, PROBE)), ("device", (KNN,))])
 def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypatch, views, tasks):
     """A photo too large for the card comes from a worker beside those that the card makes; in the pass none waits."""
@@ -184,6 +186,7 @@ def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypa
     assert card.where["encoders/embedding.py"] <= 8  # weights, constants, the first try
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "caller", "tasks", "views"),
     [
@@ -280,6 +283,7 @@ def test_fake_card__is_strict(monkeypatch):
     card.clashes.clear()
 
 
+@pytest.mark.slow
 def test_score__on_the_second_card_makes_no_context_on_the_first(monkeypatch, folder, on_cpu, tmp_path):
     """Pinning the workers' memory made one, of some 300 MB, on whichever card was the current one."""
     for stored in STORED:
@@ -295,6 +299,7 @@ def test_score__on_the_second_card_makes_no_context_on_the_first(monkeypatch, fo
     assert two.clashes == []
 
 
+@pytest.mark.slow
 def test_score__pinning_that_is_refused_leaves_no_error_for_the_next_kernel(card, folder, on_cpu, tmp_path):
     card.refuses_to_pin = True
     made = score(folder, tmp_path, "cuda", (KNN,), "--workers", "2", "--views", "cpu")
@@ -302,6 +307,7 @@ def test_score__pinning_that_is_refused_leaves_no_error_for_the_next_kernel(card
     assert card.last_error == ""
 
 
+@pytest.mark.slow
 def test_score__settings_of_cudnn_are_in_the_result(card, folder, tmp_path, monkeypatch):
     """A user's module may set them; they choose algorithms, which round differently."""
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)

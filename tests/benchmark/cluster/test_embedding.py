@@ -1,6 +1,5 @@
 """Embeddings by ranks: equal to the plain command, whatever is killed, and refused where a machine differs."""
 
-import importlib
 import json
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from builders.cluster import read_plan
 from builders.files import temporary_path
-from tests.benchmark.cluster.conftest import POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
+from tests.benchmark.cluster.conftest import ENCODERS, POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
 from tests.support.processes import run_python, start_python
 
 pytestmark = pytest.mark.usefixtures("unpainted")
@@ -24,6 +23,7 @@ def planned(frozen, capsys):
     return folder / "out.plan"
 
 
+@pytest.mark.slow
 def test_ranks__equal_to_the_plain_command(run, planned, plain):
     for rank in (2, 0, 3, 1, 7, 4, 6, 5):
         assert run("work", planned, "--rank", rank)[0] == 0
@@ -103,8 +103,9 @@ def refused(run, planned, rank=0):
 
 
 @pytest.mark.slow
-def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("cluster_encoders").small, "cache_key", "small, 2")
+def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeypatch, tmp_path):
+    (tmp_path / "cluster_encoders.py").write_text(ENCODERS.replace('"small, 1"', '"small, 2"'))
+    monkeypatch.syspath_prepend(str(tmp_path))
     plan, _ = read_plan(str(planned))
     of_small = [
         n
@@ -133,15 +134,6 @@ def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypa
     assert sum("done" in printed for printed in failed) == 1
     changed.write_bytes(bytes_before)
     assert run("work", planned)[0] == 0
-
-
-@pytest.mark.slow
-def test_plan__on_an_object_store(run, plain, tmp_path):
-    words = ("--plan", f"memory://{tmp_path.name}", "--cache", tmp_path / "cache", "--output", tmp_path / "out")
-    assert run("plan", "sweep", *SWEEP, *words, "--ranks", 2)[0] == 0
-    assert run("work", f"memory://{tmp_path.name}")[0] == 0
-    assert run("finish", f"memory://{tmp_path.name}/plan.json")[0] == 0
-    assert scores(tmp_path / "out") == scores(plain[0])
 
 
 @pytest.mark.slow

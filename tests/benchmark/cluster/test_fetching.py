@@ -55,6 +55,7 @@ def ranked(flickr, tmp_path):
     return tmp_path / "ranked"
 
 
+@pytest.mark.slow
 def test_ranks__files_and_rows_of_the_plain_command(run, plain, ranked, tmp_path):
     status, printed, _ = run("plan", *fetching(ranked), "--ranks", 3)
     assert status == 0

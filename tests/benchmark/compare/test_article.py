@@ -89,6 +89,7 @@ def few(monkeypatch):
     monkeypatch.setattr("benchmark.compare.article.published_encoders", lambda: published_encoders()[:3])
 
 
+@pytest.mark.slow
 def test_draw_article__five_figures_as_png_and_svg(few, rows, tmp_path):
     results = [result(d) for d in ("imagenet", "flickrexif", "paircams")]
     rows = [row for row in rows if row.task in ("probe/jpeg", "probe/make", "knn/jpeg") or "retrieval" in row.task]

@@ -30,6 +30,7 @@ with ThreadPoolExecutor(1) as pool:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_keep_freed_memory__activations_stay_and_tables_go():
     def second_time(what: str) -> list[int]:
@@ -54,6 +55,7 @@ garbage = [[] for _ in range(100_000)]
 """
 
 
+@pytest.mark.slow
 def test_import_torch__what_torch_makes_is_never_searched_for_garbage():
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
     during, enabled, frozen, searched_at_the_end = done.stdout.split()

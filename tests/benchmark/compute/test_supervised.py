@@ -93,6 +93,7 @@ def test_run_supervised__what_the_run_left_behind_ends_with_it(end):
     assert not Path(f"/proc/{int(done.stdout)}").exists()
 
 
+@pytest.mark.slow
 def test_run_supervised__what_an_encoder_started_ends_after_the_run_too(tmp_path):
     """What ends by itself is not killed."""
     code = _CODE.replace("sys.exit(", "import benchmark.compute.supervised as s; s._LAST_S = 2.0\nsys.exit(")

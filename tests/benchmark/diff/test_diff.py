@@ -183,6 +183,7 @@ def folder(oblong_photos, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_command__of_the_default_encoder_writes_json_page_and_figure(folder, tmp_path, capsys):
     words = ["diff", "--data", f"folder:{folder}", "--b", "", "--b", "colour=bgr", "-o", str(tmp_path / "out")]
     assert camtrace([*words, "--json", "--quiet"]) == 0

@@ -261,7 +261,7 @@ class Inputs(dict[str, Any]):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_logits__of_the_words_alone_from_one_generated_token(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, network = model_of(dtype=dtype, trusted=True), Network()
-    read = Calls((network, {"missing_keys": [], "unexpected_keys": []}))
+    read = Calls((network, {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": []}))
     monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", read)
     inputs = Inputs(pixels=1)
     first, second = model.logits(answering.Prepared(inputs, ((2, 0), (3, 1, 0))))
@@ -280,11 +280,13 @@ def test_logits__of_the_words_alone_from_one_generated_token(dtype: str, monkeyp
 
 
 def test_logits__of_weights_that_are_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    report: dict[str, list[str]] = {"missing_keys": ["a.weight"], "unexpected_keys": []}
+    report: dict[str, list[str]] = {"missing_keys": ["layer.weight"], "unexpected_keys": [], "mismatched_keys": []}
     network = Network()
     monkeypatch.setattr(transformers.AutoModelForImageTextToText, "from_pretrained", lambda *_, **__: (network, report))
     message = refusal(model_of().logits, answering.Prepared(Inputs(), ()))
-    assert message.startswith("EncoderError: vlm:mine: the checkpoint lacks 1 of its weights (a.weight), which would ")
+    assert message.startswith(
+        "EncoderError: vlm:mine: the checkpoint lacks 1 of its weights (layer.weight), which would "
+    )
     report.update(missing_keys=[], unexpected_keys=["b.weight"])
     assert "holds 1 weights that the network of its configuration has no place for (b.weight)" in refusal(
         model_of().logits, answering.Prepared(Inputs(), ())

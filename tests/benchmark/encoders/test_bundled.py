@@ -20,6 +20,7 @@ def lite0() -> Encoder:
     return load_encoder("bundled:efficientnet-lite0", device="cpu")
 
 
+@pytest.mark.slow
 def test_lite0__keeps_the_promises(lite0: Encoder, keeps_promises: Any) -> None:
     keeps_promises(lite0)
     assert lite0.info.dimension == 1280
@@ -92,6 +93,7 @@ def imgsim_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module
     return network
 
 
+@pytest.mark.slow
 def test_imgsim__weights_are_read_without_importing_it(imgsim_package: nn.Module, photos: list[Image.Image]) -> None:
     before = set(sys.modules)
     encoder = load_encoder("bundled:imgsim", device="cpu")
@@ -108,7 +110,7 @@ def test_imgsim__weights_are_read_without_importing_it(imgsim_package: nn.Module
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"not a checkpoint", "cannot be read"), ({"module.pre.fc.bias": torch.zeros(3)}, "not fit")],
+    [(b"not a checkpoint", "cannot be read"), ({"module.pre.fc.bias": torch.zeros(3)}, "lacks")],
 )
 def test_imgsim__damaged_weights(content: Any, reason: str, imgsim_package: nn.Module, tmp_path: Path) -> None:
     file = tmp_path / "imgsim" / "model.pth"

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.encoders.admission import second_load as twice
+from benchmark.encoders.admission.second_load import require_two_equal_loads
 from benchmark.encoders.encoder import Encoder
-from benchmark.encoders.loaders import twice
 from benchmark.encoders.loaders.transformers.classifiers import classifier_embedding
 from benchmark.encoders.loaders.transformers.embeddings import Loaded, plain
 from benchmark.encoders.loaders.transformers.towers import TowerTokens, without_language_layers
-from benchmark.encoders.loaders.twice import require_two_equal_loads
 from benchmark.encoders.network import network_encoder
 from tests.support.plain_network import CPU, network
 

@@ -33,6 +33,7 @@ def fresh():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_compiled_forward__several_encoders_and_sizes_of_batch():
     """Six encoders of the same lines, four sizes each: 24 graphs would pass dynamo's limit of 8 for one function."""
@@ -58,6 +59,7 @@ class Restless(nn.Module):
         return x * self.calls if self.calls % 2 else x + self.calls
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_compiled_forward__its_compiler_is_imported_when_it_is_needed():
     """It takes as long to import as all the rest."""

@@ -18,6 +18,7 @@ SIGNS_SHA256 = "c462145cb1cef60f5b76dabcc716e2a1fd9907d45bc0d87e2c96374905ab2f0a
 """Of 512 x 150,528 signs, which names banks: bits unpacked singly, as in the first version."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spec", "views"), [("control:random-projection", 64), ("control:untrained-resnet50", 18)])
 def test_control__keeps_the_promises(spec: str, views: int, keeps_promises: Any) -> None:
     encoder = load_encoder(spec, device="cpu")
@@ -52,6 +53,7 @@ def test_random_projection__is_the_projection_of_the_normalised_pixels(
     np.testing.assert_allclose(embed_photos(encoder, photos)[:, :32], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_untrained_resnet50__has_the_weights_that_torchvision_draws_from_seed_0() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -61,6 +63,7 @@ def test_untrained_resnet50__has_the_weights_that_torchvision_draws_from_seed_0(
     assert encoder.info.weights_sha256 == hash_state_dict(network.state_dict())
 
 
+@pytest.mark.slow
 def test_untrained_resnet50__the_same_whatever_was_drawn_before() -> None:
     torch.manual_seed(5)
     first = load_encoder("control:untrained-resnet50", device="cpu").info.weights_sha256

@@ -24,9 +24,11 @@ def folder(tmp_path_factory):
 SIZES = {
     "config.json": (
         *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "image_size"),
-        *("patch_size", "num_channels", "pooler_output_size"),
+        *("patch_size", "num_channels", "pooler_output_size", "vocab_size", "num_experts", "depths"),
     ),
-    "preprocessor_config.json": ("size.height", "size.width"),
+    "preprocessor_config.json": (
+        *("size.height", "size.width", "size.shortest_edge", "size.longest_edge", "max_num_patches"),
+    ),
 }
 
 

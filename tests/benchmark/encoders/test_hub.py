@@ -60,6 +60,7 @@ def _dinov2_files(folder: Path, seed: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_repo__pinned_fetched_once_and_only_what_is_needed(hub: Any, tmp_path: Path) -> None:
     files = _dinov2_files(tmp_path / "a", 0)
     unneeded = {"pytorch_model.bin": b"x", "tf_model.h5": b"x", "onnx/model.onnx": b"x", "evil.py": b"raise SystemExit"}
@@ -122,6 +123,7 @@ def test_repo__missing_revision_gated_and_unknown_contents(hub: Any, tmp_path: P
     assert all("\n" not in result[1] for result in results)
 
 
+@pytest.mark.slow
 def test_repo__a_hub_that_sends_a_byte_now_and_then_is_abandoned(hub: Any, tmp_path: Path) -> None:
     hub.create("someone/tiny", "model").commit(_dinov2_files(tmp_path / "a", 0), "one")
     for path, how in (("safetensors", "slow body"), ("config.json", "slow headers")):

@@ -41,7 +41,7 @@ def test_timm_model__what_its_configuration_becomes() -> None:
     config = result.record["data_config"]
     assert config["mean"] == [0.1, 0.2, 0.3]
     assert all(not isinstance(value, tuple) for value in config.values())
-    assert {key: result.unread(key) for key in ("fc.weight", "more.bias", "head_dist.weight", "fcx.w",
+    assert {key: result.outside(key) for key in ("fc.weight", "more.bias", "head_dist.weight", "fcx.w",
     "attn_pool.q")} == {
         "fc.weight": "the classifier", "more.bias": "the classifier", "head_dist.weight": "the classifier", "fcx.w": "",
         "attn_pool.q": "",
@@ -49,11 +49,11 @@ def test_timm_model__what_its_configuration_becomes() -> None:
     model.attn_pool = None
     model.pretrained_cfg.update(classifier="head.fc", num_classes=None)
     result = timm_model("mine", model)
-    assert result.unread("attn_pool.q") == "attention pooling, which this variant leaves out"
-    assert (result.unread("head.x"), result.unread("fc.weight")) == ("the classifier", "")
+    assert result.outside("attn_pool.q") == "attention pooling, which this variant leaves out"
+    assert (result.outside("head.x"), result.outside("fc.weight")) == ("the classifier", "")
     assert result.training == Training("unknown", "unknown")
     model.pretrained_cfg.update(classifier=None)
-    assert timm_model("mine", model).unread("fc.weight") == ""
+    assert timm_model("mine", model).outside("fc.weight") == ""
 
 
 class Tower:
@@ -129,7 +129,7 @@ def test_library_encoder__what_a_result_records() -> None:
     assert (info.id, info.library, info.revision, info.group, info.training_data) == ("mine", "timm", "r", "SSL", "t")
     assert (info.details, info.pooling, info.preprocessing["data_config"]) == ({"a": 1}, "p", 3)
     assert info.preprocessing["transport"] == "uint8"
-    with_head = encoder_of(state={"head.w": torch.ones(1)}, unread=lambda key: "head" if "head" in key else "")
+    with_head = encoder_of(state={"head.w": torch.ones(1)}, outside=lambda key: "head" if "head" in key else "")
     assert with_head.info.details == {"a": 1, "ignored_weights": ["head.w: head"]}
     refused = refusal(encoder_of, state={"head.w": torch.ones(1)})
     assert refused.startswith(
@@ -157,19 +157,9 @@ def test_library_encoder__errors_of_the_library(tmp_path: Path) -> None:
 
     assert encoder_of(OSError(f"no {tmp_path}/a\nmore")) == "EncoderError: mine: it fails (OSError: no mine/a)"
     assert encoder_of(UsageError("as it is")) == "UsageError: as it is"
-    lacking = encoder_of(ValueError("x"), {"weight": torch.ones(2, 3)})
-    assert lacking.startswith("EncoderError: mine: the checkpoint lacks 1 of its weights (bias)")
-    assert lacking.endswith("; do this")
     whole = nn.Linear(3, 2).state_dict()
     assert encoder_of(ValueError("x"), whole) == "EncoderError: mine: it fails (ValueError: x)"
     assert encoder_of(ValueError("in ."), None, Checkpoint("mine", Path(), None)).endswith("(ValueError: in .)")
-
-    def nothing() -> LibraryModel:
-        return LibraryModel(nn.Linear(3, 2), len, "p", len, Training("SSL", "t"), {})  # type: ignore[arg-type]
-
-    assert refusal(library_encoder, "timm", checkpoint, LoadRequest("x", "cpu"), nothing, "it fails") == (
-        "EncoderError: mine: no weights were loaded; save the checkpoint again, as safetensors"
-    )
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from benchmark.encoders.admission.gate import FETCHED, NEAREST
 from benchmark.encoders.loaders import libraries
 from benchmark.encoders.loaders.hub import Checkpoint
-from benchmark.encoders.loaders.weights_check import FETCHED, NEAREST
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError
 

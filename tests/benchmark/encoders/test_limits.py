@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
 
-from benchmark.encoders.loaders import hub, onnx_file, scores, stored
+from benchmark.encoders.loaders import hub, scores, stored
 from benchmark.encoders.loaders.checkpoint_files import formats
+from benchmark.encoders.loaders.onnx import file as onnx_file
 from benchmark.encoders.loaders.transformers import answering
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError

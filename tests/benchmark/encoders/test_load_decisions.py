@@ -33,7 +33,7 @@ class Stages:
         self.error: BaseException | None = None
         monkeypatch.setattr(load, "_loader", lambda spec: self.load_mine)
         monkeypatch.setattr(load, "with_preprocessing", self.preprocessed)
-        monkeypatch.setattr("benchmark.encoders.loaders.twice.require_two_equal_loads", self.twice)
+        monkeypatch.setattr("benchmark.encoders.admission.second_load.require_two_equal_loads", self.twice)
         monkeypatch.setattr("benchmark.encoders.runtime.choose.on_runtime", self.converted)
 
     def load_mine(self, request: LoadRequest) -> Encoder:

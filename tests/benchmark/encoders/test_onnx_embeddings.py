@@ -102,6 +102,7 @@ def test_layouts_of_tf2onnx__pictures_channels_last(tmp_path, layout):
 VIT = {"patch_size": 4, "embed_dim": 64, "depth": 2, "num_heads": 2, "img_size": 32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(
     ("name", "options"),

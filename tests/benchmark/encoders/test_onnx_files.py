@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmark.cli.score import main
 from benchmark.encoders import load_encoder
-from benchmark.encoders.loaders.onnx_file import read_description
+from benchmark.encoders.loaders.onnx.file import read_description
 from benchmark.results.schema import read_result
 from builders.errors import CamtraceError, EncoderError, UsageError
 
@@ -320,6 +320,7 @@ def test_onnx__options_that_cannot_apply(tmp_path):
     assert load_encoder(spec, runtime="onnxruntime").info == load_encoder(spec).info
 
 
+@pytest.mark.slow
 def test_command__a_file_is_scored_and_its_path_stays_at_home(tmp_path, photo_folder, monkeypatch, capsys):
     averaging(tmp_path / "a.onnx")
     monkeypatch.chdir(tmp_path)

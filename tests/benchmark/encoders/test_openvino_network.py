@@ -35,6 +35,7 @@ class Flat(Small):
         return self.matrix(pixels.flatten(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "batch_sizes", "views_of", "given"),
     [(Small, (4, 1), 1, [4] * 8 + [1] * 5), (Flat, (), None, [8, 8, 8, 8, 5])],
@@ -65,6 +66,7 @@ def test_openvino__four_views_at_a_time_except_with_heavy_weights(
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_compiled__stored_and_read_again_bit_for_bit(tmp_path, monkeypatch, views):
     first = made(Small(), tmp_path)
     [blob] = (tmp_path / "compiled").glob("*.blob")
@@ -83,6 +85,7 @@ def test_compiled__stored_and_read_again_bit_for_bit(tmp_path, monkeypatch, view
     assert mended.runtime == again.runtime
 
 
+@pytest.mark.slow
 def test_compiled__of_another_network_is_detected(tmp_path, views):
     """Two networks under one name, as if the key lacked their difference."""
     made(Small(), tmp_path)
@@ -119,6 +122,7 @@ def test_openvino__weights_that_may_still_be_trained_are_converted_too(trained, 
     assert largest_relative_error(network([views.numpy()])[0], embed(views).numpy()) < 2e-6
 
 
+@pytest.mark.slow
 def test_openvino__signals_are_handled_after_networks_are_gone(tmp_path):
     """With a core for each network, the stack of signal handlers belonged to a destroyed core (SIGSEGV)."""
     code = (

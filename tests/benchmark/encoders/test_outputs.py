@@ -207,6 +207,7 @@ def test_open_clip__layers_are_what_its_modules_give(name: str) -> None:
         torch.testing.assert_close(outputs[f"layers[{number}]:mean"], mean, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "modules", "side"),
     [
@@ -236,6 +237,7 @@ def test_torchvision__layers_are_what_its_modules_give(name: str, modules: list[
         torch.testing.assert_close(outputs[f"layers[{number}]:mean"], mean, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bundled__final_is_its_embedding_and_chunks_side_by_side_do_not_mix() -> None:
     encoder = load_encoder("bundled:efficientnet-lite0", device="cpu", runtime="torch")
     layered = with_outputs(encoder, ["layers"])

@@ -2,84 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.loaders.checkpoint_files.fitting import fitted, is_whole_somewhere, sentences
-from benchmark.encoders.loaders.weights_check import (
-    LoadReport,
-    _report,
-    first_names,
-    load_exactly,
-    reason_of,
-    recorded_loads,
-    require_all,
-    require_finite,
-    require_weights,
-    shape_words,
-    unread_outside,
-    zero_unread,
-)
+from benchmark.encoders.admission.gate import first_names, reason_of, require_finite
+from benchmark.encoders.admission.sources import shape_words
+from benchmark.encoders.loaders.checkpoint_files.fitting import fitted, is_whole_somewhere
 from builders.errors import EncoderError, UsageError
 
 NEAREST = "save it again with the library that trained it, so that config.json describes these weights"
-
-
-def outside(key: str) -> str:
-    return "elsewhere" if key.startswith("out.") else ""
-
-
-@pytest.mark.parametrize(
-    ("report", "message"),
-    [
-        ({"missing": ("a",), "mismatched": ("b is 1 instead of 2",), "unexpected": ("c",), "integers": ("d",)},
-         f"the checkpoint lacks 1 of its weights (a), which would be random numbers; {NEAREST}"),
-        ({"mismatched": ("b is 1 instead of 2",), "unexpected": ("c",), "integers": ("d",)},
-         f"1 of its weights does not fit by shape (b is 1 instead of 2); {NEAREST}"),
-        ({"mismatched": ("b is 1", "a is 2", "out.a is 2")},
-         f"2 of its weights do not fit by shape (a is 2, b is 1); {NEAREST}"),
-        ({"unexpected": ("c", "out.c", "x.pooler.c"), "integers": ("d",)},
-         f"the checkpoint holds 1 weights that the network of its configuration has no place for (c); {NEAREST}"),
-        ({"integers": ("d", "out.e", "f")},
-         "the checkpoint holds 2 weights as integers without their scale (d, f); score "
-         "the checkpoint from before its quantisation"),
-        ({"missing": ("a.w", "b.w"), "unexpected": ("net.a.w", "net.b.w", "z")},
-         "the checkpoint lacks 2 of its weights (a.w, b.w), which would be random numbers; in its file their names "
-         "begin with 'net.': take that away from them"),
-        ({"missing": ("a.w", "b.w"), "unexpected": ("net.a.w", "other.b.w")},
-         f"the checkpoint lacks 2 of its weights (a.w, b.w), which would be random numbers; {NEAREST}"),
-        ({"missing": ("a.w",), "unexpected": ("neta.w",)},
-         f"the checkpoint lacks 1 of its weights (a.w), which would be random numbers; {NEAREST}"),
-    ],
-)  # fmt: skip
-def test_require_weights__the_first_that_applies(report: Any, message: str) -> None:
-    with pytest.raises(EncoderError) as refused:
-        require_weights("mine", LoadReport(**report), outside)
-    assert str(refused.value) == (f"mine: {message}")
-
-
-def test_require_weights__sentences_about_what_is_ignored() -> None:
-    report = LoadReport(
-        missing=("out.a", "x.mask_token", "logit_scale"),
-        unexpected=("out.d", "out.a", "out.c", "out.b", "n.num_batches_tracked", "out.pooler.x"),
-        mismatched=("out.a is 1 instead of 2",),
-        integers=("out.b",),
-    )
-    assert require_weights("mine", report, outside) == [
-        "n.num_batches_tracked: counts batches of the training", "out.a, out.b, out.c and 2 more: elsewhere",
-    ]  # fmt: skip
-    assert require_weights("mine", LoadReport()) == []
-    assert require_all("mine", [report, LoadReport()], outside) == require_weights("mine", report, outside)
-    with pytest.raises(
-        EncoderError, match=r"^mine: no weights were loaded; save the checkpoint again, as safetensors$"
-    ):
-        require_all("mine", [])
-    with pytest.raises(EncoderError, match=r"; do this$"):
-        require_all("mine", [LoadReport(unexpected=("a",))], remedy="do this")
 
 
 @pytest.mark.parametrize(
@@ -126,61 +60,6 @@ def test_require_finite__parameters_and_running_statistics() -> None:
         EncoderError, match=r"2 of its weights hold values that are not finite numbers \(bias, running_mean\)"
     ):
         require_finite("mine", module)
-
-
-def test_zero_unread__buffers_too_and_nothing_else() -> None:
-    module = nn.BatchNorm1d(2)
-    calls: list[int] = []
-
-    def embed() -> torch.Tensor:
-        calls.append(1)
-        return torch.ones(1)
-
-    with torch.no_grad():
-        module.running_var.fill_(5)  # type: ignore[union-attr]
-    zero_unread("mine", module, ["gone", "num_batches_tracked"], embed)
-    assert calls == []
-    zero_unread("mine", module, ["running_var", "weight", "gone"], embed)
-    assert (module.running_var.tolist(), module.weight.tolist(), module.bias.tolist()) == ([0, 0], [0, 0], [0, 0])  # type: ignore[union-attr]
-    assert module.running_mean.tolist() == [0, 0]  # type: ignore[union-attr]
-    with pytest.raises(EncoderError) as refused:
-        zero_unread("mine", module, ["bias"], lambda: module.bias)
-    assert str(refused.value) == (
-        f"mine: the checkpoint lacks 1 of its weights (bias), which the embedding reads; {NEAREST}"
-    )
-
-
-def test_load_exactly__remedy_and_shapes() -> None:
-    tensors = {"weight": torch.ones(2, 2), "bias": torch.ones(3)}
-    with pytest.raises(EncoderError) as refused:
-        load_exactly("mine", nn.Linear(2, 2), tensors, "it")
-    assert str(refused.value) == (
-        "mine: 1 of its weights does not fit by shape (bias is 3 instead of 2); take its file out of the cache, so "
-        "that it is fetched again"
-    )
-    with recorded_loads() as reports, pytest.raises(RuntimeError):
-        nn.Linear(2, 2).load_state_dict(tensors)
-    assert reports == [LoadReport(mismatched=("bias is 3 instead of 2",))]
-    with recorded_loads() as reports:
-        module = nn.Linear(2, 1)
-        module.load_state_dict({"weight": torch.ones(1, 2, dtype=torch.int8), "bias": torch.ones(1)})
-    assert reports == [LoadReport(integers=("weight",))]
-
-
-def test_unread_outside__of_the_whole_model_and_of_a_part() -> None:
-    model = nn.ModuleDict({"encoder": nn.ModuleDict({"layers": nn.Linear(1, 1)}), "head": nn.Identity()})
-    of_all = unread_outside(model, "", ("base", "model"))
-    for key, out in (
-        ("encoder.layers.weight", False), ("base.encoder.x", False), ("base.model.encoder.x", False), ("scale", False),
-        ("base.scale", False), ("head.weight", True), ("other.x", True), ("base.other.x", True), ("x.encoder.y", True),
-    ):  # fmt: skip
-        assert bool(of_all(key)) == out, key
-    of_part = unread_outside(model, "encoder", ("base",))
-    for key, out in (
-        ("encoder.layers.weight", False), ("base.encoder.layers.9.x", False), ("encoder.token", False),
-        ("encoder.base.layers.x", False), ("encoder.norm.weight", True), ("layers.weight", True), ("scale", True),
-    ):  # fmt: skip
-        assert of_part(key) == ("a task head or another tower" if out else ""), key
 
 
 SHAPES = {"a.w": torch.Size([2]), "b.w": torch.Size([2]), "n.num_batches_tracked": torch.Size([])}
@@ -243,26 +122,3 @@ def test_fitted__which_prefix_and_what_is_elsewhere() -> None:
     assert not is_whole_somewhere(SHAPES, weights("s.a.w", "t.b.w"))
     other_shape = {**weights("s.a.w"), "s.b.w": torch.ones(3)}
     assert not is_whole_somewhere(SHAPES, other_shape)
-
-
-def test_sentences__by_reason_with_the_first_three_names() -> None:
-    names = ["b2", "a4", "a1", "b1", "a3", "a2", "c" * 130]
-    assert sentences(names, lambda name: f"because {name[0]}") == [
-        "a1, a2, a3 and 1 more: because a", "b1, b2: because b", f"{'c' * 120}: because c",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("kind", "is_integer"),
-    [
-        *((kind, False) for kind in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64)),
-        *((kind, True) for kind in (torch.int8, torch.uint8, torch.int32, torch.int64, torch.bool)),
-    ],
-)
-def test_report__integers_where_the_network_has_numbers_with_a_point(kind: Any, is_integer: bool) -> None:
-    network = nn.BatchNorm1d(3)  # whose count of batches is an integer
-    tensors = {"weight": torch.ones(3).to(kind), "num_batches_tracked": torch.ones(()).to(kind), "more": torch.ones(1)}
-    given = SimpleNamespace(missing_keys=["bias"], unexpected_keys=["more"])
-    report = _report(network, tensors, given)
-    assert report == LoadReport(("bias",), ("more",), (), ("weight",) if is_integer else ())
-    assert _report(network, {"weight": "no tensor"}, given).integers == ()

@@ -18,6 +18,7 @@ from tests.support.networks import Beyond, Counting, Forgetful, Small, made
 pytestmark = pytest.mark.usefixtures("as_for_users")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_runtime__computes_what_torch_does_and_records_it(runtime, tmp_path, views):
     module = Small()
@@ -38,6 +39,7 @@ def test_runtime__computes_what_torch_does_and_records_it(runtime, tmp_path, vie
         encoder.embed(views[:0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_runtime__bits_depend_on_neither_batches_nor_threads(runtime, tmp_path, views):
     first = made(Small(), tmp_path, runtime).embed(views)
@@ -96,6 +98,7 @@ def test_runtime__auto_is_openvino_and_a_view_as_pixels_goes_in_as_it_is(tmp_pat
     assert largest_relative_error(encoder.embed(pixels).numpy(), encoder.in_torch().embed(pixels).numpy()) < 2e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "why"),
     [
@@ -117,6 +120,7 @@ def test_runtime__torch_where_it_cannot_be_converted(module, why, tmp_path, view
         made(module(), tmp_path, "openvino")
 
 
+@pytest.mark.slow
 def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkeypatch):
     lower = made(Small(), tmp_path, "auto", dtype="bfloat16")
     assert (lower.runtime.name, lower.dtype) == ("torch", "bfloat16")
@@ -156,6 +160,7 @@ def test_runtime__torch_where_the_memory_holds_no_second_copy(tmp_path, monkeypa
         made(Small(), tmp_path, "openvino")
 
 
+@pytest.mark.slow
 def test_runtime__the_environment_may_set_what_auto_is(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path))
     for named in ("torch", "onnxruntime", "openvino"):

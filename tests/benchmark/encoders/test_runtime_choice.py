@@ -25,6 +25,7 @@ def measured(monkeypatch, speed):
     return measurements
 
 
+@pytest.mark.slow
 def test_auto__chooses_the_faster_library_measured_once(tmp_path, monkeypatch, views):
     measurements = measured(monkeypatch, 1.234)
     first = made(Small(), tmp_path)
@@ -44,6 +45,7 @@ def test_choice_of__the_least_speed_is_enough_to_three_digits():
     assert [choice_of(speed, "OpenVINO").reason == "" for speed in speeds] == [False, True, True, True]
 
 
+@pytest.mark.slow
 def test_auto__calls_before_conversion_the_first_time_only(tmp_path, monkeypatch):
     measured(monkeypatch, 2.0)
     in_torch, calls = made(Small(), tmp_path, "torch"), []
@@ -57,6 +59,7 @@ def test_auto__calls_before_conversion_the_first_time_only(tmp_path, monkeypatch
     assert calls[2:] == [1]  # no question whether it is faster
 
 
+@pytest.mark.slow
 def test_auto__stays_with_torch_where_a_library_is_not_faster_and_does_not_try_again(tmp_path, monkeypatch, views):
     measurements = measured(monkeypatch, 1.04)
     first = made(Small(), tmp_path)
@@ -76,6 +79,7 @@ def test_auto__stays_with_torch_where_a_library_is_not_faster_and_does_not_try_a
     assert len(measurements) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [Counting, Beyond])
 def test_auto__what_cannot_be_converted_is_not_tried_again(module, tmp_path, monkeypatch):
     first = made(module(), tmp_path)

@@ -13,7 +13,6 @@ from PIL import Image
 from torch import nn
 
 from benchmark.encoders.encoder import Encoder, Runtime
-from benchmark.encoders.loaders.twice import computed_buffers, require_two_equal_loads
 from benchmark.encoders.network import Network, Normalisation, network_encoder
 from benchmark.encoders.placement import Placement, placement
 from benchmark.encoders.provenance import family_of, group_and_data, statement
@@ -198,56 +197,6 @@ class WithTable(nn.Module):
         self.register_buffer(name, torch.full((2,), value), persistent=False)
         self.register_buffer("stored", torch.ones(2))
         self.register_buffer("count", torch.ones(2, dtype=torch.int64), persistent=False)
-
-
-def test_two_loads__are_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(computed_buffers(WithTable())) == ["table"]
-    loads: list[int] = []
-
-    def library_encoder(value: float = 1.0, name: str = "table", library: str = "timm", **changes: Any) -> Encoder:
-        encoder = encoder_of(WithTable(value, name))
-        return replace(encoder, info=replace(encoder.info, library=library, **changes))
-
-    def second(*arguments: Any) -> Any:
-        def load() -> Encoder:
-            loads.append(1)
-            return library_encoder(*arguments)
-
-        return load
-
-    for encoder, other, message in (
-        (
-            library_encoder(),
-            second(2.0),
-            "two loads differ in 1 of its tables (table), which hold random numbers; save it",
-        ),
-        (
-            library_encoder(),
-            second(1.0, "other"),
-            "two loads differ in 1 of its tables (table), which hold random numbers",
-        ),
-        (library_encoder(weights_sha256="0" * 64), second(), "two loads differ in 0 of its tables ()"),
-    ):
-        sentence = refusal(require_two_equal_loads, encoder, other, tmp_path)
-        assert sentence.startswith(f"EncoderError: mine: {message}")
-    assert list(tmp_path.iterdir()) == []
-    loads.clear()
-    for encoder in (
-        library_encoder(library="callable"), library_encoder(weights_sha256=None), encoder_of(),
-        replace(library_encoder(), embed=RuntimeEmbedder("mine", Chunks())), replace(library_encoder(),
-        dtype="bfloat16"),
-    ):  # fmt: skip
-        require_two_equal_loads(encoder, second(2.0), tmp_path)
-    plain = encoder_of(nn.Linear(3, 2))
-    require_two_equal_loads(replace(plain, info=replace(plain.info, library="timm")), second(2.0), tmp_path)
-    monkeypatch.setattr("benchmark.encoders.loaders.twice.free_on_host", lambda: 39)
-    require_two_equal_loads(library_encoder(), second(2.0), tmp_path)
-    assert loads == []
-    monkeypatch.setattr("benchmark.encoders.loaders.twice.free_on_host", lambda: 40)  # of its ten numbers
-    for dtype, count in (("float32", 1), ("float32", 1), ("tf32", 1)):
-        require_two_equal_loads(replace(library_encoder(), dtype=dtype), second(), tmp_path)
-        assert len(loads) == count
-    assert len(list(tmp_path.glob("*.twice.json"))) == 1
 
 
 def test_placement__words_of_refusals() -> None:

@@ -45,6 +45,7 @@ def test_trial__a_requested_runtime_that_crashes_is_an_error(runtime, tmp_path, 
         made(Small(), tmp_path, runtime)
 
 
+@pytest.mark.slow
 def test_trial__a_hang_ends_and_is_no_verdict_for_other_days(tmp_path, monkeypatch):
     by(hangs, monkeypatch)
     monkeypatch.setattr("benchmark.encoders.runtime.trial.START_S", 0.2)
@@ -57,6 +58,7 @@ def test_trial__a_hang_ends_and_is_no_verdict_for_other_days(tmp_path, monkeypat
     assert made(Small(), tmp_path).runtime.name == "openvino"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_trial__once_for_a_network(runtime, tmp_path, monkeypatch, views):
     pytest.importorskip(runtime)

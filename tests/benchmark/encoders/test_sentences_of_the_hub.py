@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +15,6 @@ from huggingface_hub import errors
 from benchmark.encoders.loaders import hub
 from benchmark.encoders.loaders.hub import fetch
 from benchmark.encoders.loaders.libraries import load_timm, load_torchvision, timm_model
-from benchmark.encoders.loaders.weights_check import UNREAD, first_names, reason_of
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError
 
@@ -25,22 +23,6 @@ def refusal(function: Callable[..., Any], *arguments: Any, **named: Any) -> str:
     with pytest.raises(CamtraceError) as refused:
         function(*arguments, **named)
     return f"{type(refused.value).__name__}: {refused.value}"
-
-
-def test_unread_weights__and_names_in_messages() -> None:
-    assert [(re.compile(each.names).pattern, each.reason) for each in UNREAD] == [
-        (r"(.+\.)?pooler\..+", "pooling that the embedding does not read"),
-        (r"(.+\.)?mask_token", "stands for hidden patches in training; no patch of a photo is hidden"),
-        (r"(.+\.)?(position_ids|relative_position_index)", "counts positions; the library computes it itself"),
-        (r"(.+\.)?(inv_freq|attn_mask|relative_coords_table)", "follows from the configuration"),
-        (r"(.+\.)?num_batches_tracked", "counts batches of the training"),
-        (r"logit_scale|logit_bias|temp|temperature", "scales similarities of images and texts"),
-    ]
-    names = ("a.pooler.b", "pooler", "mask_token", "x.inv_freq", "x.logit_scale", "temp", "inv_freqs")
-    assert [bool(reason_of(name)) for name in names] == [True, False, True, True, False, True, False]
-    assert first_names(["c", "a", "b"]) == "a, b, c"
-    assert first_names(["d", "c", "a", "b", "e"]) == "a, b, c and 2 more"
-    assert first_names(["x" * 121]) == "x" * 120
 
 
 def http_error(kind: Any, text: str = "bad\nmore") -> Exception:

@@ -12,7 +12,6 @@ import pytest
 import torch
 import transformers as tf
 from PIL import Image
-from safetensors.torch import save_file
 from torch import nn
 
 from benchmark.encoders.encoder import Encoder, EncoderInfo
@@ -136,86 +135,6 @@ def test_require_width__names_the_embedding() -> None:
     assert refusal(models._require_width, encoder, Network()) == (
         "EncoderError: mine: an embedding of 7 numbers (mean of x), a width that neither its configuration nor its "
         "weights name"
-    )
-
-
-class Model(nn.Module):
-    """A model that a class of the library loads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config = SimpleNamespace()
-        self.layer = nn.Linear(2, 2)
-
-
-class Source:
-    """A class of the library: its loads are recorded."""
-
-    def __init__(self, *results: Any) -> None:
-        self.results, self.calls = list(results), []  # type: ignore[var-annotated]
-
-    def from_pretrained(self, folder: Path, **options: Any) -> Any:
-        self.calls.append(options)
-        result = self.results.pop(0)
-        if isinstance(result, Exception):
-            raise result
-        return Model(), {"missing_keys": [], "unexpected_keys": [], "mismatched_keys": [], **result}
-
-
-def loaded(source: Source, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trusted: bool = False) -> Any:
-    monkeypatch.setattr(models, "classifier_class", lambda config: None)
-    monkeypatch.setattr(models, "_model_class", lambda config: source)
-    return models._load(Checkpoint("mine", tmp_path, None), SimpleNamespace(model_type="mine"), trusted)
-
-
-@pytest.mark.parametrize(("quantization", "integers"), [(None, ("layer.weight",)), ({"bits": 8}, ())])
-def test_load__integer_weights_count_unless_the_config_says_how_they_are_read(
-    quantization: object, integers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    save_file({"layer.weight": torch.ones(2, dtype=torch.int8)}, tmp_path / "model.safetensors")
-    monkeypatch.setattr(models, "classifier_class", lambda config: None)
-    monkeypatch.setattr(models, "_model_class", lambda config: Source({}))
-    config = SimpleNamespace(model_type="mine", quantization_config=quantization)
-    assert models._load(Checkpoint("mine", tmp_path, None), config, False)[1].integers == integers
-
-
-def test_load__what_the_library_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first = {"missing_keys": ["layer.bias", "gone"], "unexpected_keys": ["x"]}
-    source = Source(first)
-    model, report = loaded(source, monkeypatch, tmp_path, trusted=True)
-    [options] = source.calls
-    assert options == {
-        "config": SimpleNamespace(model_type="mine"), "dtype": torch.float32, "output_loading_info": True,
-        "trust_remote_code": True,
-    }  # fmt: skip
-    assert (model.training, report.missing, report.unexpected, report.integers) == (False, ("layer.bias",), ("x",), ())
-    source = Source({"unexpected_keys": ["pooler.x"]}, {"unexpected_keys": []})
-    assert loaded(source, monkeypatch, tmp_path)[1].unexpected == ()
-    assert [call.get("add_pooling_layer") for call in source.calls] == [None, True]
-    source = Source({"unexpected_keys": ["pooler.x"]}, TypeError("no such argument"))
-    assert loaded(source, monkeypatch, tmp_path)[1].unexpected == ("pooler.x",)
-
-
-def test_load__weights_of_another_shape(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for key, refused in (("layer.weight", True), ("language_model.layer.weight", False)):
-        source = Source(RuntimeError("size mismatch"), {"mismatched_keys": [(key, (3, 2), (2, 2))]})
-        if refused:
-            message = refusal(loaded, source, monkeypatch, tmp_path)
-            assert message.startswith(
-                "EncoderError: mine: 1 of its weights does not fit by shape (layer.weight is 3 x 2 instead of 2 x 2); "
-            )
-        else:
-            loaded(source, monkeypatch, tmp_path)
-        assert [call.get("ignore_mismatched_sizes") for call in source.calls] == [None, True]
-    with pytest.raises(RuntimeError, match="other"):
-        loaded(Source(RuntimeError("other")), monkeypatch, tmp_path)
-
-
-def test_load__a_classifier_without_a_last_layer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(models, "classifier_class", lambda config: Source({}))
-    config = SimpleNamespace(model_type="mine", num_labels=9)
-    assert refusal(models._load, Checkpoint("mine", tmp_path, None), config, False) == (
-        "EncoderError: mine: no last layer was found in Model"
     )
 
 

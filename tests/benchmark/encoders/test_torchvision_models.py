@@ -26,6 +26,7 @@ def own_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.models.WeightsEnum, "get_state_dict", state_dict)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_weights")
 @pytest.mark.parametrize(
     ("spec", "weights", "head"),

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import TensorProto, helper
 
-from benchmark.encoders.loaders.onnx_file import _tensors, read_description
+from benchmark.encoders.loaders.onnx.file import _tensors, read_description
 from benchmark.encoders.loaders.scores import load_scores
 from benchmark.encoders.loaders.stored import load_embeddings
 from benchmark.encoders.registry import LoadRequest

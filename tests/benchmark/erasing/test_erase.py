@@ -71,6 +71,7 @@ def about(folder):
     return json.loads((folder / "eraser.json").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_folder__contains_the_fields_of_the_schema(made):
     folder, _ = made
     record = about(folder)

@@ -29,6 +29,7 @@ def photos():
     return dataclasses.replace(planted, splits=(slide >= 16).astype(np.int8))
 
 
+@pytest.mark.slow
 def test_leace__takes_a_planted_scanner_out__and_keeps_the_label(photos, tmp_path):
     encoder = toy_encoder(as_rows, pixel_rows, 12, name="pixels")
     options = RunOptions(cache=tmp_path, workers=0, resamples=300)

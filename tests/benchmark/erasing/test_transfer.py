@@ -50,6 +50,7 @@ def erased(tmp_path_factory):
 TASKS = ("probe/make", "probe/exposure", "probe/sharpening")
 
 
+@pytest.mark.slow
 def test_matrix__contains_every_trace_of_every_photo_set(erased):
     _, _, result = erased
     read = {(row.task, row.reader, row.data) for row in result.rows if row.kind == "trace"}

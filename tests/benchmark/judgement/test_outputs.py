@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from benchmark.judgement.outputs import AGAINST_FINAL, OutputChoice, _drop, choose_outputs
 from benchmark.judgement.words import output_text
@@ -53,6 +54,7 @@ def shares(mean: float, n: int = 3000) -> np.ndarray:
     return (np.arange(n) % 100 < 100 * mean).astype(float)
 
 
+@pytest.mark.slow
 def test_choose_outputs__equal_outputs_have_a_winner_in_5_of_100_at_most() -> None:
     """24 outputs with the trace and the semantics of the embedding, 300 times; 23 is the bound for 5 %.
 

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 WORDS = {"adjusted", "alpha", "chance", "holm_p", "level", "p", "p_chance", "p_value", "p_values", "smallest_effect"}
@@ -45,6 +47,7 @@ def judges(node: ast.Compare) -> bool:
     return bool(names & WORDS) or 0.05 in numbers or (bool(ends) and 0 in numbers)
 
 
+@pytest.mark.slow
 def test_sources__compare_nothing_with_chance_or_a_level_but_in_judgement() -> None:
     comparisons = {
         (str(path.relative_to(ROOT)), ast.unparse(node))

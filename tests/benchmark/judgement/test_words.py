@@ -89,11 +89,13 @@ def texts() -> Iterator[tuple[str, str]]:
                 yield path.relative_to(ROOT).as_posix(), line
 
 
+@pytest.mark.slow
 def test_sources__judge_in_words_only_in_judgement() -> None:
     seen = {(file, match[0].lower()) for file, text in texts() for match in JUDGEMENT.finditer(text)}
     assert seen == set()
 
 
+@pytest.mark.slow
 def test_if_positive__is_printed_by_the_judge_alone() -> None:
     readers = {
         path.parent.name

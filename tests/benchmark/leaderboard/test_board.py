@@ -243,12 +243,14 @@ def test_notes__failures_and_smoke_tests_are_stated(make, board_of):
     assert board_of(smoke).row("a")["status"] == "smoke test"
 
 
+@pytest.mark.slow
 def test_data_sets__whole_imagenet_joins_the_studys_columns(make, board_of):
     board = board_of(as_in_the_study(make), published=True)
     assert board.cell("a", "probe/jpeg", data="imagenet").value == 0.5
     assert board.columns[board.column("probe/jpeg", data="imagenet")]["ranked"] == 48
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"n": 2_000}, {"train": 10_000}])
 def test_data_sets__a_part_of_imagenet_stands_apart(make, board_of, other):
     board = board_of(as_in_the_study(make, **other), published=True)
@@ -257,6 +259,7 @@ def test_data_sets__a_part_of_imagenet_stands_apart(make, board_of, other):
     assert f"{other.get('n', 50_000):,} photos" in apart["label"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"preset": "camtrace"}, {"protocol": "converged"}, {"preprocess": "squash"}])
 def test_data_sets__other_choices_than_the_studys_have_columns_of_their_own(make, board_of, changed):
     measured = with_options(as_in_the_study(make), **changed)

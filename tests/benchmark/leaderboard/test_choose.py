@@ -53,6 +53,7 @@ def answer(page):
     return page.locator(".answer").inner_text()
 
 
+@pytest.mark.slow
 def test_overview__names_the_least_trace_that_is_accurate_enough(address, both, open_page):
     page = open_page(address)
     assert page.locator("#choice-want").input_value().startswith(WANT)
@@ -74,6 +75,7 @@ def test_overview__names_the_least_trace_that_is_accurate_enough(address, both, 
     assert len(rows(again)) == 50
 
 
+@pytest.mark.slow
 def test_own_rows__come_first_and_are_marked(study_site, open_page):
     page = open_page((study_site / "index.html").as_uri())
     first = page.locator("table.board tbody:last-child tr:not([hidden])").first
@@ -111,6 +113,7 @@ def test_data_set__leaves_the_rows_that_have_it_and_figures_follow(address, open
     assert page.locator("#data").input_value() == "toy"
 
 
+@pytest.mark.slow
 def test_readers__five_tasks_take_few_clicks(address, open_page):
     """From the opened page to the answer: an entry is a click, a choice or a number typed."""
     # 1: which encoder keeps least of processing at the best accuracies? Read off the first view.

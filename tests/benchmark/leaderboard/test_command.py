@@ -19,6 +19,7 @@ from tests.support.records import check_keys
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_main__lists_what_was_refused(results_folder, tmp_path, capsys):
     assert camtrace(["leaderboard", "--results", str(results_folder), "--output", str(tmp_path / "site")]) == 0
     out = capsys.readouterr().out
@@ -27,6 +28,7 @@ def test_main__lists_what_was_refused(results_folder, tmp_path, capsys):
     assert [r["file"] for r in board["refused"]] == ["results/broken.json"]
 
 
+@pytest.mark.slow
 def test_main__same_input_same_bytes(results_folder, tmp_path):
     sites = [tmp_path / "one", tmp_path / "two"]
     for site in (*sites, sites[1]):
@@ -146,6 +148,7 @@ def run_against(address, tmp_path, repo):
     return run_python("-m", "benchmark", *words, cwd=ROOT, env=environment)
 
 
+@pytest.mark.slow
 def test_main__reads_a_hub_repo(hub, tmp_path):
     address, requests = hub
     done = run_against(address, tmp_path, "camtrace/results")
@@ -156,6 +159,7 @@ def test_main__reads_a_hub_repo(hub, tmp_path):
     assert not any(path.endswith(("huge.json", "README.md")) for path in requests)
 
 
+@pytest.mark.slow
 def test_main__a_missing_repo_is_one_sentence(hub, tmp_path):
     done = run_against(hub[0], tmp_path, "camtrace/nothing")
     assert done.returncode == RemoteError.exit_status
@@ -163,6 +167,7 @@ def test_main__a_missing_repo_is_one_sentence(hub, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_bundle__is_what_the_sources_make(tmp_path):
     web = ROOT / "benchmark" / "leaderboard" / "web"
     if shutil.which("node") is None or not (web / "node_modules" / "esbuild").is_dir():

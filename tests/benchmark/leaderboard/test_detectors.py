@@ -58,6 +58,7 @@ def test_view__is_absent_without_detectors(results, board_of):
     assert board_of(results[-1]).data["detectors"] is None
 
 
+@pytest.mark.slow
 def test_page__has_detectors_in_a_view_of_their_own(results, tmp_path, open_page):
     for i, one in enumerate(results):
         write_result(one, tmp_path / "results" / str(i) / "result.json")

@@ -23,6 +23,7 @@ def of_study(make, scores):
     return dataclasses.replace(made, data={**made.data, "photos": {"train": 1_281_167, "val": 50_000}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("value", "ranks"), [(0.99, [48, 48]), (0.01, [1, 1])])
 def test_places__least_trace_first(make, first_screen, value, ranks):
     places = first_screen(of_study(make, make.probes(*[value] * 4, protocol="iccv2025")))["places"]

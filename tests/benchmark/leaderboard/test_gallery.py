@@ -69,6 +69,7 @@ def test_report__photos_of_others_stand_only_in_a_local_report(make, tmp_path, s
     assert len(page_data(path)["photos"].get("toy", {})) == path.read_text().count("data:image/jpeg") == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_gallery__shows_the_other_half_on_focus(few_published, make, tmp_path, axe, open_page, width, scheme):
     result, path = run(make), tmp_path / "report.html"

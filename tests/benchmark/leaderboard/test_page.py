@@ -37,6 +37,7 @@ def column(page, index):
     return page.eval_on_selector_all("table.board tbody:last-child tr:not([hidden])", script, index)
 
 
+@pytest.mark.slow
 def test_page__opens_from_a_file_and_from_a_server(address, served, open_page):
     for where in (address, f"{served}/index.html"):
         page = open_page(where)
@@ -125,6 +126,7 @@ def test_filters__never_move_a_rank(address, open_page):
     assert few.items() <= everyone.items()
 
 
+@pytest.mark.slow
 def test_state__round_trip_through_the_address(address, open_page):
     page = open_page(address)
     page.select_option("#family", "knn")
@@ -179,6 +181,7 @@ def test_csv__is_the_table_at_full_precision(address, site, open_page):
     assert all(float(line[values[0]]) == exact[line["name"]][0] for line in table)
 
 
+@pytest.mark.slow
 def test_figures__have_one_mark_per_encoder(address, open_page):
     page = open_page(f"{address}#view=figures")
     panels = page.locator("#bars-processing .panel")
@@ -251,6 +254,7 @@ def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
         assert evil in page.locator("body").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (320, "light")])
 def test_accessibility__axe_finds_nothing(results_folder, few_published, axe, tmp_path, open_page, width, scheme):
     assert camtrace(["leaderboard", "--results", str(results_folder), "--output", str(tmp_path)]) == 0

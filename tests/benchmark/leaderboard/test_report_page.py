@@ -96,6 +96,7 @@ def written(make, tmp_path):
     return path, page_data(path)["report"]
 
 
+@pytest.mark.slow
 def test_report__opens_alone_and_tells_everything(written, open_page):
     path, blocks = written
     page = open_page(path.as_uri())
@@ -142,6 +143,7 @@ def test_first_screen__is_the_judges_answer_and_one_figure(make, tmp_path, open_
     assert strokes > 4 * 47  # the published encoders under each of the four traces
 
 
+@pytest.mark.slow
 def test_first_screen__of_several_encoders_is_a_table(written, open_page):
     for width in (1280, 390):
         page = open_page(written[0].as_uri(), width=width)
@@ -265,6 +267,7 @@ def test_report__no_two_elements_share_an_id_whatever_has_been_looked_at(make, o
     )  # and those of an encoder's own page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_report__axe_finds_nothing(few_published, written, axe, open_page, width, scheme):
     page = open_page(written[0].as_uri(), width=width, scheme=scheme)
@@ -304,6 +307,7 @@ def test_report__of_five_encoders_on_three_data_sets_is_small(make, tmp_path):
     assert [len(entry) for entry in data["details"].values()] == [3] * 5
 
 
+@pytest.mark.slow
 def test_report__next_to_the_published_encoders(make, tmp_path, open_page):
     """As `reproduce` writes it: the study's numbers in the same columns, where photos and choices are the study's."""
     measured = make.result("timm/mine", make.probes(0.5, 0.6, 0.7, 0.4, protocol="iccv2025"), preset=make.under_preset)

@@ -107,6 +107,7 @@ def test_report__photos_of_others_stand_only_in_a_local_report(make, tmp_path, s
     assert bool(page_data(path)["views"]) == ("data:image/jpeg" in path.read_text()) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_strip__in_a_browser(few_published, make, tmp_path, axe, open_page, width, scheme):
     results, path = [run(make), run(make, "timm/other")], tmp_path / "report.html"

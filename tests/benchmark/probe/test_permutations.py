@@ -117,6 +117,7 @@ def test_shuffled_by_unit__labels_within_units_go_together() -> None:
     assert {tuple(sorted(part)) for part in shuffled.reshape(2, 4).tolist()} == {(0, 0, 1, 1), (2, 2, 2, 2)}
 
 
+@pytest.mark.slow
 def test_shuffled_accuracies__of_bursts_is_a_test_of_bursts() -> None:
     """12 train and 12 test bursts of 6 with a random make each. Shuffled by photo, the null is far too narrow."""
     rng = np.random.default_rng(3)

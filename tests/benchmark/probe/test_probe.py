@@ -271,6 +271,7 @@ def test_labelled_probe__without_validation_part(protocol: str) -> None:
     assert answers.accuracy > 0.6
 
 
+@pytest.mark.slow
 def test_labelled_probe__more_than_256_classes() -> None:
     x = np.eye(300, dtype=np.float32)
     y = np.arange(300)

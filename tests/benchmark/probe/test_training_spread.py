@@ -52,6 +52,7 @@ def agrees(of_fresh: list[float], estimates: list[float]) -> bool:
     return 0.9 < np.sqrt(np.mean(np.square(estimates))) / np.std(of_fresh, ddof=1) < 1.5
 
 
+@pytest.mark.slow
 def test_processing_spread__is_that_of_fresh_train_photos_and_assignments():
     rng = np.random.default_rng(0)
     fresh = [processing(rng) for _ in range(60)]
@@ -61,6 +62,7 @@ def test_processing_spread__is_that_of_fresh_train_photos_and_assignments():
     assert {(f.probes, f.assignments) for f in result} == {(8, ASSIGNMENTS)}
 
 
+@pytest.mark.slow
 def test_labelled_spread__is_that_of_fresh_scenes_only_where_they_are_passed():
     rng = np.random.default_rng(1)
     fresh = [scenes(rng, 0.8) for _ in range(60)]

@@ -76,6 +76,7 @@ def test_publish__many_results_in_several_commits_the_table_last(hub, folder, ma
     assert table_of(hub).num_rows == 15
 
 
+@pytest.mark.slow
 def test_publish__then_again_changes_nothing(hub, client, folder):
     first = client("publish", folder, "--results", REPO, "--space", "camtrace/leaderboard", "--push")
     assert "2 results added, 0 already there" in first.stdout

@@ -115,6 +115,7 @@ def assert_every_field_is_proven_or_admitted(scored: Scored, least: int) -> None
         assert NOT_PROVEN[pattern] in STATED
 
 
+@pytest.mark.slow
 def test_every_field__of_processing_labels_and_pairs() -> None:
     assert_every_field_is_proven_or_admitted(toy_scored(), 280)
 

@@ -3,7 +3,7 @@ import pytest
 from benchmark.audit.repairs import PLAN_FILE
 from benchmark.erasing.eraser import ABOUT
 from benchmark.results import read_results, write_result
-from benchmark.scoring.sweep import SWEEP_FILE
+from benchmark.scoring.output import SWEEP_FILE
 from builders.errors import UsageError
 
 

@@ -98,6 +98,7 @@ def test_group_recall__two_groups_are_pair_retrieval() -> None:
     assert [recall.recall[0, 0, 1], recall.recall[0, 1, 0]] == answers.plain_recall().mean(axis=1).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_count_pairs__memory_changes_nothing(everywhere: bool) -> None:
     rows, table = planted(0.2)

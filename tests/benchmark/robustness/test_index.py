@@ -36,6 +36,7 @@ def small_table(seed, *, effects=(2.0, 2.0, 0.7), shape=(2, 3), clusters=4, phot
     return rows[stored], *(column[stored] for column in columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     "effects", [(0.0, 0.0, 0.0), (2.0, 0.0, 0.7), (0.0, 4.0, 0.7), (3.0, 3.0, 1.2), (1e3, 1.0, 0.0)]

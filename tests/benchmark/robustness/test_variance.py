@@ -91,6 +91,7 @@ def test_variance_components__rows_are_scaled_to_unit_length() -> None:
     np.testing.assert_allclose(one.shares, other.shares, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_variance_components__missing_cells_and_several_photos_leave_no_bias() -> None:
     """The mean over many sets with holes and copies of cells is the planted share, of each effect."""
     rng, shape, d = np.random.default_rng(1), (14, 4, 3), 12

@@ -110,6 +110,7 @@ def test_noise_floor__by_hand(tmp_path):
     assert flips == {"png": 0.0, "other-batch": 1.0, "other-precision": 1.0, "other-order": 1.0}
 
 
+@pytest.mark.slow
 def test_cache__nothing_is_put_twice_and_another_question_is(tmp_path):
     photos, (encoder, answerer) = photo_set(), model(blockiness)
     first = score_tasks(encoder, photos, [TASK], tmp_path)

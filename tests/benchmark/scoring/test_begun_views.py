@@ -173,6 +173,7 @@ def test_run_request__of_several_encoders_nothing_is_begun_before_all_are_loaded
     assert order == ["1 x 20 x 6", "trial"]
 
 
+@pytest.mark.slow
 def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tmp_path, order, monkeypatch):
     running, budgets, run_jobs, opened = [], [], scoring.run_jobs, os.memfd_create
 

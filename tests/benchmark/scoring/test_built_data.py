@@ -49,6 +49,7 @@ def scores(data: str, cache, patterns=()) -> dict[tuple[str, str], float]:
     return {(s.task, s.metric): s.value for s in result.scores}
 
 
+@pytest.mark.slow
 def test_built__gives_the_scores_of_the_photos(folders, tmp_path):
     from_photos = scores(f"folder:{folders / 'photos'}", tmp_path, ["*/interpolation"])
     from_built = scores(f"built:{folders / 'every'}", tmp_path)
@@ -64,6 +65,7 @@ def several(folders):
     return folders / "several"
 
 
+@pytest.mark.slow
 def test_built__every_parameter_of_the_folder_is_scored(folders, several, tmp_path):
     from_photos = scores(f"folder:{folders / 'photos'}", tmp_path, ["*/resizing", "*/interpolation", "*/sharpening"])
     from_built = scores(f"built:{several}", tmp_path)
@@ -125,6 +127,7 @@ def test_unpack__refuses_what_is_no_bundle():
             unpack(data)
 
 
+@pytest.mark.slow
 def test_hub__published_sets_are_scored_through_the_real_client(folders, tmp_path, hub):
     """``built:`` of a published repository and ``hub:`` of any image data set: the command against the double."""
     for name, folder in (("me/built", folders / "every"), ("me/photos", folders / "photos")):

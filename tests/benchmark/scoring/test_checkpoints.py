@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("unpainted", "brief")
 SMALL = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 1, "num_heads": 4}
 
 
+@pytest.mark.slow
 def test_checkpoints__are_scored_by_step(
     photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,7 @@ def scored(project) -> subprocess.CompletedProcess[str]:
     return run(project, "score", "-m", "mine:encode", "-d", "folder:photos", "-o", "out", "--workers", "2")
 
 
+@pytest.mark.slow
 def test_score__writes_a_complete_result(project, scored):
     result = read_result(project / "out" / "result.json")
     assert result.encoder["id"] == "mine:encode"
@@ -91,6 +92,7 @@ def test_score__keeps_per_photo_answers_that_give_the_scores(project, scored):
     assert result.score("knn/jpeg", "all-diff").value == pytest.approx((correct[1] / combinations[1]).mean())
 
 
+@pytest.mark.slow
 def test_score__second_run_reuses_the_bank_and_gives_the_same_scores(project, scored):
     before = read_result(project / "out" / "result.json")
     run(project, "score", "--model", "mine:encode", "--data", "folder:photos", "--output", "again")
@@ -102,6 +104,7 @@ def test_score__second_run_reuses_the_bank_and_gives_the_same_scores(project, sc
     assert after.failures == before.failures
 
 
+@pytest.mark.slow
 def test_score__several_encoders_and_sets_and_a_broken_one(project):
     done = run(
         project, "score", "--model", "mine:encode", "--model", "mine:broken", "--model", "control:jpeg-statistics",
@@ -145,6 +148,7 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     assert str(project) not in json.dumps(output)
 
 
+@pytest.mark.slow
 def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_path):
     """Photos, output and cache are absolute paths; the seed of ``--limit`` decides which 20 photos are scored."""
     data = f"folder:{project}/photos?name=mine"
@@ -165,6 +169,7 @@ def test_score__records_a_command_without_a_path_of_this_machine(project, tmp_pa
     assert result.data["ids_hash"] == full.limited(20, 1).ids_hash() != full.limited(20, 0).ids_hash()
 
 
+@pytest.mark.slow
 def test_score__quiet_says_nothing_but_the_report(project, scored):
     done = run(
         project, "score", "-q", "-m", "mine:encode", "-d", "folder:photos/val", "-t", "knn/sharpening", "-o", "quiet"
@@ -174,6 +179,7 @@ def test_score__quiet_says_nothing_but_the_report(project, scored):
     assert scored.stderr.splitlines()[0] == "scoring mine:encode on folder:photos; results go to out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "names"),
     [
@@ -194,6 +200,7 @@ def test_list(project, monkeypatch, capfd, what, names):
         assert name in printed
 
 
+@pytest.mark.slow
 def test_score__names_that_are_no_text_reach_the_result_escaped(tmp_path, capfd, monkeypatch):
     """A name that is not UTF-8 lost a whole result at the end of the run, and an ESC in one commanded the terminal."""
     for split, count in (("train", 6), ("val", 3)):

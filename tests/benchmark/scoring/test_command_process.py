@@ -26,6 +26,7 @@ def test_score__the_engine_is_compiled_during_the_imports(tmp_path, monkeypatch)
         assert begun == expected
 
 
+@pytest.mark.slow
 def test_load_callable__your_folder_stands_behind_our_packages_in_workers_that_start_anew(project):
     (project / "spawning.py").write_text(
         "import multiprocessing, os, sys\n"
@@ -69,6 +70,7 @@ encode.cache_key = "slow"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )

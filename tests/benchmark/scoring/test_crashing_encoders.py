@@ -35,6 +35,7 @@ def _run(project, *words):
     return subprocess.run(command, cwd=project, env=environment(project), capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_sweep__an_encoder_that_ends_the_process_is_a_failed_row(project, workers):
     (project / "crashing.py").write_text(CRASHING)
@@ -52,6 +53,7 @@ def test_sweep__an_encoder_that_ends_the_process_is_a_failed_row(project, worker
     assert states["crashing:late"] == states["crashing:at_once"] == "failed"
 
 
+@pytest.mark.slow
 def test_score__the_others_are_scored_without_one_that_ends_a_worker(project):
     (project / "crashing.py").write_text(CRASHING)
     models = ["-m", "crashing:late", "-m", "control:jpeg-statistics"]

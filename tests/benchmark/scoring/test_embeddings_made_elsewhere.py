@@ -90,6 +90,7 @@ def test_build__lossless_views_are_the_pixels_of_the_files(work):
     assert "lossless" in (work / "views" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_embeddings__of_a_built_set_score_as_the_encoder_does_here(work, table, monkeypatch):
     """Exactly: every score, interval and answer, on the built set, on the files, and on the photos themselves."""
     expected, answers = scored(work, monkeypatch, "encoder_by_hand:encode", "built:files", "here")
@@ -109,6 +110,7 @@ def test_embeddings__of_a_built_set_score_as_the_encoder_does_here(work, table, 
     assert "--model embeddings:PATH" in measured.environment["command"]
 
 
+@pytest.mark.slow
 def test_embeddings__of_plain_photos_and_what_is_declared_of_them(work, table, photo_folder, monkeypatch, capsys):
     expected, _ = scored(work, monkeypatch, "encoder_by_hand:encode", f"folder:{photo_folder}", "here")
     model = "embeddings:embedded.parquet?group=SSL&training_data=my+photos&model=their+API"

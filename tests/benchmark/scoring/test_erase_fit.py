@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.erasing import Eraser, method_named
+from benchmark.erasing import Eraser, Source, method_named
 from benchmark.options import RunOptions
+from benchmark.scoring import LabelledRows, choose_options
 from benchmark.scoring import erase_fit as module
 from benchmark.scoring.erase_fit import fit_on_bank
 from benchmark.tasks import TaskInput, Trace, all_tasks
@@ -117,28 +118,20 @@ def test_fit__smaller_sets_are_parts_of_larger_ones_by_a_hash(fits):
     assert list(made) == [10]
 
 
-def test_fit__options_are_chosen_on_held_out_photos_and_then_fitted_on_all(fits, monkeypatch):
-    candidates = method_named("leace").candidates()
-    reads = []
-
-    def read(eraser, of, task_input, learn, held):
-        reads.append((of.views, task_input.usable.all(), learn.tolist(), held.tolist()))
-        return {"linear": 0.5 - len(reads) / 10, "knn": 0.1, "moved": 1.0}
-
-    monkeypatch.setattr(module, "_read", read)
-    made = fit_on_bank("leace", trace(), given(), sides(range(10), held_out=[1, 4, 11]), (6,), {})
-    learn = [0, 2, 3, 5, 6, 7, 8, 9]
-    assert reads == [(("a", "b"), True, learn, [1, 4])] * len(candidates)
-    assert [(rows, options) for _, rows, *_, options in fits[: len(candidates)]] == [(learn, one) for one in candidates]
-    search = [{**one, "linear": 0.5 - i / 10, "knn": 0.1, "moved": 1.0} for i, one in enumerate(candidates, 1)]
-    chosen = candidates[2]  # 0.2, within 0.15 of 0.1, which is a standard error of four rows
-    for one, (_, _, _, _, options) in zip(made.values(), fits[len(candidates) :], strict=True):
-        assert options == one.provenance["chosen"] == chosen
-        assert (one.provenance["search"], one.provenance["n_held_out"]) == (search, 2)
-    for held in ([], range(9)):  # nothing to choose on, or one photo to learn from
-        reads.clear()
-        made = fit_on_bank("leace", trace(), given(), sides(range(10), held_out=held), (), {})
-        assert (reads, made[10].provenance["chosen"]) == ([], candidates[0])
+def test_choose_options__the_least_move_among_those_that_leave_readers_least():
+    """Every candidate is read on held-out rows; the choice follows from what was read by one rule."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    rows = (rng.normal(size=(120, 6)) + labels[:, None] * np.eye(6)[0] * 4).astype(np.float32)
+    source = Source([rows[:80]], labels[None, :80], 2, unit_rows=True)
+    sides = (LabelledRows(rows[:80], labels[:80]), LabelledRows(rows[80:], labels[80:]))
+    chosen, search = choose_options("leace", source, *sides, 40)
+    read = [max(tried["linear"], tried["knn"]) for tried in search]
+    within = [r <= min(read) + (min(read) * (1 - min(read)) / 40) ** 0.5 for r in read]
+    least = min((tried["moved"], i) for i, tried in enumerate(search) if within[i])[1]
+    assert [{"shrinkage": tried["shrinkage"]} for tried in search] == method_named("leace").candidates()
+    assert chosen == method_named("leace").candidates()[least]
+    assert max(tried["linear"] for tried in search) < 0.8  # before: 1.0
 
 
 def test_best__of_those_within_a_standard_error_the_one_that_moves_least():
@@ -152,36 +145,6 @@ def test_best__of_those_within_a_standard_error_the_one_that_moves_least():
     assert best((0.0, 0.0, 2.0), (0.0, 1e-5, 1.0), n=1) == 0
     assert best((0.0, 0.0, 2.0), (0.0, 1e-7, 1.0), n=1) == 1  # a standard error is never 0
     assert best((0.5, 0.5, 1.0), (0.5, 0.5, 1.0), n=4) == 0
-
-
-def test_read__both_readers_on_held_out_rows_and_how_far_rows_moved(monkeypatch):
-    probes = []
-
-    def probe(splits, *, reader, device, **options):
-        probes.append((splits, reader, device, options))
-        return SimpleNamespace(accuracy={"linear": 0.25, "knn": 0.75}[reader])
-
-    monkeypatch.setattr(module, "labelled_probe", probe)
-    moved = SimpleNamespace(apply=lambda rows, labels: (applied.append(labels.tolist()), rows / 2)[1])
-    applied, of, learn, held = [], trace(), np.array([0, 3]), np.array([5])
-    plain, tested = (np.concatenate([ROWS[name][rows] for name in "ab"]) for rows in (learn, held))
-    unit = plain / np.linalg.norm(plain, axis=1, keepdims=True)
-    expected = float(np.square(plain / 2 - unit).sum(1).mean())
-    assert module._read(moved, of, given(), learn, held) == {
-        "linear": 0.25, "knn": 0.75, "moved": pytest.approx(expected),
-    }  # fmt: skip
-    assert applied == [[0, 0, 1, 1], [0, 1]]
-    assert [(reader, device, options) for _, reader, device, options in probes] == [
-        ("linear", "cpu", {"strengths": (1e-3, 1e-5), "extend": False}), ("knn", "cpu", {}),
-    ]  # fmt: skip
-    splits = probes[0][0]
-    np.testing.assert_array_equal(splits.train_x[:], plain / 2)
-    np.testing.assert_array_equal(splits.test_x[:], tested / 2)
-    assert (splits.train_y.tolist(), splits.test_y.tolist(), splits.n_classes) == ([0, 0, 1, 1], [0, 1], 2)
-    assert (splits.val_x, splits.val_y, splits.train_x.as_given, splits.test_x.as_given) == (None, None, True, True)
-    monkeypatch.setattr(module, "CHOICE_ROWS", 3)  # one photo in two views
-    module._read(moved, of, given(), np.arange(8), np.arange(8, N))
-    assert [len(labels) for labels in applied[2:]] == [2, 2]
 
 
 def test_at_most__a_seeded_sample_in_order():

@@ -16,7 +16,7 @@ from benchmark.scoring.cache import KINDS
 from benchmark.scoring.estimating import text as estimates
 from benchmark.scoring.estimating.measuring import Measured
 from benchmark.scoring.estimating.pass_costs import PassTimes
-from benchmark.scoring.sweep import Row, sweep_text
+from benchmark.scoring.output import Row, sweep_text
 from benchmark.tasks import Seconds
 from benchmark.views import MaskedViews, ProcessingViews, choose, choose_views
 from benchmark.views.device.jpeg import round_trips

@@ -10,16 +10,9 @@ from benchmark.bank import PhotoHashes
 from benchmark.options import RunOptions
 from benchmark.results import Failure, read_result, write_result
 from benchmark.scoring import OpenedSet, write_scored
+from benchmark.scoring.output import Row, failures_by_pair, sweep_text, what_failed, write_state
 from benchmark.scoring.run import score_encoders
-from benchmark.scoring.sweep import (
-    Row,
-    _device_type,
-    failures_by_pair,
-    finished_result,
-    sweep_text,
-    what_failed,
-    write_state,
-)
+from benchmark.scoring.sweep import _device_type, finished_result
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 from builders.untrusted import may_pass

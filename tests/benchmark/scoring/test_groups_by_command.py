@@ -104,6 +104,7 @@ def scores_of(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(s["task"], s["metric"]): s for s in json.loads(path.read_text())["scores"]}
 
 
+@pytest.mark.slow
 def test_score__says_that_the_group_is_given(folder, tmp_path, printed_by):
     printed = printed_by("score", *table(folder), "--output", tmp_path)
     assert "2 labels x 2 scanner: photos (clusters) in each cell" in printed
@@ -123,6 +124,7 @@ def test_score__says_that_the_group_is_given(folder, tmp_path, printed_by):
     assert index.value == scores["robustness/scanner", "index"]["value"]
 
 
+@pytest.mark.slow
 def test_erase__takes_the_scanner_out_and_keeps_the_diagnosis(folder, tmp_path, printed_by):
     printed = printed_by("erase", *table(folder), "--trace", "scanner", "--fit-share", 0.8, "--output", tmp_path)
     assert "scanner is still read by" not in printed.replace("hether scanner is still read by", "")
@@ -138,6 +140,7 @@ def test_erase__takes_the_scanner_out_and_keeps_the_diagnosis(folder, tmp_path, 
         assert -2 <= row["low"] <= row["difference"] <= row["high"] <= 2
 
 
+@pytest.mark.slow
 def test_audit__of_the_scanner(folder, tmp_path, printed_by):
     spec = pictures(folder)
     printed = printed_by("audit", spec, "--label", "scanner", "--output", tmp_path)
@@ -146,6 +149,7 @@ def test_audit__of_the_scanner(folder, tmp_path, printed_by):
     assert "No confound was found" in silent
 
 
+@pytest.mark.slow
 def test_sweep_and_compare__two_encoders(folder, tmp_path, printed_by):
     words = ("-m", "tile_rows:encode", "-m", "tile_rows:half", "--data", pictures(folder), *cache(folder))
     printed_by("sweep", *words, "-t", "*/scanner", "--output", tmp_path)
@@ -156,6 +160,7 @@ def test_sweep_and_compare__two_encoders(folder, tmp_path, printed_by):
         assert -2 <= row["low"] <= row["difference"] <= row["high"] <= 2
 
 
+@pytest.mark.slow
 def test_plan_work_finish__gives_what_score_gives(folder, tmp_path, printed_by):
     words = ("score", "--model", "tile_rows:encode", "--data", pictures(folder), "-t", "knn/scanner")
     printed_by("plan", *words, "--ranks", 2, "--output", tmp_path / "ranks", "--cache", folder / "cache")
@@ -180,6 +185,7 @@ def test_build__prints_the_cells_and_keeps_clusters_apart(folder, tmp_path, prin
     assert not slides["train"] & slides["validation"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "sentence"),
     [

@@ -57,6 +57,7 @@ def score(folder, tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.mark.slow
 def test_score__two_checkpoints_of_one_folder_name_are_two_and_equal_to_each_alone(score, tmp_path, capfd):
     score(ONE, TWO, out="both")
     ids = [load_encoder(f"./{name}").info.id for name in (ONE, TWO)]

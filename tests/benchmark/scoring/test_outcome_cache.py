@@ -86,6 +86,7 @@ def test_again__nothing_is_computed_and_no_embedding_is_read(tmp_path, encoder, 
     assert again.result.cost["views"] == 0
 
 
+@pytest.mark.slow
 def test_again__another_question_of_the_same_embeddings(tmp_path, encoder, photos, ran):
     score(encoder, photos, tmp_path)
     ran.clear()
@@ -105,6 +106,7 @@ def test_again__another_question_of_the_same_embeddings(tmp_path, encoder, photo
     assert ran == ["knn/sharpening"]
 
 
+@pytest.mark.slow
 def test_again__the_order_is_that_of_the_tasks_whatever_was_cached(tmp_path, encoder, photos):
     whole = score(encoder, photos, tmp_path / "whole")
     last = whole.result.scores[-1].task
@@ -137,6 +139,7 @@ def test_again__a_task_of_a_user_is_not_cached(tmp_path, encoder, photos):
     assert not list(tmp_path.glob("outcomes/*"))
 
 
+@pytest.mark.slow
 def test_first_run__photos_are_hashed_in_the_pass(tmp_path, encoder, photos, ran, monkeypatch):
     """Each photo is read once; the bank ends up where a run that knows the bytes looks for it."""
     known = score(encoder, photos, tmp_path / "known")
@@ -225,6 +228,7 @@ def test_require_space__refused_before_anything_is_embedded(tmp_path, encoder, p
     assert printed == [f"embeddings: {4 * numbers / 1e6:.1f} MB more in {tmp_path / 'banks'} (5.0 GB free)"]
 
 
+@pytest.mark.slow
 def test_command__killed_in_a_later_task__the_finished_ones_are_there(tmp_path, photo_folder):
     """kNN is stopped between two parts of its queries, by a kill that nothing can catch."""
     wrapper = tmp_path / "run.py"

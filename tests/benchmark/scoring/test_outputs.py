@@ -194,6 +194,7 @@ def test_result__round_trip_report_and_pictures(layered: tuple[Scored, Path]) ->
     assert list(curve.get_ydata()) == wanted
 
 
+@pytest.mark.slow
 def test_command__scores_layers_and_says_what_they_take(
     photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,6 +225,7 @@ def test_wrong_outputs__one_sentence(photos: PhotoSet, tmp_path: Path) -> None:
         score(Stages(), preprocess=_small, data=photos, outputs="layers:mena", cache=tmp_path)
 
 
+@pytest.mark.slow
 def test_openvino__final_with_layers_is_torchs_and_shares_no_bank_with_openvinos(
     photos: PhotoSet, tmp_path: Path
 ) -> None:

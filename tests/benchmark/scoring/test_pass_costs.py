@@ -177,6 +177,7 @@ def dry_run(*words):
     return [cell.strip() for cell in row.strip("|").split("|")], stages
 
 
+@pytest.mark.slow
 def test_score__dry_run_looks_at_what_is_there(tmp_path, photo_folder):
     """Nothing, then the bank of one parameter, then all of it with its outcomes."""
     words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "--cache", str(tmp_path / "c")]

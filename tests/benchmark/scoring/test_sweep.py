@@ -114,6 +114,7 @@ def rows(sweep):
     return {row["spec"].partition(":")[2]: row for row in json.loads((sweep.out / "sweep.json").read_text())["rows"]}
 
 
+@pytest.mark.slow
 def test_sweep__one_pass_for_all_and_failures_are_rows(sweep):
     printed = sweep("small", "broken", "fragile", "large", "absent", expect=1, task="probe/sharpening")
     # every photo once for all, but for the 12 that an encoder's own preprocessing cannot take: there by each of three
@@ -153,6 +154,7 @@ def test_sweep__an_encoder_that_ends_the_process_is_a_row_like_any_other(sweep):
     assert "it called os._exit(0)" in measured["ending"]["reason"]
 
 
+@pytest.mark.slow
 def test_sweep__a_result_without_photos_that_a_disk_did_not_give_is_made_again(sweep, monkeypatch):
     real, reads = FolderSource.read, []
 
@@ -175,6 +177,7 @@ def test_sweep__a_result_without_photos_that_a_disk_did_not_give_is_made_again(s
     assert rows(sweep)["small"]["state"] == "kept"
 
 
+@pytest.mark.slow
 def test_sweep__resumes_and_does_the_rest(sweep):
     sweep("small")
     before = (sweep.out / rows(sweep)["small"]["folder"] / "result.json").read_bytes()
@@ -193,6 +196,7 @@ def test_sweep__resumes_and_does_the_rest(sweep):
     assert sweep.decoded == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [("--seed", "1"), ("--mask-ratio", "0.5"), ("--limit", "20"), ("--fresh",)])
 def test_sweep__another_question_is_scored_anew(sweep, change):
     sweep("small")
@@ -200,6 +204,7 @@ def test_sweep__another_question_is_scored_anew(sweep, change):
     assert rows(sweep)["small"]["state"] == "scored"
 
 
+@pytest.mark.slow
 def test_sweep__a_result_by_another_runtime_is_not_reused(sweep):
     """Nor one of another version of it; one that its own check sent back to torch is what ``auto`` gives."""
     sweep("network", options=("--runtime", "openvino"))
@@ -227,6 +232,7 @@ def test_sweep__a_result_by_another_runtime_is_not_reused(sweep):
     assert state_where(refused, "openvino") == "scored"
 
 
+@pytest.mark.slow
 def test_sweep__layers_are_scored_where_a_finished_result_lacks_them(sweep):
     def scored(*options):
         sweep("stages", options=options)
@@ -241,6 +247,7 @@ def test_sweep__layers_are_scored_where_a_finished_result_lacks_them(sweep):
     assert scored() == ("scored", [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "options", "state"),
     [
@@ -266,6 +273,7 @@ def test_sweep__a_result_of_another_environment_is_not_reused(sweep, change, opt
     assert rows(sweep)["small"]["state"] == state
 
 
+@pytest.mark.slow
 def test_sweep__quiet_says_nothing_of_what_goes_well(sweep):
     assert "group 1 of 1" in sweep("small").err
     assert "kept: " in sweep("small").err
@@ -290,6 +298,7 @@ def stored_with(sweep, **data):
     return rows(sweep)["small"]["state"]
 
 
+@pytest.mark.slow
 def test_sweep__a_result_of_other_photos_is_not_reused(sweep):
     assert stored_with(sweep) == "kept"
     assert stored_with(sweep, bytes_hash="0" * 32) == "scored"
@@ -318,6 +327,7 @@ def one_less(folder: Path) -> None:
     (folder / "val/dark/0.jpg").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [other_bytes, other_label, one_more, one_less])
 def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch, change):
     monkeypatch.chdir(tmp_path)
@@ -334,6 +344,7 @@ def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_p
     assert "0 scored, 1 kept" in sweep("small").out
 
 
+@pytest.mark.slow
 def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(photos / "photos", "photos")
@@ -347,12 +358,14 @@ def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(s
     assert after.data["bytes_hash"] == before.data["bytes_hash"]
 
 
+@pytest.mark.slow
 def test_sweep__what_cannot_be_identified_is_never_reused(sweep):
     sweep("nameless")
     sweep("nameless")
     assert rows(sweep)["nameless"]["state"] == "scored"
 
 
+@pytest.mark.slow
 def test_sweep__one_at_a_time_gives_the_same_scores(sweep):
     sweep("small", "large", task="probe/sharpening")
     together = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
@@ -367,6 +380,7 @@ def test_sweep__all_failed_is_status_1(sweep):
     assert not (sweep.out / "sweep_encoders-broken").exists()
 
 
+@pytest.mark.slow
 def test_sweep__dry_run_measures_and_scores_nothing(sweep):
     printed = sweep("small", "nameless", "absent", options=("--dry-run",), task="probe/sharpening")
     assert not sweep.out.exists()

@@ -89,6 +89,7 @@ def test_made_up_bank__views_of_a_photo_are_nearer_than_photos():
     assert 0.2 < between_views < 0.7 < between_photos < 2
 
 
+@pytest.mark.slow
 def test_score__dry_run_says_stages_and_writes_nothing(tmp_path, photo_folder, capsys):
     words = ["-m", "control:random-projection", "-d", f"folder:{photo_folder}", "-t", "*/sharpening", "--dry-run"]
     assert main([*words, "--cache", str(tmp_path / "c"), "-o", str(tmp_path / "out"), "--quiet"]) == 0

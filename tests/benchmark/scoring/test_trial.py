@@ -189,6 +189,7 @@ def scores(folder: Path) -> dict[tuple[str, str], tuple[float, float, float]]:
     return values_of(read_result(folder / "result.json"))
 
 
+@pytest.mark.slow
 def test_score__an_encoder_that_draws_on_its_picture_touches_no_other_and_not_itself(score):
     tasks = ("probe/sharpening", "knn/jpeg")
     score("good", out="alone", tasks=tasks)
@@ -203,6 +204,7 @@ def test_score__an_encoder_that_draws_on_its_picture_touches_no_other_and_not_it
     assert scores(score.out / "buffer") == alone
 
 
+@pytest.mark.slow
 def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
     tasks = ("probe/sharpening", "knn/jpeg")
     score("reads", out="alone", tasks=tasks)
@@ -212,6 +214,7 @@ def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
     assert "one and the same embedding for all 30 photos" in failed[0].reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -247,6 +250,7 @@ def test_score__what_is_no_encoder_is_a_row_and_status_1(score, name, sentence):
     )
 
 
+@pytest.mark.slow
 def test_score__too_few_usable_photos_are_no_score_unless_that_is_allowed(score, folder):
     """Three of ten of the photos of a split cannot be read."""
     files = sorted((folder / "photos").glob("val/*/*.jpg"))
@@ -271,6 +275,7 @@ def test_score__too_few_usable_photos_are_no_score_unless_that_is_allowed(score,
             path.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_score__a_random_encoder_is_scored_where_that_is_requested_and_recorded(score):
     score("random", options=("--allow-random",))
     result = read_result(score.out / "out" / "result.json")
@@ -286,6 +291,7 @@ def test_score__a_random_encoder_is_scored_where_that_is_requested_and_recorded(
     assert sure == {"photos": 3, "repeated": 0.0, "alone": 0.0, "random": ""}
 
 
+@pytest.mark.slow
 def test_score__a_task_that_fails_inside_once_is_scored_reported_and_recorded(score, monkeypatch):
     def fail_first(*given, fails, **named):
         if fails:
@@ -320,6 +326,7 @@ def test_score__nothing_of_a_random_encoder_is_cached_although_its_weights_are_k
     assert not list((score.out / "cache").glob("outcomes/*"))
 
 
+@pytest.mark.slow
 def test_score__batch_size_1_is_a_way_out_for_what_depends_on_its_batch(score):
     score("Normalises", "good", expect=1)
     score("Normalises", options=("--batch-size", "1"), out="single")

@@ -37,6 +37,7 @@ def scores_of(folder: Path) -> list[dict]:
     return json.loads((folder / "result.json").read_text())["scores"]
 
 
+@pytest.mark.slow
 def test_score__dry_run_and_ranks(vision_language_model, photos, tmp_path, capsys):
     model = vision_language_model("llava")
     assert camtrace(["score", *words(model, photos, tmp_path / "a"), "--dry-run"]) == 0
@@ -82,6 +83,7 @@ print(json.dumps([info.id, info.revision, model.answerer.identity, model.rule.na
 """
 
 
+@pytest.mark.slow
 def test_load__from_the_hub(hub, vision_language_model, tmp_path):
     """Pinned to the commit, with its chat template, and without what needs no download."""
     files = {path.name: path.read_bytes() for path in vision_language_model("idefics3").iterdir()}

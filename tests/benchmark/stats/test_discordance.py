@@ -88,6 +88,7 @@ def clustered(draw):
     return np.array(values), np.arange(scenes).repeat(each)
 
 
+@pytest.mark.slow
 @given(clustered(), st.sampled_from([0.8, 0.95, 0.99]))
 @settings(max_examples=300, deadline=None)
 def test_lengthened__never_changes_what_is_significant_and_never_shortens(data, level) -> None:

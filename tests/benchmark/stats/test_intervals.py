@@ -148,6 +148,7 @@ def test_photo_interval__same_seed_same_interval() -> None:
     assert photo_interval(values, seed=3).low != photo_interval(values, seed=4).low
 
 
+@pytest.mark.slow
 def test_coverage__is_at_least_93_percent_and_of_photos_at_most_97() -> None:
     """Clusters count one that was not seen, so that their intervals may hold the truth more often."""
     for row in statistics.interval_rows(trials=500, quick=True, resamples=500):

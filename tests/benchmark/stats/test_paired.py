@@ -103,6 +103,7 @@ def test_photo_intervals__differences_of_photos_with_different_numbers_of_rows()
     assert interval.standard_error == pytest.approx(residual.std(ddof=1) / np.sqrt(200))
 
 
+@pytest.mark.slow
 def test_simulation__coverage_and_power() -> None:
     """Between 93 and 97 % as docs/explanation/statistics.md says, within three standard errors (1.1 %) of 400 trials.
 
@@ -118,6 +119,7 @@ def test_simulation__coverage_and_power() -> None:
     assert all(row.coverage > row.t_coverage + 0.03 for row in worse), worse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [(40, 1, 60), (300, 1, 60), (10, 27, 6), (28, 27, 60)])
 def test_simulation__null_p_values_are_uniform(world: tuple[int, int, int]) -> None:
     """Of photos and of scenes: Kolmogorov and Smirnov's test, and the share below 5 % (one standard error: 0.56 %)."""

@@ -48,6 +48,7 @@ def encoder_of(channel):
     return toy_encoder(embed, corner, 16, name=f"channel {channel}", weights=str(channel) * 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channel", "read"),
     [

@@ -175,6 +175,7 @@ def test_hashes__a_missing_package_is_one_sentence(monkeypatch):
         load_encoder("control:phash")
 
 
+@pytest.mark.slow
 def test_command__rows_of_a_hash_and_of_the_default_encoder(photos, tmp_path, monkeypatch, capsys):
     for i, name in enumerate(photos.ids[24:44]):
         split = "train" if i < 10 else "val"

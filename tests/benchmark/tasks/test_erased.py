@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.erasing import Eraser
-from benchmark.tasks.task import ErasedView, groups_of
+from benchmark.erasing import ErasedView, Eraser
+from benchmark.tasks.task import groups_of
 from builders.errors import DataError
 from builders.photos import UNLABELLED, Labels, PhotoSet
 

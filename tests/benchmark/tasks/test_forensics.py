@@ -72,6 +72,7 @@ def test_two_sources_of_real_photos_are_the_floor_and_nothing_else(tmp_path):
     assert table["detect", "margin"].value < 0
 
 
+@pytest.mark.slow
 def test_null_sets__are_claimed_rarely(tmp_path):
     """Of 20 sets without any effect at most four have one claim (5 % each: P(5 or more) = .003)."""
     claims = 0
@@ -157,6 +158,7 @@ def test_answers__prove_every_score_and_refuse_changed_ones(shared, tmp_path):
     assert "by_processing" in contradicted(changed, answers.values[key], answers.facts[key], crossed.result)
 
 
+@pytest.mark.slow
 def test_crossing__equals_scores_of_photos_as_saved_and_the_matrix_has_the_detector(tmp_path):
     photos = detection_photos(count=24, shared=3.0)
     scored, table = scores_of(photos, tmp_path, (CROSSING, "forensics/detect"))

@@ -108,6 +108,7 @@ def test_new_task__is_scored_reported_compared_and_shown(with_task, photo_folder
     assert summarise(run.result.scores, all_tasks()).tasks["all_same"] == 1
 
 
+@pytest.mark.slow
 def test_new_task__a_version_without_it_leaves_only_its_row_out(photo_folder, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(registry, "TASKS", MappingProxyType({**registry.TASKS, TASK.name: TASK}))

@@ -67,6 +67,7 @@ def test_every_task__of_a_table_in_another_order_is_equal_to_the_last_digit(spli
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.slow
 def test_tasks_of_a_group__of_renamed_photos_are_equal(encoder, tmp_path):
     """Splits are drawn between clusters, by the names of clusters."""
     outcomes = []
@@ -88,6 +89,7 @@ def test_probe__of_drawn_clusters_is_tested_on_every_photo_once(encoder, tmp_pat
     assert sorted(tested.tolist()) == list(range(len(photos)))
 
 
+@pytest.mark.slow
 def test_group__that_the_label_tells_is_refused(encoder, tmp_path):
     photos = table_of(tmp_path)
     same = dataclasses.replace(photos, groups={"scanner": photos.labels})

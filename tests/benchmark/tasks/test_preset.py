@@ -135,6 +135,7 @@ def votes_of(name: str) -> dict[str, list[Vote]]:
     return measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jpeg", "sharpening", "resizing", "interpolation"])
 def test_iccv2025__votes_of_every_set_up(name: str, results: Any) -> None:
     rng = np.random.default_rng(0)
@@ -189,6 +190,7 @@ def test_iccv2025__is_recorded(results: Any) -> None:
     assert result.environment["command"].endswith("--tasks 'knn/*' --preset iccv2025")
 
 
+@pytest.mark.slow
 def test_iccv2025__comparisons_use_its_rule_for_ties(results: Any, tmp_path: Any) -> None:
     """A run compared with itself: both values are the score, not the accuracy under another rule for ties."""
     results.save(tmp_path / "a")

@@ -40,6 +40,7 @@ def runs(photo_folder, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_linear__is_not_changed_by_other_readers(runs):
     (alone,), (linear, *_) = (read_result(runs / name / "result.json").scores for name in ("linear", "all"))
     timed = {"search_s", "fit_s"}

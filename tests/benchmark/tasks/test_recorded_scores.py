@@ -118,6 +118,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_scores__of_planted_embeddings_are_as_recorded(name):
     photos, options = CASES[name]

@@ -122,9 +122,9 @@ def peak_bytes(work):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("distractors", ["both", "all"])
-def test_memory__of_retrieval_is_what_its_arrays_take(distractors):
-    groups, scenes, block = 60, 90, 1 << 16
+@pytest.mark.slow
+def test_memory__of_retrieval_is_what_its_arrays_take():
+    distractors, groups, scenes, block = "both", 60, 90, 1 << 16
     table = np.arange(groups * scenes).reshape(groups, scenes)
     rows = np.random.default_rng(0).normal(size=(table.size, 4)).astype(np.float32)
     blocks = np.arange(scenes)

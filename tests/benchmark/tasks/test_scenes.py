@@ -60,6 +60,7 @@ def test_run__medians_are_those_of_plism(rows: np.ndarray) -> None:
     assert (matrix["groups"][6], matrix["attributes"]["staining"][6]) == ("scanner 1, staining 2", "staining 2")
 
 
+@pytest.mark.slow
 def test_run__the_option_decides_who_distracts() -> None:
     rows = exact_embeddings(*SHAPE, seed=3, flips=(0.1, 0.1, 0.22))
     photos, table = scene_photos(*SHAPE), np.arange(len(rows)).reshape(12, 20)

@@ -74,6 +74,7 @@ def test_worst__under_jitter_is_that_of_a_loop_with_other_directions() -> None:
     assert score.details["jitter"]["jitters"] == len(VIEWS) - 1
 
 
+@pytest.mark.slow
 def test_worst__jitter_without_a_trace_goes_no_further_than_jitter() -> None:
     answers = [extremes(result(outcome(seed, trace=False).scores)) for seed in range(10)]
     assert [d.answer for a in answers for d in a.values()].count("yes") <= 2
@@ -100,6 +101,7 @@ def test_worst__answers_give_the_jitter_again() -> None:
     assert "jitter" not in all_tasks()["knn/jpeg"].read_facts(without)["worst"].details
 
 
+@pytest.mark.slow
 def test_worst__a_sample_of_many_queries_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too much work for all of them: some queries are jittered, and only they are compared."""
     whole = outcome(0, trace=True)

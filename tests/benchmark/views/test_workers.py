@@ -49,6 +49,7 @@ def made(make, count=9, gather=3, slots=4, workers=2, ahead=6):
     return made_by_workers(make, gathers, SlotPlan(gather, (ROW,), 0), slots, workers, ahead=ahead)
 
 
+@pytest.mark.slow
 def test_made_by_workers__views_of_a_gather_are_adjacent_in_memory():
     for start in (0, 3, 6):
         stream = made(numbered)
@@ -59,6 +60,7 @@ def test_made_by_workers__views_of_a_gather_are_adjacent_in_memory():
         assert np.diff(addresses).tolist() == [ROW.nbytes, ROW.nbytes]
 
 
+@pytest.mark.slow
 def test_made_by_workers__a_slot_is_reused_only_when_its_last_tensor_is_deleted():
     """Two slots, seven gathers: all photos stay valid if all are held; if they are released, memory is reused."""
     photos = list(made(numbered, count=21, slots=2))
@@ -217,12 +219,14 @@ def asleep(position: int) -> PhotoViews:
     return numbered(position)
 
 
+@pytest.mark.slow
 def test_made_by_workers__workers_that_do_nothing_are_an_error(monkeypatch):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.5)
     with pytest.raises(DataError, match="have done nothing for"):
         list(made(asleep))
 
 
+@pytest.mark.slow
 def test_made_by_workers__idle_workers_are_no_error_while_the_encoder_computes(monkeypatch):
     """A large encoder on a CPU takes minutes for a gather, in which the workers have nothing to do."""
     monkeypatch.setattr(workers_module, "STALLED_S", 0.2)
@@ -242,6 +246,7 @@ def busy(position: int) -> PhotoViews:
     return numbered(position)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports how much a process computes")
 def test_made_by_workers__a_photo_that_takes_long_is_waited_for(monkeypatch):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.3)
@@ -264,6 +269,7 @@ def reads_slowly(position: int) -> PhotoViews:
     return numbered(position)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process reads")
 @pytest.mark.parametrize("make", [waits_for_memory, reads_slowly])
 def test_made_by_workers__waiting_for_memory_and_reading_are_no_stall(monkeypatch, make):
@@ -275,6 +281,7 @@ def test_made_by_workers__waiting_for_memory_and_reading_are_no_stall(monkeypatc
         held.release()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports the state of a process")
 def test_watch__a_process_that_waits_for_a_core_has_not_stalled():
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
@@ -377,6 +384,7 @@ def enlarged(image: Image.Image) -> np.ndarray:
     return np.asarray(image.resize((2236, 2236)))
 
 
+@pytest.mark.slow
 def test_iterate_views__64_mb_of_shared_memory_and_eight_workers():
     """Docker's default, with which an earlier loader waited for ever."""
     done = run_python("-c", SMALL_SHM, env={**os.environ, "PYTHONPATH": os.getcwd(), VARIABLE: "pillow"})

@@ -61,6 +61,7 @@ def test_report__counts_are_those_of_the_photos(folder):
     assert {type(count) for _, counts in rows.classes for count in counts} == {int}  # shown as 3, not as 3.0
 
 
+@pytest.mark.slow
 def test_report__the_page_loads_nothing_and_runs_nothing(folder, tmp_path):
     page = write_report(folder, tmp_path / "page.html", progress=False).read_text()
     assert HOSTILE not in page
@@ -70,6 +71,7 @@ def test_report__the_page_loads_nothing_and_runs_nothing(folder, tmp_path):
     assert "default-src 'none'" in page
 
 
+@pytest.mark.slow
 def test_report__pictures_are_small_copies_of_the_stored_files(folder):
     made = contact_sheets(folder, read_build(folder), progress=False)
     assert [sheet.column for sheet in made] == ["jpeg", "label"]
@@ -83,6 +85,7 @@ def test_report__pictures_are_small_copies_of_the_stored_files(folder):
         assert np.abs(picture - np.asarray(original, dtype=float)).mean() < 12
 
 
+@pytest.mark.slow
 def test_report__at_most_so_many_classes_and_photos(tmp_path):
     files = {f"{i:03d}.jpg": photo_bytes(i % 7) + bytes([i]) for i in range(80)}
     photos = PhotoSet.of_bytes("many", files, labels=[f"c{i % 20}" for i in range(80)])
@@ -129,6 +132,7 @@ def test_report__a_damaged_shard_is_one_sentence(photo_folder, tmp_path):
         write_report(tmp_path / "out", progress=False)
 
 
+@pytest.mark.slow
 def test_report__left_out_of_an_untrusted_recipe_is_text(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     build = json.loads((copy / "build.json").read_text())

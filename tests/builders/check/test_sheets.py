@@ -48,6 +48,7 @@ def colour(thumbnail) -> int:
 FEATURES = {"photo_id": WORDS, "image": Image(), "jpeg": ClassLabel(names=["low", "mid", "high"]), "attribution": WORDS}
 
 
+@pytest.mark.slow
 def test_sheets__rows_classes_and_pictures_are_those_of_a_plain_loop(tmp_path):
     """Rows without a class, of an id in two rows and without an id; two shards with row groups of four."""
     rng = np.random.default_rng(0)
@@ -81,6 +82,7 @@ def test_sheets__rows_classes_and_pictures_are_those_of_a_plain_loop(tmp_path):
         assert [colour(p) for p in part.photos] == pytest.approx([6 * i for i in drawn], abs=3)
 
 
+@pytest.mark.slow
 def test_sheets__of_many_row_groups_those_evenly_spread_are_read_and_other_classes_from_theirs(tmp_path):
     features = {"photo_id": WORDS, "image": Image(), "jpeg": ClassLabel(names=["usual", "rare"])}
     columns = {
@@ -101,6 +103,7 @@ def test_sheets__of_many_row_groups_those_evenly_spread_are_read_and_other_class
     assert (usual.rows, rare.rows) == (33, 7)
 
 
+@pytest.mark.slow
 def test_sheets__the_most_frequent_classes_equal_ones_by_name_and_long_texts_are_cut(tmp_path):
     names = [f"c{i:02d}" for i in range(20)] + ["x" * 300]
     words = [*names, "c17", "c17", "c03", "", None, *["x" * 300] * 5]
@@ -131,6 +134,7 @@ def columns_of(tmp_path, configs: dict, default: str) -> list:
     return [(s.config, s.column) for s in contact_sheets(tmp_path, build_of(shards, default), progress=False)]
 
 
+@pytest.mark.slow
 def test_sheets__one_for_each_config_then_label_and_device_of_the_default_one(tmp_path):
     every = ("image", "label", "camera_model", "camera", "camera_type")
     assert columns_of(tmp_path, {"a": ("image", "a", "label"), "b": ("image", "b", "camera")}, "b") == [

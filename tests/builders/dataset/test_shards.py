@@ -214,6 +214,7 @@ def test_write_shards__no_items_gives_one_empty_shard_that_loads(tmp_path):
     assert pq.read_table(tmp_path / written.shards[0].file).num_rows == 0
 
 
+@pytest.mark.slow
 def test_building__a_second_build_of_the_same_folder_is_refused(tmp_path, monkeypatch):
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom builders.dataset.write import building\n"
@@ -253,6 +254,7 @@ class Stalling(Rows):
         return super().__call__(item)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_write_shards__killed_three_times_ends_equal(tmp_path, workers):
     expected = write_shards(job(tmp_path / "whole"))

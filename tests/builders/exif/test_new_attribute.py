@@ -109,6 +109,7 @@ def drawer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_new_attribute__is_read_from_files_and_from_flickr(copy: SourceCopy, drawer: Path) -> None:
     result = json.loads(copy.run(READ, drawer).splitlines()[-1])
     assert result["attributes"] == ["make", "white_balance"]
@@ -123,6 +124,7 @@ def test_new_attribute__is_read_from_files_and_from_flickr(copy: SourceCopy, dra
     assert result["task"] == "white-balance"
 
 
+@pytest.mark.slow
 def test_new_attribute__is_an_extra_of_flickrexif(copy: SourceCopy) -> None:
     known, misspelt = copy.run(EXTRA).splitlines()
     assert "unknown attribute" not in known  # but there is no state

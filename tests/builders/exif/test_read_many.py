@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import piexif
+import pytest
 
 from builders.exif import read_many, reader
 from tests.support.exif_files import CAMERA, picture
@@ -19,6 +20,7 @@ def test_read_many__paths_and_bytes_in_order(tmp_path):
     assert "not a JPEG" in readings[3].reason
 
 
+@pytest.mark.slow
 def test_read_many__a_lost_or_hanging_worker_costs_one_file(tmp_path, monkeypatch):
     fake = tmp_path / "sitecustomize.py"
     fake.write_text(

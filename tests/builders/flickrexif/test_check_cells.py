@@ -57,6 +57,7 @@ def opened(folder, data, sql):
     return None
 
 
+@pytest.mark.slow
 def test_state__each_column_takes_values_of_its_kind_alone(tmp_path, filled):
     data, columns = filled
     assert len(columns) > 60
@@ -75,6 +76,7 @@ def test_state__each_column_takes_values_of_its_kind_alone(tmp_path, filled):
             assert f" of table {table} has a value that does not belong there); go on with a copy of it" in message
 
 
+@pytest.mark.slow
 def test_state__no_text_has_control_characters_but_those_that_people_wrote(tmp_path, filled):
     data, columns = filled
     free = {"photos.owner_name", "photos.title", "photos.exif_error", "files.error", "looks.reason"}

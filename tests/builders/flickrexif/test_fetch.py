@@ -23,6 +23,7 @@ def rows(state):
     return {row["photo_id"]: row for row in state.rows("SELECT * FROM files")}
 
 
+@pytest.mark.slow
 def test_fetch__bytes_are_the_servers_and_failures_have_classes(state):
     faults = Faults(busy=0.05, broken=0.05, html=0.05, slow=0.02, cut=0.05, slow_s=0.05)
     with serving(WORLD, faults) as flickr:
@@ -57,6 +58,7 @@ def test_fetch__second_run_makes_no_requests(state):
         assert dict(flickr.attempts) == before
 
 
+@pytest.mark.slow
 def test_fetch__sizes_in_order_of_preference_and_the_choice_is_stored(state):
     with serving(WORLD) as flickr:
         add(state, flickr, range(WORLD.count))

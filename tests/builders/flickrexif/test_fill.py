@@ -30,6 +30,7 @@ def sampled(tmp_path):
         yield state, flickr
 
 
+@pytest.mark.slow
 def test_fill__adds_photos_to_the_rarest_classes(sampled):
     state, flickr = sampled
     before = photos_of_classes(state, "make")
@@ -55,6 +56,7 @@ def test_fill__adds_photos_to_the_rarest_classes(sampled):
     assert state.value("SELECT count(*) FROM calls") == calls
 
 
+@pytest.mark.slow
 def test_fill__resumed_run_ends_with_the_same_photos_and_requests_none_twice(tmp_path):
     selected = []
     for halt in (None, 25):
@@ -71,6 +73,7 @@ def test_fill__resumed_run_ends_with_the_same_photos_and_requests_none_twice(tmp
     assert len(selected[0] & selected[1]) / len(selected[0] | selected[1]) > 0.9
 
 
+@pytest.mark.slow
 def test_fill__respects_tombstones_and_refuses_invalid_requests(sampled):
     state, flickr = sampled
     owners = {WORLD.nsid(at) for at in shots_of(WORLD, "samsung")[:200]}

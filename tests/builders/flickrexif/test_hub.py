@@ -86,6 +86,7 @@ def files_of(folder, config):
     return {shard.file for s in read_build(folder).splits if s.config == config for shard in s.shards}
 
 
+@pytest.mark.slow
 def test_hub__every_photo_is_stored_once_and_the_space_is_that_of_one_copy(published, built):
     photos = files_of(built, "photos")
     rows = [row for name in photos for row in pq.read_table(built / name, columns=["photo_id", "image"]).to_pylist()]
@@ -105,6 +106,7 @@ def test_hub__every_photo_is_stored_once_and_the_space_is_that_of_one_copy(publi
     assert sum(each.values()) < sum(uploaded.values()) < 0.75 * as_often_as_requested
 
 
+@pytest.mark.slow
 def test_hub__load_dataset_of_each_config_fetches_its_own_files_and_no_others(published, built, tmp_path):
     configs = configs_of(built)
     assert set(configs) == {*ATTRIBUTES, "photos"}
@@ -133,6 +135,7 @@ def test_hub__load_dataset_of_each_config_fetches_its_own_files_and_no_others(pu
                 assert config == "photos" or all(label >= 0 for _, label, _ in rows)
 
 
+@pytest.mark.slow
 def test_hub__a_config_that_was_loaded_can_be_pushed_and_loaded_again(published, built, tmp_path):
     done = client(published, tmp_path / "home", "-c", PUSH, REPO, COPY)
     assert done.returncode == 0, done.stderr[-2000:]

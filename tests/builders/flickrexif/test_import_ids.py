@@ -112,6 +112,7 @@ def test_import_table__errors_are_one_sentence(tmp_path):
         import_table(None, tmp_path / "x.parquet")
 
 
+@pytest.mark.slow
 def test_import__from_the_hub(hub, tmp_path):
     table = write_table(tmp_path, "parquet").read_bytes()
     script = (

@@ -57,6 +57,7 @@ def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixe
     assert [(f.id, "photo unavailable" in f.reason) for f in failures] == [(row["photo_id"], True)]
 
 
+@pytest.mark.slow
 def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
@@ -88,6 +89,7 @@ def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp
         assert f"| {name} | {count} |" in card
 
 
+@pytest.mark.slow
 def test_load__nothing_loaded_is_exit_status_1(flickr, without_pixels, tmp_path, capsys):
     folder = tmp_path / "published"
     shutil.copytree(without_pixels, folder)

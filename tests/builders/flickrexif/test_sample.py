@@ -87,6 +87,7 @@ def whole(tmp_path_factory):
         yield state, predicted, before, state.clock.now() - clock
 
 
+@pytest.mark.slow
 def test_sample__has_the_requested_photos_evenly_over_months(whole):
     state, *_ = whole
     photos, months = photos_with_exif(state)
@@ -111,6 +112,7 @@ def test_forecast__of_the_dry_run_is_within_a_tenth_of_the_search(whole):
     assert "0.40 bytes a pixel (assumed until files are fetched)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_sample__stopped_early_is_as_even_and_goes_on_to_the_same_photos(whole, tmp_path, share):
     state, *_ = whole
@@ -127,6 +129,7 @@ def test_sample__stopped_early_is_as_even_and_goes_on_to_the_same_photos(whole, 
         assert set(flickr.exif_calls.values()) == {1}
 
 
+@pytest.mark.slow
 def test_sample__can_grow_until_it_contains_all_photos_that_the_cap_allows(tmp_path):
     world = World(count=600, burst=0, owners=100)
     with serving(world) as flickr, opened(tmp_path / "state") as state:

@@ -48,6 +48,7 @@ def selected(state):
     return {row[0] for row in state.rows("SELECT id FROM photos WHERE selected = 1")}
 
 
+@pytest.mark.slow
 def test_search__finds_every_photo_that_the_cap_allows_in_a_large_world(state):
     world = World()
     assert world.count >= 20_000
@@ -62,6 +63,7 @@ def test_search__finds_every_photo_that_the_cap_allows_in_a_large_world(state):
     assert state.value("SELECT count(*) FROM slices WHERE status = 'truncated'") == 0
 
 
+@pytest.mark.slow
 def test_search__requests_each_photo_once_and_a_second_run_requests_nothing(state):
     world = World()
     with serving(world, SOME_FAULTS) as flickr:
@@ -139,6 +141,7 @@ def test_search__another_plan_for_the_same_state_is_refused(state):
             run(state, flickr, cap=3)
 
 
+@pytest.mark.slow
 def test_search__stops_if_the_service_is_down_and_stores_photos_so_far(state):
     with serving(World(), Faults(broken=1.0, times=100)) as flickr, pytest.raises(FlickrUnavailable):
         run(state, flickr)
@@ -147,6 +150,7 @@ def test_search__stops_if_the_service_is_down_and_stores_photos_so_far(state):
     assert selected(state) == expected_ids(World(), *MONTH, 2)
 
 
+@pytest.mark.slow
 def test_search__photos_without_a_response_are_requested_again_by_the_next_run(state):
     world = World(count=3000, burst=0)
     with serving(world) as flickr:
@@ -175,6 +179,7 @@ def overloaded(flickr, first_page):
     return requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_page", [True, False])
 def test_search__slices_with_empty_or_short_responses_are_read_again_later(state, first_page):
     world = World(count=21_000, burst=0)  # months of more than a page

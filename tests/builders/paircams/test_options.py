@@ -91,6 +91,7 @@ def test_pair_cams_config__cache_changes_with_what_changes_rows(listed, monkeypa
     assert names[4:] == [names[0], names[2]]
 
 
+@pytest.mark.slow
 def test_command__proposes_pairs_and_says_how_to_go_on(tmp_path, capsys):
     """The camera's clock is 90 s behind; one photo of the phone has no partner, one of the camera no time."""
     cards, out = tmp_path / "cards", tmp_path / "new" / "out"

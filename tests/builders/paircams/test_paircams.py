@@ -211,6 +211,7 @@ def test_pair_photos__equal_halves_are_left_out_with_their_reason(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_pair_photos__exif_types_a_device_without_a_type_and_the_rest_is_a_question(tmp_path):
     spec = write_listed(tmp_path / "listed", [("a", "left"), ("a", "right"), ("b", "left"), ("b", "right")])
     for i, (make, model) in enumerate([("Apple", "iPhone 15"), ("NIKON", "E990")] * 2):

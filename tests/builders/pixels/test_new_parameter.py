@@ -112,6 +112,7 @@ def built(copy: SourceCopy, photo_folder: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_new_parameter__is_built_as_files_of_its_format(built: Path, photo_folder: Path) -> None:
     data = datasets.load_dataset(str(built), "webp", split="validation", cache_dir=str(built.parent / "hub"))
     assert data.features["webp"].names == ["q50", "q75", "q95"]

@@ -165,6 +165,7 @@ print(json.dumps({r["photo_id"]: [r["image"]["bytes"].hex(), r[sys.argv[2]]] for
 """
 
 
+@pytest.mark.slow
 def test_push_to_hub__and_back(built, truth, tmp_path):
     with HubDouble() as double:
         done = client(double, tmp_path / "home", "-c", PUSH, *built)

@@ -197,6 +197,7 @@ print(len(again), all(len(row["image"]["bytes"]) > 100 for row in again))
 """
 
 
+@pytest.mark.slow
 def test_push_to_hub__is_refused_and_works_as_it_says(photo_folder, tmp_path):
     with HubDouble() as double:
         done = client(double, tmp_path / "home", "-c", PUSH, photo_folder / "train")

@@ -158,6 +158,7 @@ def many(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("assignment", ["correlated:0.6", "correlated-classes:0.5"])
 def test_build__card_check_and_views_made_when_read_agree(assignment, many, tmp_path, capsys):
     out = tmp_path / "out"

@@ -38,6 +38,7 @@ def load(output, config, split, tmp_path):
     return datasets.load_dataset(str(output), config, split=split, cache_dir=str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_folder__every_class_of_all_parameters_through_the_command_line(photo_folder, tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--parameter", "all", "--assignment", "every", "--workers", "2", "--license", "cc0-1.0"]

@@ -51,6 +51,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 def test_deferred_signals__a_signal_during_a_fork_is_raised_afterwards():
     root = Path(__file__).parents[3]

@@ -96,6 +96,7 @@ def test_heartbeat__is_silent_on_a_terminal_and_survives_a_closed_stream():
         threading.Event().wait(0.01)
 
 
+@pytest.mark.slow
 def test_command__says_how_far_it_is_in_a_pipe(tmp_path):
     """Each command runs inside ``heartbeat``; here its lines come faster."""
     code = (

@@ -50,6 +50,7 @@ def built(photo_folder, tmp_path_factory):
     return functools.cache(lambda kind: build(tmp_path_factory.mktemp("built") / kind, photo_folder, kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["processed", "simcams", "simpairs"])
 def test_card__its_code_runs_after_a_push(hub: HubDouble, tmp_path, built, kind):
     repo = f"camtrace/{kind}"
@@ -67,6 +68,7 @@ def test_card__its_code_runs_after_a_push(hub: HubDouble, tmp_path, built, kind)
     assert f"https://huggingface.co/datasets/{repo}/embed/viewer" in card
 
 
+@pytest.mark.slow
 def test_card__of_a_recipe_names_its_repository(hub: HubDouble, tmp_path, photo_folder):
     folder = build(tmp_path / "processed", photo_folder, "processed")
     options = ("--repo", "camtrace/recipe", "--recipe", "--push")

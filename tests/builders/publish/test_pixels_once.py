@@ -38,6 +38,7 @@ def published(built):
         yield double
 
 
+@pytest.mark.slow
 def test_publish__every_photo_is_uploaded_once(published, built):
     files = {name for name in published.repo(REPO).files if name.endswith(".parquet")}
     assert files == {shard.file for shard in read_build(built).shards}
@@ -45,6 +46,7 @@ def test_publish__every_photo_is_uploaded_once(published, built):
     assert sum(shard.rows for shard in read_build(built).shards) == sum(rows.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", ["make", "iso", "focal_length", "photos"])
 def test_load_dataset__fetches_the_files_of_its_config_and_no_others(published, built, tmp_path, config):
     changed = {s.split: {shard.file for shard in s.shards} for s in read_build(built).splits if s.config == config}

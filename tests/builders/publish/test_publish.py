@@ -56,6 +56,7 @@ def test_publish__dry_run_by_default_touches_no_network(built, capsys):
     assert "dry run: nothing was uploaded" in out
 
 
+@pytest.mark.slow
 def test_publish__push_then_again_uploads_nothing(hub, tmp_path, built):
     first = publish(hub, tmp_path, built, "--push")
     assert (first.returncode, first.stderr) == (0, "")
@@ -78,6 +79,7 @@ def test_publish__push_then_again_uploads_nothing(hub, tmp_path, built):
     assert (hub.count("POST", "/commit/"), hub.count("PUT", "/lfs-object/")) == (commits, objects)
 
 
+@pytest.mark.slow
 def test_publish__stale_shards_are_removed_and_other_files_stay(hub, tmp_path, built):
     hub.create(REPO, private=True)
     stale = hub.repo(REPO).files | {"data/jpeg/train-00000-of-00009.parquet": b"PAR1", "eval.yaml": b"name: x\n"}
@@ -113,6 +115,7 @@ sys.exit(main())
 """``python -m builders`` that waits a hundredth of the time before it asks again, unless the Hub names one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failures", [BEFORE_THE_COMMIT, AT_THE_COMMIT], ids=["before-the-commit", "at-the-commit"])
 def test_publish__goes_on_after_failures(hub, tmp_path, built, failures):
     for failure in failures:
@@ -124,6 +127,7 @@ def test_publish__goes_on_after_failures(hub, tmp_path, built, failures):
     assert len(hub.repo(REPO).messages) == 3  # nothing is committed twice, even if the answer was lost
 
 
+@pytest.mark.slow
 def test_publish__an_interrupted_upload_continues(hub, tmp_path, built):
     hub.fail("POST", "/commit/", times=1, status=403)
     broken = publish(hub, tmp_path, built, "--push")
@@ -144,6 +148,7 @@ def test_publish__without_the_right_to_write_is_one_sentence(hub, tmp_path, buil
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_publish__an_existing_public_repository_needs_public(hub, tmp_path, built):
     hub.create(REPO, private=False)
     refused = publish(hub, tmp_path, built, "--push")
@@ -171,6 +176,7 @@ def changes(repo):
     ]
 
 
+@pytest.mark.slow
 def test_push__at_most_a_hundred_files_a_commit(hub, tmp_path):
     folder = tmp_path / "many"
     (folder / "data").mkdir(parents=True)
@@ -218,6 +224,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.slow
 def test_publish__loads_streams_and_loads_again_offline(hub, tmp_path, built):
     assert publish(hub, tmp_path, built, "--push").returncode == 0
     online = client(hub, tmp_path / "reader", "-c", LOAD, REPO)
@@ -248,6 +255,7 @@ def imagenet_like(photo_folder, tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_publish__imagenet_goes_out_as_a_recipe_that_rebuilds_bit_for_bit(hub, tmp_path, imagenet_like):
     output = tmp_path / "out"
     command = ("-m", "builders", "imagenet", "--source", imagenet_like)
@@ -371,6 +379,7 @@ def test_plan_publication__refuses_what_is_not_a_finished_build(tmp_path, built)
         plan_publication(copy, REPO)
 
 
+@pytest.mark.slow
 def test_publish__through_xet_where_it_is_installed(tmp_path, built):
     pytest.importorskip("hf_xet")
     with HubDouble(xet_store=tmp_path / "store") as hub:

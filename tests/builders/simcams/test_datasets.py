@@ -70,6 +70,7 @@ def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tm
     assert not scenes["train"] & scenes["validation"]
 
 
+@pytest.mark.slow
 def test_built__croissant_describes_both_sets(built: Path, tmp_path: Path) -> None:
     described_as_loaded(built, tmp_path / "cache")
     valid_description(built)

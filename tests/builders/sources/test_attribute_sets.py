@@ -151,6 +151,7 @@ print(json.dumps([photos.name, list(photos.ids), list(photos.attributes), len(ph
 """
 
 
+@pytest.mark.slow
 def test_attribute_photos__from_the_hub(hub: HubDouble, built: Path, photos: PhotoSet, tmp_path: Path) -> None:
     """Published and opened by the unmodified Hub clients, at a revision."""
 

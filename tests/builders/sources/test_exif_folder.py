@@ -103,6 +103,7 @@ def test_exif_folder__photos_that_no_attribute_needs_are_left_out(tmp_path):
     assert photos.evidence["files"] == "80"
 
 
+@pytest.mark.slow
 def test_exif_folder__seeds_and_repeats(drawer):
     one, same, other = (open_photos(f"exif-folder:{drawer}", seed=seed) for seed in (0, 0, 1))
     assert (one.ids, one.splits.tolist()) == (same.ids, same.splits.tolist())

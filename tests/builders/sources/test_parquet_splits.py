@@ -128,6 +128,7 @@ def test_check__reads_a_build_where_it_lies(tmp_path, photo_folder, cache):
     assert copies(cache) == []
 
 
+@pytest.mark.slow
 def test_built__is_remembered_by_the_stamps_of_its_files(tmp_path, photo_folder, cache):
     options = {"parameters": ["sharpening", "interpolation"], "assignment": "every", "workers": 1, "progress": False}
     build_processed(labelled_folder(str(photo_folder)), tmp_path / "set", **options)

@@ -89,6 +89,7 @@ def store(request, tmp_path, monkeypatch):
     server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 def test_folder__of_a_store_is_that_of_the_disk(tree, store, tmp_path):
     address, write = store
@@ -100,6 +101,7 @@ def test_folder__of_a_store_is_that_of_the_disk(tree, store, tmp_path):
     assert there.head(0, 10) == (there.read(0)[:10], len(there.read(0)))
 
 
+@pytest.mark.slow
 def test_stamps__follow_what_the_store_says(store, tmp_path):
     address, write = store
     fill(write, TREES["flat"])
@@ -118,6 +120,7 @@ def test_stamps__follow_what_the_store_says(store, tmp_path):
     assert PhotoHashes(changed, tmp_path).unknown == 1
 
 
+@pytest.mark.slow
 def test_stamps__one_file_without_identity_could_be_any(store):
     address, write = store
     fill(write, TREES["flat"])
@@ -129,6 +132,7 @@ def test_stamps__one_file_without_identity_could_be_any(store):
     assert some.stamps(rows) is None
 
 
+@pytest.mark.slow
 def test_photo__that_is_gone_cut_or_too_large_is_a_failure(store, monkeypatch):
     address, write = store
     fill(write, TREES["flat"])
@@ -172,6 +176,7 @@ def test_folder__a_store_that_lists_without_an_end(store, monkeypatch):
     ended.set()
 
 
+@pytest.mark.slow
 def test_folder__of_tars_in_a_store_is_named(store):
     address, write = store
     for number in range(3):
@@ -188,6 +193,7 @@ def test_location__is_local_unless_it_is_an_address():
     assert local == [True, True, False]
 
 
+@pytest.mark.slow
 def test_s3__a_redirection_is_not_followed(tmp_path):
     """It could lead to a private address, such as that of a cloud's metadata."""
     pytest.importorskip("s3fs")

@@ -76,6 +76,7 @@ def test_drawn__whole_parts_until_there_are_enough():
     assert [Streaming(100).wanted_of(count, 1000) for count in (900, 99, 1)] == [90, 10, 1]
 
 
+@pytest.mark.slow
 def test_stream__has_rows_and_bytes_of_the_whole_set_for_a_share_of_them(hub, shards, tmp_path):
     streamed = client(
         hub,
@@ -100,6 +101,7 @@ print(json.dumps([photos.evidence["read"], facts(photos), photos.source.shared_w
     assert some.items() <= whole.items()
 
 
+@pytest.mark.slow
 def test_stream__without_a_limit_is_the_whole_set(hub, shards, tmp_path):
     streamed, whole = client(
         hub,
@@ -110,6 +112,7 @@ def test_stream__without_a_limit_is_the_whole_set(hub, shards, tmp_path):
     assert list(streamed) == list(whole)
 
 
+@pytest.mark.slow
 def test_stream__goes_on_where_it_was_stopped(hub, shards, tmp_path):
     """The footer of the seventh file is refused; the second opening reads the four that are missing."""
     hub.fail("GET", r"train-00006", times=1, status=404)
@@ -135,6 +138,7 @@ except DataError as error:
     assert len(client(hub, tmp_path, code)) == 100
 
 
+@pytest.mark.slow
 def test_stamps__are_those_of_contents_and_rows(hub, shards, tmp_path):
     code = """
 photos = open_photos("hub:me/big", streaming=Streaming(100, 0))
@@ -180,6 +184,7 @@ except (DataError, UsageError) as error:
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_stream__too_large_a_row_group_and_other_columns_are_refused(hub, shards, tmp_path):
     code = """
 from builders.errors import DataError
@@ -202,6 +207,7 @@ except DataError as error:
     assert message == "hub:me/big: train: its files have different columns: leave out --stream"
 
 
+@pytest.mark.slow
 def test_photo__that_cannot_be_fetched_is_a_failure_of_this_photo(hub, shards, tmp_path):
     reasons = client(
         hub,

@@ -33,6 +33,7 @@ def collection(seed: int, n: int = 600, owners: int = 80) -> dict:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from(["hash", "stratified"]))
 def test_make_splits__laws(seed, assign):

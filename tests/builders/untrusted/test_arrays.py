@@ -221,6 +221,7 @@ print(len(failed), failed[:1])
 """
 
 
+@pytest.mark.slow
 def test_arrays__eight_threads_read_at_once() -> None:
     """With ``numpy.load`` 3 to 50 of so many reads fail on Python 3.11.7."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

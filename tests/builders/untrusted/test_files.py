@@ -118,6 +118,7 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(PLAIN)
 def test_parse_json__returns_every_plain_value(value):

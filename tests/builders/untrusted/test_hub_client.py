@@ -46,6 +46,7 @@ ESCAPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOSTILE)
 def test_from_hub__hostile_responses_end_in_a_sentence(hub, tmp_path, how):
     hub.fail("GET", "resolve", 100, hostile=how)

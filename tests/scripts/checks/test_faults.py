@@ -42,6 +42,7 @@ from scripts.speed.input_checks import without_checks
 from tests.support.processes import run_python
 
 
+@pytest.mark.slow
 def test_results__mutations_are_refused_with_a_reason_or_harmless(tmp_path):
     tally = faults.fuzz_results(60.0, 7, tmp_path, most=150)
     assert tally.wrong == []
@@ -49,12 +50,14 @@ def test_results__mutations_are_refused_with_a_reason_or_harmless(tmp_path):
     assert tally.outcomes["refused with a reason"] > 75
 
 
+@pytest.mark.slow
 def test_answers__hostile_archives_are_refused_with_a_reason(tmp_path):
     tally = faults.fuzz_answers(60.0, 1, tmp_path, most=60)
     assert tally.wrong == []
     assert sum(tally.tried.values()) == 60
 
 
+@pytest.mark.slow
 def test_pictures__hostile_ones_are_decoded_or_refused():
     tally = fuzz_pictures(120.0, 3, most=150)
     assert tally.wrong == []
@@ -136,6 +139,7 @@ def test_watch__sees_what_is_written_elsewhere_who_is_called_and_secrets_of_argu
     ]
 
 
+@pytest.mark.slow
 def test_run_in_turn__a_command_that_ends_its_process_or_hangs_costs_the_others_nothing(tmp_path):
     def one(name, words, prepare=lambda: None):
         return Run(words, tmp_path / name, tmp_path / f"{name}.log", prepare)
@@ -147,7 +151,7 @@ def test_run_in_turn__a_command_that_ends_its_process_or_hangs_costs_the_others_
         one("d", ["list", "parameters"], lambda: time.sleep(60)),
         one("e", ["list", "parameters"]),
     ]
-    ends = run_in_turn(runs, limit_s=20.0)
+    ends = run_in_turn(runs, limit_s=5.0)
     assert [end.status for end in ends] == [0, 5, 2, HANG, 0]
     assert ends[0].output == ends[4].output
     assert "nothing" in ends[2].output
@@ -352,6 +356,7 @@ def test_rows__each_names_a_fault_and_one_that_raises_is_wrong(tmp_path, monkeyp
     assert rows.every_row(tmp_path / "again", "b").tried.total() == 2
 
 
+@pytest.mark.slow
 def test_run_in_turn__sees_command_lines_of_the_processes_of_a_command(tmp_path):
     seen = set()
     start = "import subprocess; subprocess.run(['sleep', '1'], check=True)"

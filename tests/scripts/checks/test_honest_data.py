@@ -6,6 +6,7 @@ from scripts.checks import honest_data
 from scripts.checks.honest_data import Commands, tried
 
 
+@pytest.mark.slow
 def test_tried__one_set_is_scored_and_nothing_is_refused(tmp_path):
     one = tried(8, tmp_path)
     assert (one.outcome, one.wrong) == ("scored", ())

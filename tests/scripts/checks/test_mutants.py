@@ -79,6 +79,7 @@ def test_context__of_the_test_or_of_the_process_that_it_started(context, test):
     assert _test(context) == test
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
 def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path):
     source = "def least(a, b):\n    return min(a, b)\n"
@@ -88,8 +89,7 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
         "def test_least():\n    assert least(1, 2) == 1\n"
     )
     (tmp_path / "conftest.py").write_text("from product import least\n\nassert least(3, 3)\n")
-    faults = {"max": source.replace("min", "max"), "swapped": source.replace("a, b)\n", "b, a)\n"), "loop": source}
-    faults["conftest"] = source.replace("return min(a, b)", "return None")
+    faults = {"max": source.replace("min", "max"), "swapped": source.replace("a, b)\n", "b, a)\n")}
     faults["loop"] = source.replace("    return", "    while a == 1:\n        pass\n    return")
     trials = [
         {"name": name, "file": "product.py", "source": text, "tests": ["test_product.py"]}
@@ -102,12 +102,12 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
         "scripts.checks.mutants.worker",
         str(tmp_path / "trials.json"),
         str(tmp_path),
-        "10",
+        "3",
     ]
     made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
     outcomes = {outcome["name"]: outcome for outcome in map(json.loads, made.splitlines())}
     assert {name: outcome["killed"] for name, outcome in outcomes.items()} == {
-        "max": True, "swapped": False, "conftest": True, "loop": True,
+        "max": True, "swapped": False, "loop": True,
     }  # fmt: skip
     assert outcomes["loop"]["text"] == "over time"
     assert (tmp_path / "product.py").read_text() == source

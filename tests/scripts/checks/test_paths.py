@@ -10,6 +10,7 @@ import pytest
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["checks/statistics.py", "checks/faults"])
 def test_check__starts_by_its_path(path, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.encoders.admission.gate import first_names
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER
 from benchmark.encoders.loaders.checkpoint_files.transformers_files import copy_descriptions, load_from
 from benchmark.encoders.loaders.hub import Checkpoint, fetch, read_config, split_options
-from benchmark.encoders.loaders.weights_check import LoadReport, require_weights, shape_words
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.untrusted import describe_error
@@ -81,14 +81,20 @@ def _base(base: str, revision: str | None, label: str, request: LoadRequest) -> 
 def _merge(base: Path, adapter: Path, target: Path, label: str) -> None:
     """Write the base with the adapter merged into its weights, as a checkpoint of transformers."""
     import peft
+    import torch
 
     try:
         tensors = peft.utils.load_peft_weights(str(adapter), device="cpu")
         settings = peft.PeftConfig.from_pretrained(str(adapter))
-        options = {"output_loading_info": True, **_classes(tensors)}
+        # In the type of the base, mostly bfloat16, a merge would round the sum.
+        options = {"output_loading_info": True, "dtype": torch.float32, **_classes(tensors)}
         model, report = _class(base, settings).from_pretrained(base, **options)
         adapted = peft.get_peft_model(model, settings)
-        _require_all(label, peft.get_peft_model_state_dict(adapted), tensors)
+        expected = {name: tensor.shape for name, tensor in peft.get_peft_model_state_dict(adapted).items()}
+        if wrong := {name for name, shape in expected.items() ^ {(n, t.shape) for n, t in tensors.items()}}:
+            raise EncoderError(
+                f"{label} has not the weights that its configuration says ({first_names(wrong)}); {ANOTHER}"
+            )
         peft.set_peft_model_state_dict(adapted, tensors)
         whole = adapted.merge_and_unload()
         random = {*report["missing_keys"], *(str(key[0]) for key in report["mismatched_keys"])}
@@ -119,11 +125,3 @@ def _classes(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments for a classifier of another number of classes than the base's."""
     heads = [tensor for name, tensor in tensors.items() if name.endswith(("classifier.weight", "fc.weight"))]
     return {"num_labels": int(heads[-1].shape[0]), "ignore_mismatched_sizes": True} if heads else {}
-
-
-def _require_all(label: str, expected: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-    """Refuse an adapter whose weights are not exactly those that its configuration describes."""
-    other = (name for name in expected.keys() & tensors.keys() if expected[name].shape != tensors[name].shape)
-    mismatched = tuple(shape_words(name, tensors[name].shape, expected[name].shape) for name in other)
-    missing, unexpected = tuple(expected.keys() - tensors.keys()), tuple(tensors.keys() - expected.keys())
-    require_weights(label, LoadReport(missing, unexpected, mismatched), remedy=ANOTHER)

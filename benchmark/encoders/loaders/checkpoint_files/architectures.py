@@ -27,6 +27,10 @@ OPTION = "arch."
 """Prefix of options that are arguments of the architecture, such as ``arch.global_pool=avg``."""
 
 
+NAMED = "arch="
+"""Source of an architecture that the specification names."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A network of a library."""
@@ -39,7 +43,7 @@ class Architecture:
     """Arguments of the library's constructor."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """Preprocessing as the training's record has it, in the words of the library."""
-    source: str = "arch="
+    source: str = NAMED
     """File that names the architecture."""
 
     def __str__(self) -> str:
@@ -120,10 +124,15 @@ def _timm(label: str, architecture: Architecture, size: tuple[int, int] | None) 
                 model = make(img_size=size)
         model = model or make()
         data = resolve_data_config(dict(architecture.data), model=model) if architecture.data else {}
-        if "img_size" in options:
+        if "img_size" in options and (architecture.source == NAMED or not _takes_any_size(model)):
             side = options["img_size"]
             data["input_size"] = (3, *(side if isinstance(side, list) else (side, side)))
     return timm_model(label, model, **data)
+
+
+def _takes_any_size(model: Any) -> bool:
+    """True if a network of timm takes pictures of other sizes than its own, as timm's trainings then show it."""
+    return not getattr(getattr(model, "patch_embed", None), "strict_img_size", True)
 
 
 def _torchvision(label: str, architecture: Architecture, size: tuple[int, int] | None) -> LibraryModel:
@@ -141,7 +150,7 @@ def _torchvision(label: str, architecture: Architecture, size: tuple[int, int] |
     heads = tuple(f"{name.rpartition('.')[0]}." for name in before - set(headless.state_dict()))
     described = torchvision_model(architecture.name, label, headless, get_model_weights(architecture.name)["DEFAULT"])
     return replace(
-        described, network=lambda module: module, unread=lambda key: "the classifier" if key.startswith(heads) else ""
+        described, network=lambda module: module, outside=lambda key: "the classifier" if key.startswith(heads) else ""
     )
 
 

@@ -1,4 +1,4 @@
-"""Official files of weights -> the names and shapes of timm, by timm's own conversion of them."""
+"""Files of weights -> the names and shapes of a network: by timm's own conversion, or by the order of its parts."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ def in_names_of_timm(
                 whole[prefix] = {**found, **_lost(group, found, children)}
     others = {name: tensor for name, tensor in renamed.items() if not name.startswith(tuple(whole))}
     return {**others, **{prefix + name: each for prefix, found in whole.items() for name, each in found.items()}}
+
+
+def in_names_of_children(
+    shapes: Mapping[str, torch.Size], module: Any, tensors: Mapping[str, torch.Tensor]
+) -> Mapping[str, torch.Tensor]:
+    """Tensors of ``nn.Sequential(*network.children())``, as lightly and fastai make it, in the network's names.
+
+    Returns:
+        The file's tensors where their numbers are not those of the children of a whole network.
+    """
+    children = [name for name, _ in module.named_children()]
+
+    def named(key: str, place: int) -> str:
+        parts = key.split(".")
+        if len(parts) <= place or not parts[place].isdecimal() or int(parts[place]) >= len(children):
+            return key
+        name = ".".join([children[int(parts[place])], *parts[place + 1 :]])
+        return ".".join([*parts[:place], name]) if name in shapes else key
+
+    for place in range(DEEPEST):
+        renamed = {named(key, place): tensor for key, tensor in tensors.items()}
+        if is_whole_somewhere(shapes, renamed):
+            return renamed
+    return tensors
 
 
 def _prefixes(names: Mapping[str, Any], children: set[str], least: float) -> list[str]:

@@ -22,7 +22,9 @@ MOST_LAYERS = 1000
 LARGEST_SIDE = 8192
 """Largest side of a view, a crop or a patch in pixels."""
 MOST_PIXELS = 1 << 25
-"""Largest budget of pixels of a processor that states one."""
+"""Largest budget of pixels, or of the pixels of patches, of a processor that states one."""
+USUAL_PATCH = 16
+"""Side in pixels of a patch where a processor states none."""
 SMALL = 1 << 26
 """Number of parameters of a network that may be built before its weights are compared with it."""
 NUMBERS_PER_BYTE = 4
@@ -33,13 +35,14 @@ PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_prepro
 
 _WIDTH = ("hidden_size", "embed_dim", "d_model", "width", "dim", "embedding_size", "n_embd", "projection_dim")
 _LAYERS = ("num_hidden_layers", "num_layers", "layers", "depth", "n_layer", "encoder_layers")
-_INNER = re.compile(r"size|dim|ratio|rank|_labels|_experts")
+_INNER = re.compile(r"(^|_)(sizes?|dims?|ratios?|rank|labels|experts)$")
 """In a name of something that is multiplied with the width in a layer."""
 _ONCE = re.compile(r"vocab|labels|pool|proj|image|patch")
 """In a name of something that is in one layer only."""
-_COUNTS = ("layers", "depth", "blocks", "heads", "stages", "n_layer", "num_experts")
-_COUNT_PIXELS = re.compile(r"VL|Glm4")
-"""In the name of a processor whose edges are numbers of pixels."""
+_COUNT = re.compile(r"(^|_)(layers|depths?|blocks|heads|stages|experts)(_|$)|^n_layer$")
+"""In a name of something that is counted."""
+_EXTENT = re.compile(r"(^|_)(size|dim)(_|$)")
+"""In a name of something that is measured, though it has a count in it, such as ``dim_head``."""
 
 
 def check_sizes(folder: Path, name: str, weights_bytes: int) -> None:
@@ -80,7 +83,7 @@ def _of_network(config: Mapping[str, Any], most: int) -> Iterator[str]:
             yield from _of_network(value, most)
             continue
         for number in _whole(value):
-            if any(word in key for word in _COUNTS) and "size" not in key and "dim" not in key and number > MOST_LAYERS:
+            if _COUNT.search(key) and not _EXTENT.search(key) and number > MOST_LAYERS:
                 yield f"{key} = {number:,}"
     layers = max((number for key in _LAYERS for number in _whole(config.get(key))), default=1)
     width_key, width = max(
@@ -115,17 +118,31 @@ def _of_views(config: Any, keys: tuple[str, ...], *, budgets: bool = False) -> I
     """What a processor states that is too much, in words."""
     if not isinstance(config, dict):
         return
-    kinds = [str(value) for key, value in config.items() if key.endswith(("processor_type", "processor_class"))]
-    budgets = budgets or any(map(_COUNT_PIXELS.search, kinds))
+    kinds = [value for key, value in config.items() if key.endswith("processor_type")]
+    budgets = budgets or any(map(_has_budget, kinds))
+    patch = max(_whole(config.get("patch_size")), default=USUAL_PATCH)
     for key, value in config.items():
         if isinstance(value, dict):
-            yield from _of_views({f"{key}.{inner}": part for inner, part in value.items()}, keys, budgets=budgets)
+            inner = {f"{key}.{name}": part for name, part in value.items()}
+            yield from _of_views(inner, keys, budgets=budgets)
             continue
-        is_budget = budgets and key.endswith(("longest_edge", "shortest_edge"))
+        is_limit = key.endswith("longest_edge") and key.replace("longest", "shortest") in config  # not enlarged to it
+        is_budget = "pixels" in key or is_limit or (budgets and key.endswith("_edge"))
         sized = any(word in key for word in ("size", "height", "width", "edge", "pixels", "patches", "tiles", "crop"))
         for number in _whole(value) if sized and (not keys or key in keys) else ():
-            if number > (MOST_PIXELS if is_budget or "pixels" in key else LARGEST_SIDE):
+            if "patches" in key and number * patch**2 <= MOST_PIXELS:
+                continue
+            if number > (MOST_PIXELS if is_budget else LARGEST_SIDE):
                 yield f"{key} = {number:,}"
+
+
+def _has_budget(kind: Any) -> bool:
+    """True if the edges of a processor of transformers are numbers of pixels: of all that merge patches."""
+    try:
+        import transformers
+    except ImportError:
+        return False
+    return hasattr(getattr(transformers, str(kind), None), "merge_size")
 
 
 def _whole(value: Any) -> list[int]:

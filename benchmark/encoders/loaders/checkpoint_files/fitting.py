@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from benchmark.encoders.loaders.weights_check import LONGEST, reason_of
+from benchmark.encoders.admission.gate import LONGEST, reason_of
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import readable
 
@@ -58,7 +58,7 @@ def fitted(
         ema: the moving average of the weights instead of the weights.
 
     Returns:
-        The fit; where no prefix has all weights, that of most of them, for ``require_weights`` to refuse.
+        The fit; where no prefix has all weights, that of most of them, which the gate refuses.
 
     Raises:
         UsageError: several prefixes have all weights, or only averaged ones are there, or those requested are not.
@@ -186,14 +186,3 @@ def _nothing_fits(
         f"{label}: none of its {len(tensors)} weights belongs to {architecture} ({first}, ...): name the architecture "
         "that was trained, or score the network as Python: --model MODULE:FUNCTION"
     )
-
-
-def sentences(names: Sequence[str], reason: Callable[[str], str]) -> list[str]:
-    """Names by reason, one sentence for each: the first three names and the number of the others."""
-    by_reason: dict[str, list[str]] = {}
-    for name in sorted(names):
-        by_reason.setdefault(reason(name), []).append(readable(name[:LONGEST]))
-    return [
-        f"{', '.join(group[:3])}{f' and {len(group) - 3} more' if len(group) > 3 else ''}: {why}"
-        for why, group in sorted(by_reason.items())
-    ]

@@ -7,20 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.encoders.admission.gate import ignored_sentences, reason_of
+from benchmark.encoders.admission.sources import shape_words
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_files
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
+    NAMED,
     Architecture,
     named_architecture,
     without_weights,
 )
-from benchmark.encoders.loaders.checkpoint_files.conversion import in_names_of_timm
+from benchmark.encoders.loaders.checkpoint_files.conversion import in_names_of_children, in_names_of_timm
 from benchmark.encoders.loaders.checkpoint_files.fitting import (
     LEFT_OUT,
     Fit,
     fitted,
     is_whole_somewhere,
-    sentences,
 )
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER, chosen
 from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
@@ -33,7 +35,6 @@ from benchmark.encoders.loaders.checkpoint_files.records import (
 from benchmark.encoders.loaders.checkpoint_files.request import PREFIX, WeightsRequest, parsed_request
 from benchmark.encoders.loaders.hub import Checkpoint, is_checkpoint, load_folder
 from benchmark.encoders.loaders.library_model import LibraryModel, library_encoder
-from benchmark.encoders.loaders.weights_check import reason_of
 from benchmark.encoders.preprocess.stated import STATED, Stated, in_words, restated, stated
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import UsageError
@@ -109,7 +110,7 @@ def _of_file(file: Path, wanted: WeightsRequest, label: str, request: LoadReques
 
 
 def _load_onnx(file: Path, request: LoadRequest) -> Encoder:
-    from benchmark.encoders.loaders.onnx_file import load_onnx
+    from benchmark.encoders.loaders.onnx.file import load_onnx
 
     query = request.spec.partition("?")[2]
     return load_onnx(replace(request, spec=f"onnx:{file}{'?' if query else ''}{query}"))
@@ -144,22 +145,24 @@ def _of_library(
     tensors = weights.tensors
     if architecture.library == "timm" and not is_whole_somewhere(shapes, tensors):
         tensors = in_names_of_timm(architecture, model.weights, tensors)
+    if not is_whole_somewhere(shapes, tensors):
+        tensors = in_names_of_children(shapes, model.weights, tensors)
     ema = wanted.options.get("ema") == "true"
     fit = fitted(label, shapes, tensors, str(architecture), prefix=wanted.options.get("prefix"), ema=ema)
-    unread = model.unread
+    of_library = model.outside
 
-    def why_unread(key: str) -> str:
-        return unread(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
+    def outside(key: str) -> str:
+        return of_library(key) or (LEFT_OUT if wanted.ignored and key.startswith(wanted.ignored) else "")
 
     options = replace(wanted.preprocessing, **_of_record(architecture, wanted.preprocessing))
 
     def load() -> LibraryModel:
         model.weights.load_state_dict(fit.tensors, strict=False)
-        return replace(model, unread=why_unread, restate=lambda known: restated(label, known, options))
+        return replace(model, outside=outside, restate=lambda known: restated(label, known, options))
 
     checkpoint = Checkpoint(label, Path(), None)
     encoder = library_encoder(
-        architecture.library, checkpoint, request, load, "its weights do not fit", _remedy(fit, shapes, why_unread)
+        architecture.library, checkpoint, request, load, "its weights do not fit", _remedy(fit, shapes, outside)
     )
     return encoder, fit, list(encoder.info.details.get("ignored_weights", ()))
 
@@ -172,10 +175,10 @@ def _of_record(architecture: Architecture, options: Stated) -> dict[str, Any]:
     return {name: getattr(recorded, name) for name in vars(recorded) if getattr(options, name) is None}
 
 
-def _remedy(fit: Fit, shapes: Mapping[str, Any], unread: Callable[[str], str]) -> str:
+def _remedy(fit: Fit, shapes: Mapping[str, Any], outside: Callable[[str], str]) -> str:
     """What to add to a specification, where weights of the file are in no part of the network."""
     parts = {name.partition(".")[0] for name in shapes}
-    unknown = {name for name in fit.tensors if name not in shapes and not unread(name) and not reason_of(name)}
+    unknown = {name for name in fit.tensors if name not in shapes and not outside(name) and not reason_of(name)}
     if not unknown or any(name.partition(".")[0] in parts for name in unknown):
         return REMEDY
     beginnings = sorted({"".join(name.partition(".")[:2]) for name in unknown})
@@ -197,7 +200,8 @@ def _described(
     info = encoder.info
     query = [f"{name}={wanted.options[name]}" for name in STATED if name in wanted.options]
     encoder_id = f"{named_by_weights(label, info.weights_sha256)}?{'&'.join([architecture.query(), *query])}"
-    elsewhere = sentences(fit.elsewhere, lambda name: f"outside of {fit.prefix!r}" if fit.prefix else "another copy")
+    reason = f"outside of {fit.prefix!r}" if fit.prefix else "another copy"
+    elsewhere = ignored_sentences(dict.fromkeys(fit.elsewhere, reason))
     details: dict[str, Any] = {
         **info.details,
         "file": file.name,
@@ -212,11 +216,14 @@ def _described(
     preprocessing = f"of {architecture.source}" if architecture.data else "as stated"
     if guessed:
         preprocessing = f"guessed, the architecture's, where not stated ({', '.join(guessed)})"
+    in_file = {key: weights.tensors.get(f"{fit.prefix}{key}", tensor).shape for key, tensor in fit.tensors.items()}
+    converted = [shape_words(key, in_file[key], t.shape) for key, t in fit.tensors.items() if in_file[key] != t.shape]
     facts = [
         chosen_file,
-        f"{architecture} ({architecture.source})" if architecture.source != "arch=" else str(architecture),
+        f"{architecture} ({architecture.source})" if architecture.source != NAMED else str(architecture),
         f"names without {fit.prefix!r}" if fit.prefix else "",
         f"names without {' and '.join(weights.wrappers)}" if weights.wrappers else "",
+        f"converted as {architecture.library} does: {', '.join(converted)}" if converted else "",
         f"not used: {'; '.join([*ignored, *elsewhere])}" if ignored or elsewhere else "",
         f"preprocessing {preprocessing}: {in_words(info.preprocessing)}",
     ]

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from benchmark.encoders.admission.gate import ignored_sentences
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.checkpoint_files.architectures import Architecture
-from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, is_whole_somewhere, sentences
+from benchmark.encoders.loaders.checkpoint_files.fitting import LEFT_OUT, Fit, fitted, is_whole_somewhere
 from benchmark.encoders.loaders.checkpoint_files.folders import ADAPTER
 from benchmark.encoders.loaders.checkpoint_files.reading import WeightsFile
 from benchmark.encoders.loaders.checkpoint_files.request import WeightsRequest
@@ -52,11 +53,8 @@ def load(
         raise UsageError(f"{label}: {architecture} has no config.json of transformers")
     classes = _classes(described, label)
     ema, prefix = wanted.options.get("ema") == "true", wanted.options.get("prefix")
-    shapes = next((s for s in classes.values() if is_whole_somewhere(_headless(s), weights.tensors)), None)
-    if shapes is None:
-        shapes = list(classes.values())[-1]
+    name, shapes = max(classes, key=lambda pair: _likeness(pair[1], weights.tensors))
     fit = fitted(label, _headless(shapes), weights.tensors, str(architecture), prefix=prefix, ema=ema)
-    name = next(name for name, other in classes.items() if other is shapes)
     config = {**config, "architectures": [name], **_class_count(shapes, fit.tensors)}
     with tempfile.TemporaryDirectory(prefix="camtrace-") as temporary:
         folder = Path(temporary)
@@ -69,7 +67,7 @@ def load(
         options = {key: value for key, value in wanted.options.items() if key in STATED}
         encoder = load_from(folder, Checkpoint(label, folder, None, options), request)
     heads = [key for key in fit.tensors if key in shapes and _is_head(key)]
-    ignored = [*sentences(heads, lambda key: "the classifier"), *sentences(left, lambda key: LEFT_OUT)]
+    ignored = ignored_sentences({**dict.fromkeys(heads, "the classifier"), **dict.fromkeys(left, LEFT_OUT)})
     return encoder, fit, [*encoder.info.details.get("ignored_weights", ()), *ignored]
 
 
@@ -104,9 +102,11 @@ def copy_descriptions(source: Path, target: Path) -> None:
             shutil.copyfile(source / name, target / name)
 
 
-def _classes(described: Path, label: str) -> dict[str, dict[str, torch.Size]]:
-    """Class of the library -> shapes of its weights: the class that the configuration names, and the base class."""
+def _classes(described: Path, label: str) -> list[tuple[str, dict[str, torch.Size]]]:
+    """Classes of the library and shapes of their weights: of the class that the configuration names and of the base
+    class, by the names in files, which are those of older versions, and by those in the network."""
     import transformers
+    from transformers.core_model_loading import revert_weight_conversion
 
     try:
         config = transformers.AutoConfig.from_pretrained(described)
@@ -116,7 +116,16 @@ def _classes(described: Path, label: str) -> dict[str, dict[str, torch.Size]]:
             models.append(transformers.AutoModel.from_config(config))
     except Exception as error:  # any class, any error
         raise EncoderError(f"{label}: transformers cannot make its network ({describe_error(error)})") from None
-    return {type(model).__name__: {k: t.shape for k, t in model.state_dict().items()} for model in models}
+    return [
+        (type(model).__name__, {key: tensor.shape for key, tensor in tensors.items()})
+        for model in models
+        for tensors in (revert_weight_conversion(model, model.state_dict()), model.state_dict())
+    ]
+
+
+def _likeness(shapes: Mapping[str, torch.Size], tensors: Mapping[str, torch.Tensor]) -> tuple[bool, int]:
+    """Whether all weights are in a file, and how many of the file's names are theirs."""
+    return is_whole_somewhere(_headless(shapes), tensors), sum(key.endswith(tuple(shapes)) for key in tensors)
 
 
 def _headless(shapes: Mapping[str, torch.Size]) -> dict[str, torch.Size]:

@@ -20,6 +20,8 @@ import torch
 from PIL import Image
 
 from benchmark.answers import QuestionRule, chosen_rule
+from benchmark.encoders.admission.gate import admit
+from benchmark.encoders.admission.sources import sources_of_pretrained
 from benchmark.encoders.answerer import AnsweringModel, Prompt
 from benchmark.encoders.encoder import Encoder, named_by_weights
 from benchmark.encoders.loaders.hub import (
@@ -32,7 +34,6 @@ from benchmark.encoders.loaders.hub import (
 )
 from benchmark.encoders.loaders.transformers.models import one_sentence, quiet_library
 from benchmark.encoders.loaders.transformers.prompts import PromptForm, answer_tokens, prompt_form
-from benchmark.encoders.loaders.weights_check import LoadReport, require_finite, require_weights
 from benchmark.encoders.network import probe_image
 from benchmark.encoders.placement import TORCH_DTYPES, Placement, placement, tf32_only_if_requested
 from benchmark.encoders.registry import LoadRequest
@@ -243,8 +244,7 @@ class VisionLanguageModel:
                     output_loading_info=True,
                     trust_remote_code=self._trusted,
                 )
-                require_weights(self.name, LoadReport(tuple(report["missing_keys"]), tuple(report["unexpected_keys"])))
-                require_finite(self.name, model)
+                admit(self.name, model, sources_of_pretrained(model, report), provable=False)
                 self._model = model.eval().requires_grad_(False).to(self.device)
         return self._model
 

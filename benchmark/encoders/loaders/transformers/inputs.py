@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from benchmark.encoders.loaders.transformers.embeddings import plain
 from benchmark.encoders.loaders.transformers.one_size import (
     FirstPicture,
     Inputs,
+    Interpolated,
     of_one_size,
     pixels_of,
     processed,
@@ -73,7 +74,7 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
     if options and not _has_processor(checkpoint):
         if options.size is None:
             raise UsageError(f"{checkpoint.name}: state its size too, as ?size=224")
-        return Inputs(alone(options), plain)
+        return Inputs(alone(options), Interpolated(plain))
     if options and (options.size is None or any(name in checkpoint.options for name in STATED if name != "size")):
         raise UsageError(f"{checkpoint.name}: {_NOT_STATED}")
     side = options.size[0] if options.size else None
@@ -86,7 +87,8 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
     if side is not None:
         if patches is not None:
             raise UsageError(f"{checkpoint.name}: ?size= and ?patches= exclude each other")
-        return squares(checkpoint.name, processor, side, backend, record)
+        inputs = squares(checkpoint.name, processor, side, backend, record)
+        return replace(inputs, arguments=Interpolated(inputs.arguments))
     sample = processed(checkpoint.name, processor, probe_image())
     kind = next((kind for kind in _KINDS if kind.fits(processor, sample)), None)
     if kind is None:

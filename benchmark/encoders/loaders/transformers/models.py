@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmark.encoders.admission.gate import ELSEWHERE, admit
+from benchmark.encoders.admission.sources import Sources, sources_of_pretrained
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.hub import Checkpoint
 from benchmark.encoders.loaders.transformers.classifiers import classifier_class, classifier_embedding, cut_classifier
@@ -35,15 +36,6 @@ from benchmark.encoders.loaders.transformers.towers import (
     image_text_embeddings,
     tower_embedding,
     without_language_layers,
-)
-from benchmark.encoders.loaders.weights_check import (
-    ELSEWHERE,
-    LoadReport,
-    require_finite,
-    require_weights,
-    shape_words,
-    unread_outside,
-    zero_unread,
 )
 from benchmark.encoders.network import Network, network_encoder, probe_image
 from benchmark.encoders.placement import placement
@@ -82,25 +74,27 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         config = getattr(config, "thinker_config", config)  # of models that speak, the part that sees
         refuse_what_reads_no_photo(checkpoint.name, config)
         inputs = image_inputs(checkpoint, config, _patches(checkpoint), request.trust_remote_code)
-        model, report = _load(checkpoint, config, request.trust_remote_code)
+        model, sources, missing = _load(checkpoint, config, request.trust_remote_code)
         two_towers = hasattr(model, "get_image_features")
         if two_towers:
             drop_text(model)
-        loaded = Loaded(model, frozenset(report.missing), _probe_batch(inputs), inputs.arguments)
+        loaded = Loaded(model, missing, _probe_batch(inputs), inputs.arguments)
         embeddings = _embeddings(checkpoint.name, loaded)
         output, embedding = _chosen(checkpoint, embeddings)
-        ignored = _require_weights(checkpoint.name, loaded, report, embedding)
+        module, part = model.get_submodule(embedding.part), embedding.part
+        admission = admit(checkpoint.name, module, sources, part=part, outside=of_text)
         group, training_data = group_and_data(checkpoint.name, contrastive=two_towers)
         encoder = network_encoder(
             Network(
                 name=checkpoint.name,
                 library="transformers",
-                module=model.get_submodule(embedding.part),
+                module=module,
                 preprocess=inputs.preprocessing.preprocess,
                 preprocessing=inputs.preprocessing.record,
                 normalise=inputs.preprocessing.normalise,
                 forward=embedding.forward,
                 pooling=embedding.words,
+                prove=admission.prove,
                 revision=checkpoint.revision,
                 group=group,
                 training_data=training_data,
@@ -110,7 +104,7 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
                     "attention": str(getattr(model.config, "_attn_implementation", None)),
                     "transformers": transformers.__version__,
                     **({"output": output, "outputs": list(embeddings)} if len(embeddings) > 1 else {}),
-                    **({"ignored_weights": ignored} if ignored else {}),
+                    **({"ignored_weights": [*admission.ignored]} if admission.ignored else {}),
                 },
             ),
             place,
@@ -118,8 +112,8 @@ def load_checkpoint(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
         return _require_width(encoder, model)
 
 
-def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, LoadReport]:
-    """The model in evaluation mode, and the report of its weights."""
+def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple[Any, Sources, frozenset[str]]:
+    """The model in evaluation mode, what the library read, and names of weights that the checkpoint lacks."""
     if config.model_type in FAMILIES:
         FAMILIES[config.model_type].configure(config)
     classifier = classifier_class(config)
@@ -137,18 +131,28 @@ def _load(checkpoint: Checkpoint, config: Any, trust_remote_code: bool) -> tuple
     except RuntimeError as error:
         if "mismatch" not in str(error):
             raise
-        # the library names the weights in its log only; some of a language model depend on its number of layers
-        model, report = source.from_pretrained(checkpoint.folder, ignore_mismatched_sizes=True, **options)
-        mismatched = tuple(shape_words(*weight) for weight in report["mismatched_keys"])
-        require_weights(checkpoint.name, LoadReport(mismatched=mismatched), of_text)
+        # some of a language model depend on its number of layers, and a head may be of another training
+        options["ignore_mismatched_sizes"] = True
+        model, report = source.from_pretrained(checkpoint.folder, **options)
+    if wrapped := _wrappers(report):
+        options["key_mapping"] = {f"^{wrapped}": ""}
+        model, report = source.from_pretrained(checkpoint.folder, **options)
     if any("pooler" in key for key in report["unexpected_keys"]) and getattr(model, "pooler", None) is None:
         with contextlib.suppress(TypeError):  # a class with a pooler on request only (data2vec)
             model, report = source.from_pretrained(checkpoint.folder, add_pooling_layer=True, **options)
+    integers = () if getattr(config, "quantization_config", None) else integer_weights(checkpoint.folder)
+    sources = sources_of_pretrained(model, report, integers)
+    sources.prefixes = (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS)
     if classifier is not None and not cut_classifier(model, config.num_labels):
         raise EncoderError(f"{checkpoint.name}: no last layer was found in {type(model).__name__}")
-    missing = set(report["missing_keys"]) & set(model.state_dict())
-    integers = () if getattr(config, "quantization_config", None) else integer_weights(checkpoint.folder)
-    return model.eval(), LoadReport(tuple(missing), tuple(report["unexpected_keys"]), integers=integers)
+    return model.eval(), sources, frozenset(report["missing_keys"])
+
+
+def _wrappers(report: Mapping[str, Any]) -> str:
+    """What DataParallel and ``torch.compile`` put before the names of all weights in a file; empty if they did not."""
+    names = report["unexpected_keys"]
+    match = re.match(r"((module|_orig_mod)\.)+", min(names)) if report["missing_keys"] and names else None
+    return match[0] if match and all(name.startswith(match[0]) for name in names) else ""
 
 
 def integer_weights(folder: Path) -> tuple[str, ...]:
@@ -217,23 +221,6 @@ def _patches(checkpoint: Checkpoint) -> int | None:
     if text is not None and not (text.isdecimal() and 1 <= int(text) <= 65_536):
         raise UsageError(f"{checkpoint.name}: patches is a whole number from 1 to 65536, not {text!r}")
     return None if text is None else int(text)
-
-
-def _require_weights(name: str, loaded: Loaded, report: LoadReport, embedding: Embedding) -> list[str]:
-    """Refuse an embedding that would depend on random weights; returns sentences about ignored weights."""
-    model, part = loaded.model, embedding.part
-    by_name = unread_outside(model, part, (str(getattr(model, "base_model_prefix", "")), "model", *TOWERS))
-
-    def outside(key: str) -> str:
-        return of_text(key) or by_name(key)
-
-    missing = set(report.missing) & set(model.state_dict())  # without the text tower, which is deleted
-    ignored = require_weights(name, replace(report, missing=tuple(missing)), outside)
-    module = model.get_submodule(part)
-    unread = [key.removeprefix(f"{part}." if part else "") for key in missing if not outside(key)]
-    zero_unread(name, module, unread, lambda: embedding.forward(module, loaded.views))
-    require_finite(name, module)
-    return ignored
 
 
 def _require_width(encoder: Encoder, model: nn.Module) -> Encoder:

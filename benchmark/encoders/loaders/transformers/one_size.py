@@ -182,6 +182,17 @@ class WithConstants:
 
 
 @dataclass(frozen=True)
+class Interpolated:
+    """Arguments of a model that interpolates its embeddings of positions to the size of the pictures, if it can."""
+
+    pictures: Arguments
+
+    def __call__(self, views: torch.Tensor) -> dict[str, torch.Tensor]:
+        flag: Any = True
+        return OneSize(self.pictures(views), interpolate_pos_encoding=flag)
+
+
+@dataclass(frozen=True)
 class Packed:
     """Arguments of a model whose processor gives something else than pictures, of one shape."""
 

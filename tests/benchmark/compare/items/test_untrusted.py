@@ -96,6 +96,7 @@ def test_workbooks__cells_stand_under_the_name_above_them(tmp_path):
     assert read_columns_of(path, names, names).to_pydict() == {"id": ["a", "b"], "right": [1, 0]}
 
 
+@pytest.mark.slow
 def test_workbooks__with_entities_or_a_bomb_are_refused(tmp_path):
     good = workbook(tmp_path / "a.xlsx", [("id", "right"), ("a", 1)])
     with zipfile.ZipFile(good) as stream:

@@ -152,12 +152,9 @@ def test_merge__the_adapted_network_with_the_classes_of_the_adapter(tmp_path: Pa
     weights = tmp_path / "adapter" / "adapter_model.safetensors"
     changed = load_file(weights)
     first = min(name for name in changed if "lora_A" in name)
-    shape = " x ".join(map(str, changed[first].shape))
     changed[first] = torch.zeros(2, 2)
     save_file(changed, weights)
-    assert refusal(adapters._merge, tmp_path / "base", tmp_path / "adapter", tmp_path / "x", "mine") == (
-        f"EncoderError: mine: 1 of its weights does not fit by shape ({first} is 2 x 2 instead of {shape}); {MERGE}"
-    )
+    assert first in refusal(adapters._merge, tmp_path / "base", tmp_path / "adapter", tmp_path / "x", "mine")
     weights.write_bytes(b"damaged")
     message = refusal(adapters._merge, tmp_path / "base", tmp_path / "adapter", tmp_path / "x", "mine")
     assert message.startswith("EncoderError: mine: PEFT cannot merge the adapter (SafetensorError: ")
@@ -165,23 +162,6 @@ def test_merge__the_adapted_network_with_the_classes_of_the_adapter(tmp_path: Pa
 
 
 A, B = torch.zeros(2, 3), torch.zeros(4)
-
-
-@pytest.mark.parametrize(
-    ("expected", "tensors", "message"),
-    [
-        ({"a": A, "b": B}, {"a": A, "b": B}, ""),
-        ({"a": A, "b": B}, {"a": A}, "the checkpoint lacks 1 of its weights (b), which would be random numbers"),
-        ({"a": A}, {"a": A, "b": B},
-         "the checkpoint holds 1 weights that the network of its configuration has no place for (b)"),
-        ({"a": A, "b": B}, {"a": B, "b": B}, "1 of its weights does not fit by shape (a is 4 instead of 2 x 3)"),
-    ],
-)  # fmt: skip
-def test_require_all(expected: dict[str, Any], tensors: dict[str, Any], message: str) -> None:
-    if message:
-        assert refusal(adapters._require_all, "mine", expected, tensors) == f"EncoderError: mine: {message}; {MERGE}"
-    else:
-        adapters._require_all("mine", expected, tensors)
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_torchvision__what_its_constructor_is_given_and_which_weights_are_its_he
     assert make.calls == [(("resnet18",), {"weights": None, "zero_init_residual": True})]
     assert result.network(result.weights) is module
     names = ("heads.1.weight", "heads.1.bias", "heads.0.weight", "heads.2.x", "body.weight", "heads.1")
-    assert [result.unread(name) for name in names] == ["the classifier"] * 2 + [""] * 4
+    assert [result.outside(name) for name in names] == ["the classifier"] * 2 + [""] * 4
     assert result.details == {
         "architecture": "torchvision:resnet18", "torchvision": torchvision.__version__
     }  # fmt: skip
@@ -249,7 +249,7 @@ def test_files__of_other_formats(
 ) -> None:
     file = tmp_path / name
     file.write_bytes(b"\x01" * 300)
-    monkeypatch.setattr("benchmark.encoders.loaders.onnx_file.load_onnx", lambda request: request)
+    monkeypatch.setattr("benchmark.encoders.loaders.onnx.file.load_onnx", lambda request: request)
     request = LoadRequest(f"weights:{file}{query}", "cpu")
     if expected.startswith("onnx:"):
         spec = expected.replace("FILE", str(file))

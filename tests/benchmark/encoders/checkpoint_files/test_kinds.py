@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.encoders.loaders import onnx_file
 from benchmark.encoders.loaders.checkpoint_files import formats, reading
 from benchmark.encoders.loaders.checkpoint_files.folders import checkpoint_folder
 from benchmark.encoders.loaders.checkpoint_files.formats import STATE_DICT, WAYS, format_of, refuse
 from benchmark.encoders.loaders.checkpoint_files.load import load_path, load_weights
 from benchmark.encoders.loaders.hub import read_config
+from benchmark.encoders.loaders.onnx import file as onnx_file
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
 

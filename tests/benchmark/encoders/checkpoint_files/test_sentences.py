@@ -214,7 +214,7 @@ def test_load_path__by_what_is_there(
             (path / file).write_text(text)
     monkeypatch.setattr(load, "load_folder", lambda request: ("folder", request))
     monkeypatch.setattr(load, "load_weights", lambda request: ("weights", request))
-    monkeypatch.setattr("benchmark.encoders.loaders.onnx_file.load_onnx", lambda request: ("onnx", request))
+    monkeypatch.setattr("benchmark.encoders.loaders.onnx.file.load_onnx", lambda request: ("onnx", request))
     for prefix in ("", "local-dir:"):
         request = LoadRequest(f"{prefix}{path}{query}", "cpu")
         expected = replace(request, spec=f"onnx:{path}{query}") if called == "onnx" else request
@@ -251,7 +251,7 @@ def test_transformers_files__refusals(tmp_path: Path, monkeypatch: pytest.Monkey
     )
 
 
-def test_transformers_files__descriptions_classes_and_heads(tmp_path: Path) -> None:
+def test_copy_descriptions__what_is_no_weight_and_not_there(tmp_path: Path) -> None:
     source, target = tmp_path / "a", tmp_path / "b"
     source.mkdir()
     target.mkdir()
@@ -263,30 +263,6 @@ def test_transformers_files__descriptions_classes_and_heads(tmp_path: Path) -> N
     assert {path.name: path.read_text() for path in target.iterdir()} == {
         "a.json": "new", "b.txt": "old", "c.model": "new"
     }  # fmt: skip
-    tf.ViTConfig(**VIT, architectures=["Mine", "ViTForImageClassification", "ViTModel"]).save_pretrained(source)
-    classes = transformers_files._classes(source, "mine")
-    assert list(classes) == ["ViTForImageClassification", "ViTModel"]
-    shapes = classes["ViTForImageClassification"]
-    assert shapes["classifier.weight"] == (2, 32)
-    assert shapes.keys() - transformers_files._headless(shapes).keys() == {"classifier.weight", "classifier.bias"}
-    heads = {
-        name: torch.Size([1])
-        for name in (
-            "classifier.a",
-            "fc.a",
-            "cls_classifier.a",
-            "distillation_classifier.a",
-            "a.classifier.b",
-            "classifiers.a",
-        )
-    }
-    assert list(transformers_files._headless(heads)) == ["a.classifier.b", "classifiers.a"]
-    tensors = {"classifier.weight": torch.zeros(3, 32), "fc.weight": torch.zeros(4, 2)}
-    assert transformers_files._class_count(shapes, tensors) == {
-        "id2label": {"0": "0", "1": "1", "2": "2"}, "label2id": {"0": 0, "1": 1, "2": 2}
-    }  # fmt: skip
-    assert transformers_files._class_count(shapes, {"fc.weight": torch.zeros(3, 2)}) == {}
-    assert transformers_files._class_count(shapes, {"classifier.weight": torch.tensor(1.0)}) == {}
 
 
 def test_fitted__messages_of_weights_that_are_averaged_or_elsewhere() -> None:

@@ -182,6 +182,7 @@ def test_page__every_line_is_tried():
     assert set(LINES) - {"another framework"} == set(TRAINERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINERS)
 @pytest.mark.filterwarnings("ignore")
 def test_line__preprocesses_as_its_trainer(name, tmp_path, monkeypatch, photos):

@@ -271,6 +271,7 @@ def test_address__of_something_else(address: str, words: str) -> None:
         load_encoder(address)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unpainted", "brief")
 def test_command__a_file_is_scored_and_its_path_is_not_in_the_result(
     file: Path, photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

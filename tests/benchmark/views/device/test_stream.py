@@ -80,6 +80,7 @@ def on_device(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_banks__are_equal_by_workers_and_by_a_device(tmp_path, on_device, workers):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE), flat_encoder("small too", SMALL)]
@@ -97,6 +98,7 @@ def test_banks__photos_of_similar_sizes_share_a_batch(tmp_path, on_device):
     assert on_device == [(21, 47, 67)]
 
 
+@pytest.mark.slow
 def test_banks__of_a_real_encoder(tmp_path, on_device):
     encoder = load_encoder("control:random-projection", device="cpu")
     assert filled(tmp_path, [encoder], photo_set(()), "device") == filled(tmp_path, [encoder], photo_set(()), "cpu")

@@ -70,6 +70,7 @@ MIXED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("photos_at_once", [None, 5])
 def test_torch_views__photos_of_many_sizes_equal_single_photos(pictures, photos_at_once):
     photos = [torch.from_numpy(pictures(*size, seed)[seed % 3]) for seed, size in enumerate(MIXED)]

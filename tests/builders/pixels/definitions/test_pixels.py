@@ -129,6 +129,7 @@ def defined(tmp_path, steps: dict[str, str]) -> list[Processing]:
     return list(read_definitions(str(path)).processings.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_process_all__pixels_are_those_of_a_plain_loop(tmp_path, case):
     """200 photos: odd sizes, grey, CMYK, transparency."""
@@ -144,6 +145,7 @@ def test_process_all__pixels_are_those_of_a_plain_loop(tmp_path, case):
         np.testing.assert_array_equal(np.asarray(view), np.asarray(expected), err_msg=f"photo {number}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["study", "web", "messengers", "ntire"])
 def test_process_all__shared_stages_change_nothing(preset):
     """All processings of a preset at once, by the engine where it can, equal each by Pillow alone."""

@@ -96,6 +96,7 @@ def test_reencode_jpeg__of_grey_is_left_to_pillow():
     assert reencode_jpeg(grey, 95, "4:4:4").mode == "L"
 
 
+@pytest.mark.slow
 def test_the_engine_imports_neither_torch_nor_the_benchmark():
 
     code = (

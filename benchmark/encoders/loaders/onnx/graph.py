@@ -1,6 +1,6 @@
 """What the graph of an ONNX file says of its tensors: which it needs, which axis is channels, which are no embedding.
 
-Everything here reads the graph; ``onnx_file.py`` runs it.
+Everything here reads the graph; ``file.py`` runs it.
 """
 
 from __future__ import annotations

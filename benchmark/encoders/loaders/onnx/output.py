@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.compute import parallel_map
-from benchmark.encoders.loaders import onnx_graph as graph
+from benchmark.encoders.loaders.onnx import graph
 from benchmark.encoders.network import Normalisation
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import readable

@@ -1,8 +1,9 @@
-"""Two loads of an encoder are equal: numbers that come from no checkpoint are compared with those of a second load.
+"""Two loads of an encoder are equal: what comes from no checkpoint is compared with a second load.
 
-``weights_check.py`` has proved that every parameter and every stored buffer came from the checkpoint. What remains are
-buffers that the network computes itself, such as tables of rotations. Random numbers there would give another encoder
-at each load. A second load compares them, once per encoder and version; a file in the cache says that it was done.
+The gate has proved that the tensors that an embedding reads came from the checkpoint. What remains are buffers that the
+network computes itself, such as tables of rotations or of positions. Random numbers there would give another encoder at
+each load. The verdict is cached under all that decides it: the weights, the source of every class in the network, and
+the versions of the libraries.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +19,8 @@ import torch
 from torch import nn
 
 from benchmark.compute import free_on_host
+from benchmark.encoders.admission.gate import NEAREST, first_names
 from benchmark.encoders.encoder import Encoder
-from benchmark.encoders.loaders.weights_check import NEAREST, first_names
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.runtime.cache import package_versions
 from builders.errors import EncoderError
@@ -27,20 +29,28 @@ from builders.files import write_text_atomically
 LIBRARIES = ("transformers", "timm", "open_clip", "torchvision")
 """Libraries whose networks are loaded twice. The others read all numbers from a file of this package or the user."""
 
-PACKAGES = ("transformers", "timm", "open_clip_torch", "torchvision", "torch")
+PACKAGES = ("transformers", "timm", "open_clip_torch", "torchvision", "torch", "peft", "safetensors", "camtrace")
 
 
-def computed_buffers(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Buffers of floating-point numbers that are not stored in checkpoints.
+def computed_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Buffers that need no source in a checkpoint: those that are not stored, and integers; without counters.
 
-    >>> network = nn.Module()
+    >>> network = nn.BatchNorm1d(2)
     >>> network.register_buffer("table", torch.ones(2), persistent=False)
-    >>> network.register_buffer("mean", torch.ones(2))
-    >>> list(computed_buffers(network))
+    >>> list(computed_tensors(network))
     ['table']
     """
     stored = module.state_dict().keys()
-    return {k: v for k, v in module.named_buffers() if k not in stored and v.is_floating_point()}
+    computed = {key: b for key, b in module.named_buffers() if key not in stored or not b.is_floating_point()}
+    return {key: buffer for key, buffer in computed.items() if buffer.ndim}
+
+
+def sources_hash(module: nn.Module) -> str:
+    """SHA-256 of the files that define the classes of a network."""
+    modules = {cls.__module__ for part in module.modules() for cls in type(part).__mro__}
+    files = {getattr(sys.modules.get(name), "__file__", None) or "" for name in modules}
+    hashes = sorted(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if Path(file).is_file())
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def require_two_equal_loads(encoder: Encoder, load_on_cpu: Callable[[], Encoder], folder: Path) -> None:
@@ -57,17 +67,17 @@ def require_two_equal_loads(encoder: Encoder, load_on_cpu: Callable[[], Encoder]
     embed, info = encoder.embed, encoder.info
     if info.library not in LIBRARIES or info.weights_sha256 is None or not isinstance(embed, Embedder):
         return
-    computed = computed_buffers(embed.module)
+    computed = computed_tensors(embed.module)
     if not computed or encoder.dtype not in ("float32", "tf32"):  # another type rounds them
         return
-    parts = [info.id, info.library, info.weights_sha256, package_versions(PACKAGES)]
+    parts = [info.id, info.library, info.weights_sha256, sources_hash(embed.module), package_versions(PACKAGES)]
     record = folder / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]}.twice.json"
     weights = sum(tensor.numel() * tensor.element_size() for tensor in embed.module.state_dict().values())
     if record.is_file() or weights > free_on_host():
         return
     again = load_on_cpu()
     assert isinstance(again.embed, Embedder)
-    others = computed_buffers(again.embed.module)
+    others = computed_tensors(again.embed.module)
     different = [k for k, v in computed.items() if k not in others or not torch.equal(v.cpu(), others[k])]
     if different or again.info.weights_sha256 != info.weights_sha256:
         what = f"two loads differ in {len(different)} of its tables ({first_names(different)})"

@@ -28,8 +28,8 @@ import numpy as np
 import torch
 
 from benchmark.encoders.encoder import GROUPS, Encoder, EncoderInfo, Runtime
-from benchmark.encoders.loaders import onnx_graph as graph
-from benchmark.encoders.loaders.onnx_output import OnnxForward, OnnxInput, admit
+from benchmark.encoders.loaders.onnx import graph
+from benchmark.encoders.loaders.onnx.output import OnnxForward, OnnxInput, admit
 from benchmark.encoders.network import Normalisation, probe_image
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort, describe
 from benchmark.encoders.preprocess.stated import (

@@ -1,0 +1,258 @@
+"""Repair of an index without encoding again: an affine map, and what it takes away, measured on unseen photos."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.erasing import ErasedView, Eraser, Source, fit_method, method_named, moments_of, part_of, unit_length
+from benchmark.index.measure import Measured, measured_group, nearest_of
+from benchmark.index.opened import OpenedIndex
+from benchmark.judgement import ErasedReader, erased_text, judge, judge_loss, retrieval_text
+from benchmark.probe import AsGiven, LabelledSplits, Some, labelled_probe
+from benchmark.scoring import LabelledRows, choose_options
+from benchmark.stats import against_chance, paired_difference, photo_interval
+from builders.errors import DataError, UsageError
+from builders.photos import UNLABELLED
+
+READERS = ("linear", "knn", "mlp")
+
+LEAST_PHOTOS = 20
+"""Least photos of a value in each part that readers learn from or read; rarer values are left out."""
+
+MOST_READ = 10_000
+"""Most photos that readers learn from, and that they read."""
+
+MOST_CHOICE = 4_000
+"""Most photos by which options of the method are chosen, on each side."""
+
+LOSS_LIMIT = 0.01
+"""Loss of retrieval that is judged: one point."""
+
+
+@dataclass(frozen=True)
+class ReaderScore:
+    """How well one reader names a group on unseen photos."""
+
+    group: str
+    reader: str
+    when: str
+    """``before`` or ``after``."""
+    value: float
+    low: float
+    high: float
+    n: int
+    chance: float
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Repair:
+    """A map of an index, and what it does."""
+
+    eraser: Eraser
+    groups: tuple[str, ...]
+    """That it takes out, in this order."""
+    queries: np.ndarray
+    """int64: unseen by the fit."""
+    before: np.ndarray
+    """int64 [queries, k], nearest photos."""
+    after: np.ndarray
+    measured: Mapping[str, tuple[Measured, Measured]]
+    """Of every group: neighbours before and after."""
+    readers: tuple[ReaderScore, ...]
+    kept: float
+    """Share of the neighbours before that are neighbours after."""
+    retrieval: Mapping[str, float] | None
+    """Share of neighbours of the right label ``before`` and ``after``, their ``loss``, ``low`` and ``high``."""
+    texts: tuple[str, ...]
+
+
+def repaired(
+    index: OpenedIndex, groups: Sequence[str], queries: np.ndarray, neighbours: np.ndarray, *, method: str, seed: int
+) -> Repair:
+    """Fit the map on half of the photos, and measure it with queries and readers on the others.
+
+    Groups are taken out one after the other: what is gone stays gone, since the later map acts on rows that do not go
+    with the earlier group.
+
+    Args:
+        index: with its groups.
+        groups: names of those that are taken out.
+        queries, neighbours: of the scan.
+        method: of ``benchmark.erasing``.
+        seed: of the halves.
+
+    Raises:
+        UsageError: the method needs labels of what it is applied to.
+        DataError: too few photos.
+    """
+    if method_named(method).labels_at_test:
+        raise UsageError(f"--method {method} needs the group of every query: take another one")
+    photos = index.photos
+    every = np.arange(len(photos))
+    fit = part_of(photos, every, 0.5, f"index fit\0{seed}")
+    unseen = np.setdiff1d(every, fit)
+    eraser, options = _identity(index.vectors.shape[1]), {}
+    for place, group in enumerate(groups):
+        if not any(_follows(index, group, earlier) for earlier in groups[:place]):
+            second, options[group] = _fitted(index, group, eraser, fit, method, seed)
+            eraser = _also(eraser, second)
+    about = {"attribute": "+".join(groups), "index": index.name, "n_photos": len(fit), "options": options}
+    eraser = dataclasses.replace(eraser, method=method, provenance=about)
+    asked = np.isin(queries, unseen)
+    chosen, before = queries[asked], neighbours[asked]
+    if not len(chosen):
+        raise DataError(f"{index.name}: no query is left that the fit has not seen: {len(photos)} photos are too few")
+    after = nearest_of(ErasedView(index.vectors, eraser), index.units.index, chosen, before.shape[1])
+    measured = {}
+    for name, labels in photos.groups.items():
+        try:
+            both = [measured_group(name, labels, index.label, index.units, chosen, lists) for lists in (before, after)]
+        except DataError:
+            continue
+        measured[name] = (both[0], both[1])
+    readers, texts = [], []
+    for group in groups:
+        scores, text = _read(index, group, eraser, unseen, seed)
+        readers += scores
+        texts.append(text)
+    retrieval = _retrieval(index, chosen, before, after)
+    if retrieval is not None:
+        ends = (retrieval["loss"], retrieval["low"], retrieval["high"])
+        texts.append(retrieval_text(retrieval["before"], retrieval["after"], ends, judge_loss(*ends[1:], LOSS_LIMIT)))
+    kept = float((before[:, :, None] == after[:, None]).any(axis=2).mean())
+    return Repair(eraser, tuple(groups), chosen, before, after, measured, tuple(readers), kept, retrieval, tuple(texts))
+
+
+def _identity(dimension: int) -> Eraser:
+    return Eraser("identity", np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32), 0, unit_rows=True)
+
+
+def _follows(index: OpenedIndex, group: str, earlier: str) -> bool:
+    """Whether an earlier group tells this one: then no linear reader finds it any more."""
+    codes = np.stack([index.photos.groups[name].values for name in (earlier, group)])
+    return len(np.unique(codes, axis=1).T) == len(np.unique(codes[0]))
+
+
+def _also(first: Eraser, second: Eraser) -> Eraser:
+    """One map after the other. Both act about one mean: a shift of all rows tells no group."""
+    mean = second.mean if first.rank == 0 else first.mean
+    product = second.projection.astype(np.float64) @ first.projection.astype(np.float64)
+    return Eraser(second.method, mean, product.astype(np.float32), first.rank + second.rank, unit_rows=True)
+
+
+def _fitted(
+    index: OpenedIndex, group: str, before: Eraser, fit: np.ndarray, method: str, seed: int
+) -> tuple[Eraser, dict[str, float]]:
+    """The map of one group, fitted on rows that an earlier map gave, and the options of the method."""
+    values = index.photos.groups[group].values
+    known = fit[values[fit] != UNLABELLED]
+    label = index.label
+
+    def source(rows: np.ndarray) -> Source:
+        names, codes = np.unique(values[rows], return_inverse=True)
+        kept = None if label is None or (label.values[rows] < 0).any() else label.values[rows].astype(np.int64)
+        view = ErasedView(Some(index.vectors, rows), before)  # its rows are of unit length before the first map
+        n_kept = 0 if kept is None or label is None else len(label.names)
+        return Source([view], codes.reshape(1, -1).astype(np.int64), len(names), kept, n_kept)
+
+    candidates = method_named(method).candidates()
+    options: dict[str, float] = candidates[0]
+    if len(candidates) > 1:
+        held = part_of(index.photos, known, 0.2, f"index choice\0{seed}")
+        learn = np.setdiff1d(known, held)
+        names = np.unique(values[learn])
+        sides = []
+        for rows in (learn, held[np.isin(values[held], names)]):
+            some = _at_most(rows, MOST_CHOICE, seed)
+            x = before.apply(index.vectors[some])
+            sides.append(LabelledRows(x, np.searchsorted(names, values[some]).astype(np.int64)))
+        if len(sides[1].rows) and len(names) > 1:
+            options, _ = choose_options(method, source(learn), sides[0], sides[1], len(sides[1].rows))
+    whole = source(known)
+    if whole.n_classes < 2:
+        raise DataError(f"{group} has one value among the {len(known)} photos of the fit: there is nothing to take out")
+    return fit_method(method, whole, moments_of(whole), **options), options
+
+
+def _read(
+    index: OpenedIndex, group: str, eraser: Eraser, unseen: np.ndarray, seed: int
+) -> tuple[list[ReaderScore], str]:
+    """What readers find before and after: they learn from one half of the unseen photos and read the other."""
+    labels = index.photos.groups[group]
+    known = unseen[labels.values[unseen] != UNLABELLED]
+    learn = part_of(index.photos, known, 0.5, f"index readers\0{seed}")
+    sides = [learn, np.setdiff1d(known, learn)]
+    counts = np.stack([np.bincount(labels.values[rows], minlength=len(labels.names)) for rows in sides]).min(axis=0)
+    usual = np.flatnonzero(counts >= LEAST_PHOTOS)
+    if len(usual) < 2:
+        return [], f"{group}: too few photos of two values for readers, at least {LEAST_PHOTOS} in each part."
+    sides = [_balanced(labels.values, rows, usual, seed) for rows in sides]
+    codes = [np.searchsorted(usual, labels.values[rows]) for rows in sides]
+    train_units, units = (index.units.clusters(rows) for rows in sides)
+    scores = []
+    for when in ("before", "after"):
+        x = [unit_length(index.vectors[rows]) for rows in sides]
+        if when == "after":
+            x = [eraser.apply(rows) for rows in x]
+        splits = LabelledSplits(
+            *(AsGiven(x[0]), codes[0], None, None, AsGiven(x[1]), codes[1], len(usual)),
+            train_clusters=train_units,
+            test_clusters=units,
+        )
+        for reader in READERS:
+            right = labelled_probe(splits, reader=reader, seed=seed).photo_accuracy
+            ends = photo_interval(right, clusters=units)
+            count = len(right) if units is None else len(np.unique(units))
+            details = {
+                "p_chance": against_chance(right, 1 / len(usual), clusters=units),
+                "resampled": index.units.rule,
+                "units": count,
+            }
+            scores.append(
+                ReaderScore(group, reader, when, ends.value, ends.low, ends.high, len(right), 1 / len(usual), details)
+            )
+    half = len(READERS)
+    answers = [[verdict.answer for verdict in judge(side)] for side in (scores[:half], scores[half:])]
+    readers = [
+        ErasedReader(score.reader, score.value, score.chance, was, still)
+        for score, was, still in zip(scores[half:], *answers, strict=True)
+    ]
+    return scores, erased_text(group, scores[0].n, readers)
+
+
+def _balanced(values: np.ndarray, rows: np.ndarray, usual: np.ndarray, seed: int) -> np.ndarray:
+    """Equally many rows of each value, so that a guess is right in one of so many."""
+    members = [rows[values[rows] == value] for value in usual]
+    each = min(*map(len, members), MOST_READ // len(usual))
+    return np.sort(np.concatenate([_at_most(some, each, seed) for some in members]))
+
+
+def _at_most(rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+    if len(rows) <= count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+
+
+def _retrieval(
+    index: OpenedIndex, queries: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> dict[str, float] | None:
+    label = index.label
+    if label is None:
+        return None
+    known = label.values[queries] != UNLABELLED
+    own = label.values[queries[known]][:, None]
+    shares = [((label.values[lists[known]] == own) & (lists[known] >= 0)).mean(axis=1) for lists in (before, after)]
+    loss = paired_difference(*shares, clusters=index.units.clusters(queries[known]))
+    return {
+        "before": float(shares[0].mean()),
+        "after": float(shares[1].mean()),
+        "loss": loss.value,
+        "low": loss.low,
+        "high": loss.high,
+    }
