@@ -20,9 +20,6 @@ READ, MOVED, BEYOND = "can be read", "moves search", "is read better than from t
 CONTROL = "control:untrained-resnet50"
 """What networks are compared with, photo by photo."""
 
-SEMANTICS = ("knn/original", "accuracy")
-"""Task and metric of the accuracy on photos as they are."""
-
 
 @dataclass(frozen=True)
 class NetworkFinding:
@@ -95,7 +92,7 @@ def _beyond_control(runs: Sequence[Run]) -> list[NetworkFinding]:
         (run, pair, paired_difference(pair.first, pair.second, **pair.pairing))
         for run in runs
         if control is not None and not is_control(run.result)
-        for pair in common_answers(run.encoder, run, CONTROL, control, ("probe/*",), False)
+        for pair in common_answers(run.encoder, run, CONTROL, control, (), False)
         if _metric(pair.task, pair.metric).kind == "trace"
     ]
     decisions = decide_differences([d for _, _, d in pairs], [BEYOND] * len(pairs))
@@ -145,7 +142,7 @@ def board_table(results: Sequence[Result], findings: Sequence[NetworkFinding]) -
         [
             short_name(r),
             *(_cell(by.get((str(r.encoder["id"]), *column))) for column in columns),
-            next((percent(s.value) for s in r.scores if (s.task, s.metric) == SEMANTICS), ""),
+            next((percent(s.value) for s in r.scores if _metric(s.task, s.metric).summary == "SP"), ""),
         ]
         for r in results
     ]

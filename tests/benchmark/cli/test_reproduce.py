@@ -83,6 +83,7 @@ def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
     assert main(["reproduce", "iccv2025"]) == 2
     assert "which photos?" in capsys.readouterr().err
 
+
 @pytest.mark.slow
 def test_reproduce_packages__judges_the_networks_together(tmp_path, monkeypatch, capsys):
     (tmp_path / "of_packages.py").write_text(ENCODER + ENCODER.replace("encode", "other").replace("gray.size", "1.0"))
