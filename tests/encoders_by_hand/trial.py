@@ -27,7 +27,7 @@ from tests.encoders_by_hand.case import Case, randomise
 tf.utils.logging.set_verbosity_error()
 tf.utils.logging.disable_progress_bar()
 
-LIMIT = 1e-4
+LIMIT = 1e-5
 """Largest relative error that counts as right."""
 
 ROUNDING = 4
