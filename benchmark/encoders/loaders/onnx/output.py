@@ -229,7 +229,8 @@ def _no_embedding(
         return f"its output {name} {shape} sums to 1: probabilities, no embedding"
     if stated:
         return ""
-    others = [other for other, sides in outputs.items() if other != name and len(sides) != 2]
+    vectors = [other for other, sides in outputs.items() if len(sides) > 1 and all(side == 1 for side in sides[2:])]
+    others = [other for other in outputs if other not in (name, *vectors)]
     if others and len(shape) > 2:
         return f"its output {name} {shape} stands beside {others[0]}, as in a detector or a pyramid of maps"
     if len(shape) > 2 and (
