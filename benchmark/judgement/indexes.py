@@ -147,3 +147,19 @@ def retrieval_text(before: float, after: float, loss: tuple[float, float, float]
         f"{percent(before)} % of the nearest neighbours have the right label before and {percent(after)} % after: a "
         f"loss of {percent(loss[0], True)} points ({interval(loss[1], loss[2], True)}), {words[judged]}."
     )
+
+
+def dimensions_text(kept: int, dimension: int, photos: int, needed: int) -> str:
+    """A sentence about a fit of few photos for the dimensions.
+
+    Args:
+        kept: principal components that are left.
+        dimension: of the vectors.
+        photos: of the fit.
+        needed: photos of a fit that leaves linear readers 2.5 points above chance or less in all dimensions.
+    """
+    few = f"The {photos:,} photos of the fit are few for {dimension:,} dimensions: about {needed:,} are needed to take"
+    why = f"{few} a trace out of all of them, so that linear readers are within 2.5 points of chance."
+    if kept == dimension:
+        return f"{why} All are kept."
+    return f"{why} The map keeps the {kept:,} leading principal components."
