@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from benchmark.erasing import ErasedView, Eraser, Source, fit_method, method_nam
 from benchmark.index.measure import Measured, measured_group, nearest_of
 from benchmark.index.opened import OpenedIndex
 from benchmark.judgement import ErasedReader, dimensions_text, erased_text, judge, judge_loss, retrieval_text
-from benchmark.probe import AsGiven, LabelledSplits, Some, labelled_probe
+from benchmark.probe import AsGiven, LabelledSplits, Rows, Some, labelled_probe
 from benchmark.stats import against_chance, paired_difference, photo_interval
 from builders.errors import DataError, UsageError
 from builders.photos import UNLABELLED
@@ -27,7 +27,7 @@ MOST_READ = 10_000
 """Most photos that readers learn from, and that they read."""
 
 MOST_CHOICE = 4_000
-"""Most photos of the fit by which the number of dimensions is chosen."""
+"""Most photos of the fit among which a search tells how many dimensions are kept."""
 
 PHOTOS_PER_DIMENSION = 128
 """Photos of the fit for each dimension of the map. Of a trace that is taken out by n photos in d dimensions, errors of
@@ -36,6 +36,38 @@ equally frequent values: 52.5 % with 128 photos for each dimension, 57.0 % with 
 
 LOSS_LIMIT = 0.01
 """Loss of retrieval that is judged: one point."""
+
+
+class Principal(NamedTuple):
+    """Principal components of rows of unit length."""
+
+    mean: np.ndarray
+    """float32 [d]."""
+    axes: np.ndarray
+    """float32 [d, components], the strongest last."""
+
+    def leading(self, count: int) -> Principal:
+        return Principal(self.mean, self.axes[:, -count:])
+
+    def lifted(self, eraser: Eraser) -> Eraser:
+        """A map of coordinates as one of rows, that takes all other components out."""
+        dimension, count = self.axes.shape
+        projection = self.axes @ eraser.projection @ self.axes.T
+        mean = self.mean + self.axes @ eraser.mean
+        return Eraser(eraser.method, mean, projection, dimension - count + eraser.rank, unit_rows=True)
+
+
+class Coordinates:
+    """Rows as their principal components."""
+
+    reads_rows: ClassVar[bool] = True
+
+    def __init__(self, rows: Rows, principal: Principal) -> None:
+        self._rows, self._principal = rows, principal
+        self.shape = (int(rows.shape[0]), principal.axes.shape[1])
+
+    def __getitem__(self, at: Any) -> np.ndarray:
+        return np.asarray((unit_length(self._rows[at]) - self._principal.mean) @ self._principal.axes)
 
 
 @dataclass(frozen=True)
@@ -105,8 +137,7 @@ def repaired(
     unseen = np.setdiff1d(every, fit)
     dimension = int(index.vectors.shape[1])
     count, needed = _photos_of(index, groups, fit, dimension)
-    kept = _dimensions(index, groups, fit, method, count // PHOTOS_PER_DIMENSION, neighbours.shape[1], seed)
-    eraser = _map(index, groups, fit, method, kept)
+    eraser, kept = _chosen(index, groups, fit, method, count // PHOTOS_PER_DIMENSION, neighbours.shape[1], seed)
     about = {"attribute": "+".join(groups), "index": index.name, "n_photos": len(fit), "dimensions": kept}
     eraser = dataclasses.replace(eraser, method=method, provenance=about)
     asked = np.isin(queries, unseen)
@@ -152,16 +183,18 @@ def _photos_of(index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, dimen
     return count, round(PHOTOS_PER_DIMENSION * dimension * len(fit) / count)
 
 
-def _dimensions(
+def _chosen(
     index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, method: str, least: int, k: int, seed: int
-) -> int:
-    """How many principal components a map keeps: the fewest, from ``least`` on, that cost the search less than a point.
+) -> tuple[Eraser, int]:
+    """The map, and how many principal components it keeps: the fewest, from ``least`` on, that cost the search among
+    photos of the fit less than a point.
 
-    All where photos are many, or where there is no label to tell what they cost.
+    All where photos are many, or where there is no label to tell what fewer cost.
     """
     dimension, label = int(index.vectors.shape[1]), index.label
+    whole = _map(index, groups, fit, method)
     if least >= dimension or label is None:
-        return dimension
+        return whole, dimension
     some = _at_most(fit[label.values[fit] != UNLABELLED], MOST_CHOICE, seed)
     rows, units, labels = Some(index.vectors, some), index.units.index[some], label.values[some]
 
@@ -169,30 +202,31 @@ def _dimensions(
         near = nearest_of(ErasedView(rows, eraser), units, np.arange(len(some)), k)
         return float(((labels[near] == labels[:, None]) & (near >= 0)).mean())
 
-    limit = min(right(_kept(index, some, dimension)), right(_map(index, groups, some, method, dimension))) - LOSS_LIMIT
-    ladder = [max(1, least) << step for step in range(dimension.bit_length())]
-    fewer = (kept for kept in ladder if kept < dimension)
-    return next((kept for kept in fewer if right(_map(index, groups, some, method, kept)) >= limit), dimension)
+    limit = min(right(_identity(dimension, unit_rows=True)), right(whole)) - LOSS_LIMIT
+    principal = _principal(Some(index.vectors, fit))
+    kept = max(2, least)
+    while kept < dimension:
+        eraser = _map(index, groups, fit, method, principal.leading(kept))
+        if right(eraser) >= limit:
+            return eraser, kept
+        kept *= 2
+    return whole, dimension
 
 
-def _map(index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, method: str, kept: int) -> Eraser:
-    """Principal components are kept, then groups are taken out one after the other, unless an earlier one tells them."""
-    eraser = _kept(index, fit, kept)
+def _map(
+    index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, method: str, kept: Principal | None = None
+) -> Eraser:
+    """Groups are taken out one after the other, unless an earlier one tells them; of principal components, if given."""
+    rows: Rows = index.vectors if kept is None else Coordinates(index.vectors, kept)
+    eraser = _identity(int(rows.shape[1]), unit_rows=kept is None)
     for place, group in enumerate(groups):
         if not any(_follows(index, group, earlier) for earlier in groups[:place]):
-            eraser = _also(eraser, _fitted(index, group, eraser, fit, method))
-    return eraser
+            eraser = _also(eraser, _fitted(index, rows, group, eraser, fit, method))
+    return eraser if kept is None else kept.lifted(eraser)
 
 
-def _kept(index: OpenedIndex, fit: np.ndarray, kept: int) -> Eraser:
-    """Keeps the leading principal components of rows of unit length."""
-    dimension = int(index.vectors.shape[1])
-    if kept >= dimension:
-        return Eraser("identity", np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32), 0, True)
-    moments = moments_of(Source([Some(index.vectors, fit)], np.zeros((1, len(fit)), np.int64), 1, unit_rows=True))
-    leading = np.linalg.eigh(moments.covariance.numpy())[1][:, -kept:]
-    projection = (leading @ leading.T).astype(np.float32)
-    return Eraser("principal", moments.mean.numpy().astype(np.float32), projection, dimension - kept, True)
+def _identity(dimension: int, unit_rows: bool) -> Eraser:
+    return Eraser("identity", np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32), 0, unit_rows)
 
 
 def _follows(index: OpenedIndex, group: str, earlier: str) -> bool:
@@ -205,17 +239,24 @@ def _also(first: Eraser, second: Eraser) -> Eraser:
     """One map after the other. Both act about one mean: a shift of all rows tells no group."""
     mean = second.mean if first.rank == 0 else first.mean
     product = second.projection.astype(np.float64) @ first.projection.astype(np.float64)
-    return Eraser(second.method, mean, product.astype(np.float32), first.rank + second.rank, unit_rows=True)
+    return Eraser(second.method, mean, product.astype(np.float32), first.rank + second.rank, first.unit_rows)
 
 
-def _fitted(index: OpenedIndex, group: str, before: Eraser, fit: np.ndarray, method: str) -> Eraser:
+def _principal(rows: Rows) -> Principal:
+    """All components of rows."""
+    moments = moments_of(Source([rows], np.zeros((1, int(rows.shape[0])), np.int64), 1, unit_rows=True))
+    axes = np.linalg.eigh(moments.covariance.numpy())[1]
+    return Principal(moments.mean.numpy().astype(np.float32), axes.astype(np.float32))
+
+
+def _fitted(index: OpenedIndex, rows: Rows, group: str, before: Eraser, fit: np.ndarray, method: str) -> Eraser:
     """The map of one group, fitted on rows that an earlier map gave."""
     values, label = index.photos.groups[group].values, index.label
     known = fit[values[fit] != UNLABELLED]
     names, codes = np.unique(values[known], return_inverse=True)
     if len(names) < 2:
         raise DataError(f"{group} has one value among the {len(known)} photos of the fit: there is nothing to take out")
-    view = ErasedView(Some(index.vectors, known), before)  # its rows are of unit length before the first map
+    view = ErasedView(Some(rows, known), before)
     labels, kept = codes.reshape(1, -1).astype(np.int64), None if label is None else label.values[known]
     if label is None or kept is None or (kept < 0).any():
         source = Source([view], labels, len(names))

@@ -158,8 +158,9 @@ def dimensions_text(kept: int, dimension: int, photos: int, needed: int) -> str:
         photos: of the fit.
         needed: photos of a fit that leaves linear readers 2.5 points above chance or less in all dimensions.
     """
-    few = f"The {photos:,} photos of the fit are few for {dimension:,} dimensions: about {needed:,} are needed to take"
-    why = f"{few} a trace out of all of them, so that linear readers are within 2.5 points of chance."
+    about = f"{float(f'{needed:.2g}'):,.0f}"
+    few = f"{photos:,} photos are few for a map of {dimension:,} dimensions: linear readers come within 2.5 points of"
+    why = f"{few} chance where the map is fitted on about {about}."
     if kept == dimension:
-        return f"{why} All are kept."
-    return f"{why} The map keeps the {kept:,} leading principal components."
+        return f"{why} All dimensions are kept."
+    return f"{why} It keeps the {kept:,} leading principal components alone."
