@@ -14,11 +14,11 @@ import numpy as np
 from benchmark.options import RunOptions
 from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
-from benchmark.tasks.adversary import ADVERSARY_TASKS, adversary_task
+from benchmark.tasks.adversary import ADVERSARY_TASKS
 from benchmark.tasks.answers.parameter import ANSWER_TASKS, parameter_answers
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
-from benchmark.tasks.copies import COPY_TASKS, PROCESSED, copies_task
-from benchmark.tasks.forensics.crossing import CROSSING, CROSSING_TASK, crossing_task
+from benchmark.tasks.copies import COPY_TASKS
+from benchmark.tasks.forensics.crossing import CROSSING_TASK
 from benchmark.tasks.forensics.detect import DETECT_TASK
 from benchmark.tasks.forensics.floor import FLOOR_TASK
 from benchmark.tasks.forensics.unseen import LEAVE_ONE_OUT_TASK
@@ -90,12 +90,6 @@ def group_task(head: str, group: str) -> Task:
     return GROUP_TASKS[head](group)
 
 
-@functools.lru_cache(maxsize=1024)
-def parameter_task(head: str, parameter: Parameter) -> Task:
-    """The task of a parameter of a processing file; the same object at every call."""
-    return PARAMETER_TASKS[head](parameter)
-
-
 def tasks_with(processings: str) -> Mapping[str, Task]:
     """The listed tasks while a processing file is in use: its parameters take the place of the built-in ones.
 
@@ -110,22 +104,14 @@ def tasks_with(processings: str) -> Mapping[str, Task]:
 @functools.lru_cache(maxsize=8)
 def _tasks_of_file(processings: str) -> Mapping[str, Task]:
     definitions = read_definitions(processings)
-    of_file = {f"{h}/{n}": parameter_task(h, p) for h in PARAMETER_TASKS for n, p in definitions.parameters.items()}
-    left_out = {f"{head}/{name}" for head in PARAMETER_TASKS for name in BUILT_IN}
     listed: dict[str, Task] = {}
     for name, task in TASKS.items():
-        if name in left_out:  # those of the file stand before the first of the built-in ones
-            head = name.partition("/")[0]
-            listed |= {n: t for n, t in of_file.items() if n.startswith(f"{head}/") and n not in listed}
-            listed.setdefault(name, replace(task, by_name=True, by_family=False))
-        elif name in ADVERSARY_TASKS:
-            listed[name] = adversary_task(tuple(definitions.processings))
-        elif name == PROCESSED:
-            listed[name] = copies_task(tuple(definitions.processings))
-        elif name == CROSSING:
-            listed[name] = crossing_task(tuple(definitions.processings))
-        else:
+        if task.with_processings is None:
             listed[name] = task
+            continue
+        for made in task.with_processings(definitions):
+            listed.setdefault(made.name, made)
+        listed.setdefault(name, replace(task, by_name=True, by_family=False))
     return MappingProxyType(listed)
 
 
@@ -155,7 +141,7 @@ class _AllTasks(Mapping[str, Task]):
                 return known[name]
         head, _, subject = name.partition("/")
         if head in PARAMETER_TASKS and subject in known_parameters():
-            return parameter_task(head, known_parameters()[subject])
+            return PARAMETER_TASKS[head](known_parameters()[subject])
         if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(subject):
             raise KeyError(name)
         return group_task(head, subject)
