@@ -50,19 +50,6 @@ def table_of(rows, values, groups=NAMES):
     return [[sum(1 for row in rows if row == (group, value)) for group in groups] for value in values]
 
 
-@pytest.fixture
-def tested(monkeypatch):
-    """What p-values are computed of."""
-    calls = []
-    monkeypatch.setattr(module, "table_p_value", lambda table, seed: calls.append((table.tolist(), seed)) or 0.25)
-    monkeypatch.setattr(
-        module,
-        "ratio_p_value",
-        lambda numbers, codes, seed: calls.append((numbers.tolist(), codes.tolist(), seed)) or 0.125,
-    )
-    return calls
-
-
 @pytest.mark.parametrize("owners", [False, True])
 def test_pixel_questions__measures_of_all_photos_and_p_values_of_one_of_each_owner(tested, owners):
     counts = tally(owners)
@@ -112,9 +99,3 @@ def test_pixel_questions__measures_of_all_photos_and_p_values_of_one_of_each_own
     assert earlier.raw == pytest.approx(np.sqrt(phi))
     assert 0 < earlier.value < earlier.raw
     assert len(made) == len(PIXEL_FEATURES) + 1
-
-
-def test_pixel_questions__of_one_earlier_quality_there_is_none(tested):
-    counts = tally(False)
-    counts.pixels["numbers"][:, -1] = 0.0
-    assert [q.feature for q in module._pixel_questions(counts, "label", list(NAMES), seed=0)] == list(PIXEL_FEATURES)

@@ -29,7 +29,7 @@ from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.network import Network, call_module, network_encoder
 from benchmark.encoders.placement import Placement, tf32_only_if_requested
 from benchmark.encoders.provenance import STUDY
-from benchmark.encoders.registry import NAMED, LoadRequest
+from benchmark.encoders.registry import NAMED
 from benchmark.encoders.suggestions import OTHER_NAMES, nearest_name
 from builders.errors import EncoderError, UsageError
 
@@ -141,15 +141,6 @@ def test_suggestion__known_by_another_name_is_in_a_list() -> None:
     rows, lists = {row.spec for row in list_encoders()}, installed_lists()
     others = {spec for spec in OTHER_NAMES.values() if not spec.startswith("facebook/dinov2-with-registers-")}
     assert all(spec in rows or lists.confirming(spec).startswith(("timm.", "open_clip.")) for spec in others)
-
-
-def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def loader(request: LoadRequest) -> Any:
-        raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
-
-    monkeypatch.setattr(load, "_loader", lambda spec: loader)
-    with pytest.raises(UsageError, match=r"pip install 'camtrace\[encoders\]'"):
-        load_encoder("open_clip:RN50/openai")
 
 
 @pytest.mark.parametrize(

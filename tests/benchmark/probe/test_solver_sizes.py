@@ -10,7 +10,6 @@ import torch
 
 from benchmark.probe.problem import Problem
 from benchmark.probe.solver import design as design_module
-from benchmark.probe.solver import sgd
 from benchmark.probe.solver.design import Axes, Design, design, principal_axes, resident_bytes, stack_size
 from benchmark.probe.solver.objective import at_zero, put_fits, take_fits
 from benchmark.probe.solver.rows import normalised
@@ -71,24 +70,6 @@ def test_design__features_are_in_memory_where_they_fit(share: int, resident: boo
     np.testing.assert_allclose(made.mean, rows.astype(np.float32).mean(1), atol=1e-7)
     for g in range(2):
         np.testing.assert_allclose(made.block(slice(3, 9))[g], (rows[g] - rows[g].mean(0))[3:9], atol=1e-6)
-
-
-@pytest.mark.parametrize(("n", "d", "dtype"), [(512, 1024, torch.float64), (513, 1024, torch.float32)])
-def test_design__float64_up_to_half_a_million_values(
-    n: int, d: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(design_module, "_reduced", lambda rows, *more: rows)
-    monkeypatch.setattr(design_module, "principal_axes", lambda features, count: features.axes)
-    made = design(lambda a, b: torch.zeros(1, b - a, d), 1, n, d, device=CPU, memory_bytes=1 << 30)
-    assert made.dtype == dtype
-
-
-def test_design__rows_are_read_in_blocks_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(design_module, "GATHER_BYTES", 2 * 3 * 4 * 7)  # seven rows of two sets of three numbers
-    rows, read = RNG.normal(size=(2, 20, 3)), []
-    source = source_of(rows)
-    design(lambda a, b: read.append((a, b)) or source(a, b), 2, 20, 3, device=CPU, memory_bytes=1 << 20)
-    assert read == [(0, 7), (7, 14), (14, 20)]
 
 
 @pytest.mark.parametrize(
@@ -291,47 +272,6 @@ def test_rectangle__rows_and_columns_with_an_active_fit() -> None:
 )
 def test_rows_are_cheaper__below_twice_the_dimension_and_up_to_8192(n: int, d: int, cheaper: bool) -> None:
     assert rows_are_cheaper(n, d) is cheaper
-
-
-@pytest.mark.parametrize(
-    ("n", "d", "batch", "memory", "device", "expected"),
-    [
-        (100, 100, 50, 4 * 100 * (100 + 100) * 3, "cuda", 3),  # rows and their products
-        (100, 100, 50, 4 * 100 * (100 + 100) * 3 - 1, "cuda", 2),
-        (100, 10, 50, 4 * 100 * 10 * 3, "cuda", 3),
-        (100, 10, 50, 4 * 100 * 10 * 3 - 1, "cuda", 2),
-        (100, 10, 50, 0, "cuda", 1),
-        (100, 10, 50, 1 << 40, "cuda", 9),
-        (100, 100, 50, 1 << 40, "cpu", 5),  # in rows: of 100 numbers for each of 50
-        (100, 100, 500, 1 << 40, "cpu", 2),  # a batch of all 100
-        (100, 10, 50, 1 << 40, "cpu", 9),  # weights: ten numbers for each of 50
-        (400, 100, 500, 1 << 40, "cpu", 2),  # at least as many as threads
-    ],
-)
-def test_sgd_stack_size__by_memory_and_on_a_cpu_by_cache(
-    n: int,
-    d: int,
-    batch: int,
-    memory: int,
-    device: str,
-    expected: int,
-    two_threads: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sgd, "STEP_BYTES", 4 * 50 * 100 * 5)
-    assert sgd.stack_size(9, n, d, batch, memory, torch.device(device)) == expected
-
-
-def test_compiled_descent__for_many_products_in_float32_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-    monkeypatch.setattr(sgd, "compiled_module", lambda *given: calls.append(given) or "module")
-    monkeypatch.setattr(sgd, "COMPILED_FROM", 3 * 4 * 10)
-    rows = torch.zeros(2, 3, 4)
-    assert sgd._compiled(rows, 10) == "module"
-    assert sgd._compiled(rows, 9) is None
-    assert sgd._compiled(rows.double(), 10) is None
-    assert sgd._compiled(rows.to("meta"), 10) is None
-    assert calls == [("benchmark.probe.solver.kernels.sgd", "The descent of probes")]
 
 
 def problem_of() -> Problem:

@@ -28,10 +28,8 @@ from benchmark.stats import (
     threshold_at,
     upper_p_value,
 )
-from benchmark.stats import association as association_module
-from benchmark.stats.association import _upper_tail
 from benchmark.stats.bootstrap import bootstrap_interval
-from benchmark.stats.leave_one_out import Jackknife, _within, statistic_of
+from benchmark.stats.leave_one_out import Jackknife, statistic_of
 from benchmark.stats.one_sided import p_above, p_below
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
@@ -124,24 +122,6 @@ def test_jackknife__strata_missing_values_deviations_and_freedom() -> None:
     assert str(error.value) == "no cell has two clusters, so the spread between clusters is unknown"
 
 
-def test_jackknife__effects_of_pairs_are_taken_off_but_not_more_than_half() -> None:
-    values = RNG.normal(size=7)
-    left_out = (values.sum() - values) / 6
-    two = RNG.normal(size=(7, 7)) * 0.02
-    two = two + two.T
-    together = values.mean() - left_out[:, None] - left_out[None] + two
-    variance, of_pairs = plain_jackknife(left_out, np.zeros(7, int)), _within(together)
-    made = jackknife(values.mean(), left_out, None, two)
-    assert made.error**2 == pytest.approx(variance * max(1 - of_pairs / variance, 0.5))
-    assert (made.deviations**2).sum() / (7 * 6) == pytest.approx(made.error**2)
-    two[0, 1] = two[1, 0] = np.nan
-    together = np.where(
-        np.isfinite(together := values.mean() - left_out[:, None] - left_out[None] + two), together, 0.0
-    )
-    made = jackknife(values.mean(), left_out, None, two)
-    assert made.error**2 == pytest.approx(variance * max(1 - _within(together) / variance, 0.5))
-
-
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_jackknife__its_interval_and_p_values(level: float) -> None:
     made = Jackknife(0.7, 0.05, 6, np.zeros(8))
@@ -202,29 +182,6 @@ def test_p_values_of_association__are_shares_of_the_same_draws(permutations: int
     observed = ((table - wanted) ** 2 / wanted).sum()
     expected = (1 + (statistics >= observed * (1 - 1e-9)).sum()) / (1 + len(statistics))
     assert table_p_value(table, permutations=permutations, seed=6) == pytest.approx(expected)
-
-
-def test_ratio_p_value__long_columns_are_shuffled_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(association_module, "CELL_BUDGET", 20 * 120)
-    calls: list[int] = []
-    monkeypatch.setattr(association_module, "_upper_tail", lambda draws, observed: calls.append(len(draws)) or 0.5)
-    for permutations in (999, 110, 5):
-        ratio_p_value(RNG.normal(size=20), np.arange(20) % 2, permutations=permutations)
-    ratio_p_value(RNG.normal(size=60), np.arange(60) % 2)
-    assert calls == [120, 110, 99, 99]
-
-
-def test_upper_tail__by_counting_from_ten_on_and_else_by_a_fitted_tail() -> None:
-    draws = np.sort(RNG.gamma(2, size=199))
-    assert _upper_tail(draws, draws[-10]) == 11 / 200
-    observed = draws[-9]
-    fitted = reference.pearson3.sf((observed - draws.mean()) / draws.std(), max(0.0, reference.skew(draws)))
-    assert _upper_tail(draws, observed) == pytest.approx(min(10 / 200, fitted))
-    far = _upper_tail(draws, 1e6)
-    assert 0 < far < 1e-100 or far == 1e-300
-    left = -draws  # a tail to the other side counts as none
-    fitted = reference.norm.sf((0.5 - left.mean()) / left.std())
-    assert _upper_tail(left, 0.5) == pytest.approx(min(1 / 200, fitted), rel=1e-6)
 
 
 def test_one_sided__by_students_t_over_the_half_interval() -> None:

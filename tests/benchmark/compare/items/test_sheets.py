@@ -21,13 +21,6 @@ def save(path, first, second=(), active=0):
     return path
 
 
-@pytest.mark.parametrize("active", [0, 1])
-def test_workbook__the_first_sheet_whichever_was_in_front_when_it_was_saved(tmp_path, active):
-    path = save(tmp_path / "a.xlsx", [("id", "right"), ("a", 1), ("b", 0)], [("id", "right"), ("z", 9)], active)
-    assert _workbook(path) == [{"id": "a", "right": 1}, {"id": "b", "right": 0}]
-    assert _workbook(path, 1) == [{"id": "a", "right": 1}]
-
-
 def test_workbook__empty_rows_are_passed_over_up_to_a_number(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MAX_EMPTY_ROWS", 2)
     rows = [("id", None), ("a", 5), (None, None), (None, None), ("b", 6), (None, 7)]
