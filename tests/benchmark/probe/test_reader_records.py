@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import chosen_readers
 from benchmark.probe.problem import Problem
 from benchmark.probe.readers import mlp
 from benchmark.probe.readers.knn import read_knn, vote
 from benchmark.probe.readers.mlp import read_mlp, train
-from benchmark.probe.readers.registry import READERS, Read, read_with, sampled
+from benchmark.probe.readers.registry import Read, sampled
 from benchmark.probe.solver.rows import AsGiven
-from builders.errors import UsageError
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(5)
@@ -251,18 +249,6 @@ def test_sampled__a_seeded_sample_of_photos_and_the_first_assignments(monkeypatc
     assert rows[fewer.validation_rows].tolist() == [i for i in rows if i in problem.validation_rows]
     for bank, whole in zip(fewer.banks, problem.banks, strict=True):
         np.testing.assert_array_equal(bank[0:17], whole[rows])
-
-
-def test_readers__their_names_and_what_is_refused() -> None:
-    assert list(READERS) == ["linear", "knn", "mlp"]
-    assert chosen_readers("") == chosen_readers(" , ") == "linear"
-    assert chosen_readers("mlp,knn,mlp, linear") == "linear,knn,mlp"
-    assert chosen_readers("knn") == "linear,knn"
-    for call in (lambda: chosen_readers("knn,mpl"), lambda: read_with("mpl", problem_of(), [], device=CPU, seed=0)):
-        with pytest.raises(UsageError, match=r"^unknown reader 'mpl': did you mean 'mlp'\?$"):
-            call()
-    with pytest.raises(UsageError, match=r"^unknown reader 'linear'"):
-        read_with("linear", problem_of(), [], device=CPU, seed=0)
 
 
 def test_read__has_converged_where_its_loss_is_a_number() -> None:

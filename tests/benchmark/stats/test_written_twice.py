@@ -16,16 +16,10 @@ from benchmark.stats import (
     effect_size,
     is_gain,
     jackknife,
-    mcnemar,
     null_range,
-    paired_difference,
-    paired_differences,
-    photo_interval,
-    rank_intervals,
     ratio_p_value,
     statistic_interval,
     table_p_value,
-    threshold_at,
     upper_p_value,
 )
 from benchmark.stats.bootstrap import bootstrap_interval
@@ -206,37 +200,3 @@ def test_small_functions__by_hand() -> None:
         assert is_gain(Difference(value, low, 1.0, 0.0, 9, 0.1, 9)) is gain
     size = effect_size(0.4, 0.2, 0.7, 0.2)
     assert (size.value, size.low, size.high) == pytest.approx((0.25, 0.0, 0.625))
-
-
-def refusals() -> dict[str, tuple[Any, str]]:
-    two = [[0.5, 0.5], [0.1, 0.2]]
-    return {
-        "none": (lambda: photo_interval([]), "there is no photo to resample"),
-        "rows": (lambda: photo_interval([1, 0], [1, 1, 1]), "2 photos but 3 numbers of rows"),
-        "NaN": (lambda: photo_interval([1, np.nan]), "a photo's value is not finite, or no photo has a row"),
-        "bounds": (
-            lambda: photo_interval([1, 7], bounds=(0.5, 2.0)),
-            "a photo's value is outside 0.5..2: give means, or the rows per photo",
-        ),
-        "clusters": (lambda: photo_interval([1, 0], clusters=[1]), "2 photos but 1 names of clusters"),
-        "ranks": (lambda: rank_intervals(two, clusters=[1, 2, 3]), "2 photos but 3 names of clusters"),
-        "pairs": (
-            lambda: paired_difference([1, 0], [1]),
-            "2 and 1 photos: a paired difference needs the same ones",
-        ),
-        "items": (lambda: paired_differences(np.zeros((1, 2)), clusters=[1]), "2 items but 1 names of clusters"),
-        "chance": (
-            lambda: effect_size(1, 1, 1, 1.0),
-            "chance is 1: a question with one possible answer has no effect size",
-        ),
-        "mcnemar": (lambda: mcnemar(3, -2), "3 and -2 items: numbers of items are not negative"),
-        "threshold": (lambda: threshold_at(np.array([]), 0.1), "a threshold needs scores, and all of them finite"),
-    }
-
-
-@pytest.mark.parametrize("case", refusals())
-def test_statistics__refuse_in_a_sentence(case: str) -> None:
-    call, sentence = refusals()[case]
-    with pytest.raises(DataError) as error:
-        call()
-    assert str(error.value) == sentence
