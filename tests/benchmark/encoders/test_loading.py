@@ -112,7 +112,7 @@ def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("bundled:efficientnet", "did you mean 'bundled:efficientnet-lite0'"),
+        ("bundled:efficientnet", "did you mean 'bundled:efficientnet-lite"),
         ("bundeld:imgsim", "did you mean 'bundled:imgsim'"),
         ("contrl:jpeg-statistics", "did you mean 'control:jpeg-statistics'"),
         ("clip-vit-base-patch16", "did you mean 'openai/clip-vit-base-patch16'"),

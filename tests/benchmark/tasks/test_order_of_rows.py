@@ -12,6 +12,7 @@ from benchmark.tasks import all_tasks
 from builders.data_specs import open_photos
 from builders.errors import DataError
 from builders.photos import CLUSTER
+from builders.pixels import BUILT_IN
 from tests.support.grouped_photos import grouped_photos, pixel_rows
 from tests.support.scoring import as_rows, score_tasks, toy_encoder
 
@@ -54,12 +55,18 @@ def outcome_of(result):
 
 @pytest.mark.slow
 def test_every_task__of_a_table_in_another_order_is_equal_to_the_last_digit(encoder, tmp_path):
-    """Splits are drawn, too."""
+    """Splits are drawn, too. Tasks of one family differ in their parameter alone: one stands for all."""
     outcomes = []
     for order in (None, 5):
         folder = tmp_path / f"{order}"
         photos = table_of(folder, order=order)
-        tasks = [task.name for task in all_tasks().values() if not task.unfit(photos) and not task.score_views]
+        tasks = [
+            task.name
+            for task in all_tasks().values()
+            if not task.unfit(photos)
+            and not task.score_views
+            and task.name.partition("/")[2] not in BUILT_IN.keys() - {"jpeg"}
+        ]
         tasks += [f"{family}/scanner" for family in ("probe", "knn", "robustness")]
         outcomes.append(outcome_of(score_tasks(encoder, photos, tasks, folder / "cache").result))
     assert {task.split("/")[0] for task, _ in outcomes[0][0]} >= {"probe", "knn", "linear", "copies", "robustness"}

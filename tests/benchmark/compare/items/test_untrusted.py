@@ -17,7 +17,6 @@ from benchmark.compare.items.tables import column_names, json_lines, read_column
 from builders.errors import CamtraceError, DataError
 from builders.untrusted import UntrustedInputError, open_archive
 
-LOGS = Path(__file__).parent / "logs"
 TABLE = ("--item", "id", "--score", "right")
 GOOD = "id,right\na,1\nb,0\nc,1\n"
 
