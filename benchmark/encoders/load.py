@@ -19,6 +19,7 @@
 ``scores:FILE``                 scores of a detector of generated photos (``loaders/scores.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             of a model that keeps the aspect ratio of photos: at most so many patches
+``PREFIX:NAME``                 what an installed package adds under this prefix (``builders/plugins.py``)
 ``MODULE:NAME``                 anything importable (``loaders/python.py``); ``callable:MODULE:NAME`` where the module
                                 has the name of one of the prefixes above
 ==============================  =================================================================================
@@ -41,13 +42,14 @@ from benchmark.compute import blamed, can_isolate, foreign_code, refuse_crashed
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.isolated import load_isolated
-from benchmark.encoders.loaders.python import load_callable
+from benchmark.encoders.loaders.python import load_callable, load_of_plugin
 from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
 from benchmark.options import default_cache
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
+from builders.plugins import plugins
 from builders.untrusted import describe_error
 
 PREFIXES = {
@@ -142,7 +144,7 @@ def load_encoder(
         "preprocess": preprocess,
     }
     again = partial(load_encoder, spec, **options)
-    if (loader is load_callable or trust_remote_code) and can_isolate():
+    if (loader in (load_callable, load_of_plugin) or trust_remote_code) and can_isolate():
         where = {**options, "device": device, "cache": None if cache is None else str(cache.absolute())}
         remote = load_isolated(spec, where, before_conversion)
         if remote is not None:
@@ -192,6 +194,8 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
+    if colon and prefix in plugins("encoders"):
+        return load_of_plugin
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
         return _imported(PREFIXES["local-dir"])
     if _FILE.fullmatch(spec):
@@ -244,4 +248,4 @@ def _refuse_misspelt_prefix(spec: str) -> None:
 def _prefixed(spec: str) -> list[str]:
     """A specification under every prefix, of which one may be misspelt in it."""
     _, colon, rest = spec.partition(":")
-    return [f"{prefix}:{rest}" for prefix in PREFIXES] if colon else []
+    return [f"{prefix}:{rest}" for prefix in (*PREFIXES, *plugins("encoders"))] if colon else []
