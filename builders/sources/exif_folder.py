@@ -102,6 +102,7 @@ def read_camera_folder(
         if value not in known:
             raise unknown_name(option, value, known)
     folder = labelled_folder(path, seed=seed)
+    left_out = {name: text for name, text in folder.evidence.items() if name == "left out"}
     root = Path(path).expanduser()
     readings = _readings(root, folder, workers)
     photos = folder.select([i for i, reading in enumerate(readings) if reading.reason is None])
@@ -139,7 +140,7 @@ def read_camera_folder(
                 **near_duplicate_column(photos.ids, known.hashes, known.digests),
             }
         ),
-        evidence=MappingProxyType({**splits.evidence, **_evidence(folder.ids, readings, classes)}),
+        evidence=MappingProxyType({**left_out, **splits.evidence, **_evidence(folder.ids, readings, classes)}),
     ).select(np.flatnonzero(has_label))
 
 
