@@ -32,7 +32,12 @@ from builders.flickrexif import photo_features
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, PhotoSet, PhotoSource, hash64
 from builders.pixels import CenterMask, decode_rgb
 
-_NUMBERS = {"exposure_s": "exposure_s", "f_number": "f_number", "iso_speed": "iso", "focal_length_mm": "focal_length_mm"}
+_NUMBERS = {
+    "exposure_s": "exposure_s",
+    "f_number": "f_number",
+    "iso_speed": "iso",
+    "focal_length_mm": "focal_length_mm",
+}
 """Columns of numbers as Exif has them, NaN where it does not say, and their names in the photo set."""
 
 RAI = {

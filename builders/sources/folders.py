@@ -189,27 +189,31 @@ def _files_of_store(address: str) -> dict[str, RemoteFacts]:
 
 PICTURE_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".jxl", ".tga", ".ico", ".dng"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".jxl", ".tga", ".ico"),
 )
 """Endings of photos in lower case: such a file counts as one even if it is broken."""
 
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 
+_RAW = (".dng", ".nef", ".nrw", ".cr2", ".arw", ".srw", ".pef", ".3fr", ".iiq", ".erf", ".kdc", ".dcr")
+"""Endings of undeveloped photos: they begin as TIFF files do, with a preview."""
+
 
 def _is_picture(file: str, root: Path | None) -> bool:
     """Whether a file of a folder is a photo, by its ending or its first bytes; in a store by its ending alone."""
     name = file.rpartition("/")[2].lower()
-    if name.endswith(PICTURE_ENDINGS) or root is None:
+    if name.endswith((*PICTURE_ENDINGS, *_ARCHIVES, *_RAW)) or root is None:
         return name.endswith(PICTURE_ENDINGS) or "." not in name
     try:
         head = FolderSource(str(root), (file,)).head(0, 64).data
     except PhotoError:
         return "." not in name
     known = head.startswith(
-        (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x0a")
+        (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x0a")
     )
+    bmp = head[:2] == b"BM" and head[6:10] == bytes(4)  # two letters alone begin texts too
     webp, heif = head[:4] == b"RIFF" and head[8:12] == b"WEBP", head[4:8] == b"ftyp"
-    return known or webp or (heif and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"))
+    return known or bmp or webp or (heif and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"))
 
 
 def _without_photos(path: str, others: Sequence[str]) -> DataError:

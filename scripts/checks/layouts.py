@@ -68,7 +68,10 @@ def folder(name: str, patterns: str, count: int, spec: str = "folder:{root}", **
 two = {"cat": 5, "dog": 5}
 folder("class folders", "{cat,dog}/{0..4}.png", 10, labels=two)
 folder(
-    "with Thumbs.db, .DS_Store and notes", "{cat,dog}/{0..4}.png +cat/Thumbs.db +.DS_Store +readme.txt", 10, labels=two
+    "with Thumbs.db, .DS_Store, notes and a raw file",
+    "{cat,dog}/{0..4}.png cat/0.nef +cat/Thumbs.db +.DS_Store +readme.txt",
+    10,
+    labels=two,
 )
 folder("with a JSON for each photo", "{cat,dog}/{0..4}.jpg +{cat,dog}/{0..4}.json", 10, labels=two)
 folder("names without endings", "{cat,dog}/{0..4}", 10, labels=two)

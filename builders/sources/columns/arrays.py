@@ -71,7 +71,7 @@ def array_table(path: Path) -> tuple[Table, ArrayPictures]:
         DataError: there is no array of pictures with 8 bits a channel.
     """
     arrays = _arrays(str(path))
-    pictures = [name for name in arrays if arrays[name].ndim in (3, 4) and arrays[name].dtype == np.uint8]
+    pictures = [name for name in arrays if _holds_pictures(arrays[name])]
     if not pictures:
         held = ", ".join(f"{readable(name)} {array.dtype} {list(array.shape)}" for name, array in arrays.items())
         raise DataError(
@@ -96,6 +96,12 @@ def array_table(path: Path) -> tuple[Table, ArrayPictures]:
         rows += count
     ends = np.cumsum([len(arrays[member]) for member in pictures]).tolist()
     return Table(path.name, columns, tuple(columns), rows), ArrayPictures(str(path), tuple(pictures), tuple(ends))
+
+
+def _holds_pictures(array: np.ndarray) -> bool:
+    """Whether an array is of pictures; one of three axes with channels on an outer one is a single picture."""
+    single = array.ndim == 3 and (array.shape[2] in (1, 3, 4) or array.shape[0] in (1, 3, 4))
+    return array.ndim in (3, 4) and array.dtype == np.uint8 and not single
 
 
 def _is_repeated(labels: np.ndarray) -> bool:

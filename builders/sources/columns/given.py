@@ -162,8 +162,8 @@ def _read(photos: PhotoSet, source: str, option: str, table: Mapping[str, Labels
         return _bands(labels, bands, f"{photos.name}: {option}={source}")
     if option.startswith("group=") and _is_measured(labels):
         raise RespelledError(
-            f"{photos.name}: {option}={source} has {len(labels.names):,} different numbers: a measurement, whose bands "
-            "are groups",
+            f"{photos.name}: {option}={source} has {len(labels.names):,} different numbers: of a measurement bands "
+            "are groups (what few photos share, such as a patient, is a cluster=)",
             **{option: f"bands:4:{source}"},
         )
     return labels

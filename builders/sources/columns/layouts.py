@@ -258,7 +258,7 @@ def _check_table(place: str, photos: PhotoSet) -> None:
     found = []
     for table in sorted(tables, key=lambda name: os.path.getsize(root / name))[:MOST_TABLES]:
         options = _options_of(root / table, root, by_name)
-        if options:
+        if {"label", "split"} & {*options}:
             found.append((len(options), table, options))
     if not found:
         return

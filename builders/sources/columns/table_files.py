@@ -50,9 +50,9 @@ TABLE_FILES = (*DELIMITED, ".parquet", ".feather", ".arrow", ".xlsx", ".json", *
 """Endings of the files that are read."""
 
 _OTHER_LETTERS = re.compile(
-    rb"(?<![A-Za-z])[\x80-\xff]{2,}(?![A-Za-z])|[\x80-\xff]{3,}|[\x81-\x84\x86-\x89\x8b\x8d\x8f\x90\x98\x9b\x9d]"
+    rb"(?<![A-Za-z])[\x80-\xff]{2,}(?![A-Za-z])|[\x80-\xff]{3,}|[\x81-\x84\x86-\x8f\x90\x98\x9a-\x9f]"
 )
-"""What a Western text in Windows-1252 does not have: words of other letters alone, and bytes that are no letters."""
+"""What a Western text in Windows-1252 hardly has: words of other letters, and letters of Mac OS Roman."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
             raise DataError(f"{path}: not {encoding or marked} text (byte {at})") from None
     if not _OTHER_LETTERS.search(data):
         return data.decode("cp1252"), "its encoding is not UTF-8, and was read as Windows-1252 (encoding=cp1252)"
-    fits = [name for name in ("cp932", "gb18030", "cp1251", "cp1252", "latin-1") if _decodes(data, name)]
+    fits = [name for name in ("cp932", "gb18030", "cp1251", "cp1252", "mac_roman") if _decodes(data, name)]
     listed = "encoding=" + ", ".join(fits)
     raise RespelledError(f"{path}: not UTF-8 text (byte {at}); say its encoding ({listed}, ...)", encoding=fits[0])
 
@@ -267,17 +267,28 @@ def _sheet(path: Path) -> list[dict[str, Any]]:
 
 def _json_table(path: Path) -> Table:
     value = read_json(path)
-    if isinstance(value, dict) and isinstance(value.get("images"), list):
-        return _coco_table(path, value)
-    if isinstance(value, dict) and value and all(isinstance(cells, list) for cells in value.values()):
-        value = [dict(zip(value, row, strict=True)) for row in itertools.zip_longest(*value.values())]
-    if isinstance(value, dict) and value and all(isinstance(row, dict) for row in value.values()):
-        value = [{"key": key, **row} for key, row in value.items()]
-    if isinstance(value, dict) and value and all(isinstance(cell, str | int | float) for cell in value.values()):
-        value = [{"key": key, "value": cell} for key, cell in value.items()]
+    if isinstance(value, dict):
+        images = value.get("images")
+        if isinstance(images, list) and images and isinstance(images[0], dict):
+            return _coco_table(path, value)
+        value = _rows_of_object(value)
     if not (isinstance(value, list) and all(isinstance(row, dict) for row in value)):
         raise DataError(f"{path}: no list of JSON objects, and no annotations in the form of COCO")
     return _table_of_rows(path, value)
+
+
+def _rows_of_object(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Rows of an object of columns, of rows by name, or of values by name; None if it is none of these."""
+    cells = list(value.values())
+    if all(isinstance(column, dict) and [*column] == [str(row) for row in range(len(column))] for column in cells):
+        cells = [list(column.values()) for column in cells]  # as DataFrame.to_json writes columns
+    if all(isinstance(column, list) for column in cells):
+        return [dict(zip(value, row, strict=True)) for row in itertools.zip_longest(*cells)]
+    if all(isinstance(row, dict) for row in cells):
+        return [{"key": key, **row} for key, row in value.items()]
+    if all(isinstance(cell, str | int | float) for cell in cells):
+        return [{"key": key, "value": cell} for key, cell in value.items()]
+    return None
 
 
 def _table_of_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -103,6 +103,13 @@ FORMS = {
         suffix=".json",
     ),
     "JSON of columns": Form(text(json.dumps({"id": [*IDS], "label": [*"xxyy"], "site": [*"NSNS"]})), suffix=".json"),
+    "JSON of columns, as pandas writes them": Form(
+        text(
+            json.dumps({"id": dict(enumerate(IDS)), "label": dict(enumerate("xxyy")), "site": dict(enumerate("NSNS"))})
+        ),
+        suffix=".json",
+    ),
+    "Mac OS Roman": Form(text(PLAIN.replace("x", "café"), "mac_roman"), refused="mac_roman"),
     "JSON of rows by name": Form(
         text(json.dumps({i: {"label": x, "site": s} for i, x, s in zip(IDS, "xxyy", "NSNS", strict=True)})),
         "id=key&label=label&group=site",

@@ -136,7 +136,7 @@ def test_table__other_files(tmp_path):
         "x.txt?id=a": "not UTF-8",
         "x.csv?id=b": "unknown id",
         "x.parquet?id=a": "not a Parquet file",
-        "x.json?id=a": "no list of JSON objects",
+        "x.json?id=a": "holds no row",
         "x.mat?id=a": "x.mat",
         "no.csv?id=a": "cannot be read",
         "?id=a": "is a folder",
