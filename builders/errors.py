@@ -4,6 +4,7 @@ CamtraceError
 |-- UsageError      a wrong option, name or combination: exit status 2
 |-- DataError       a data set cannot be used at all: exit status 2
 |   |-- DiskError   a disk is full, or a folder cannot be written to: exit status 1
+|   |-- RespelledError        another data specification was probably meant
 |   |-- UntrustedInputError   an untrusted file that is not read (builders/untrusted)
 |   `-- WorkerKilled          a worker process of a pool was killed (builders/processes)
 |-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
@@ -81,6 +82,20 @@ class UsageError(CamtraceError):
 
 class DataError(CamtraceError):
     """A data set cannot be used at all (missing, empty, not of the stated form)."""
+
+
+class RespelledError(DataError):
+    """Another data specification was probably meant: ``open_photos`` adds it to the sentence.
+
+    Args:
+        sentence: what is wrong.
+        instead: a whole specification; by default the one that was given.
+        options: that it needs.
+    """
+
+    def __init__(self, sentence: str, instead: str = "", **options: str) -> None:
+        super().__init__(sentence)
+        self.instead, self.options = instead, options
 
 
 class DiskError(DataError):

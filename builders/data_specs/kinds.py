@@ -92,7 +92,7 @@ def _built(spec: DataSpec, seed: int) -> PhotoSet:
 def _table(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import table_photos
 
-    return table_photos(spec.location, **_of_table(spec), seed=seed)
+    return table_photos(spec.location, **_of_table(spec), **spec.chosen("encoding"), seed=seed)
 
 
 def _pathorob(spec: DataSpec, seed: int) -> PhotoSet:
@@ -235,10 +235,10 @@ _BUILT_IN: Mapping[str, Kind] = MappingProxyType(
             is_local=_unless_on_hub,
         ),
         "table": Kind(
-            "table:FILE.csv|FILE.parquet",
+            "table:FILE",
             "pictures that a table names (?image=path&label=...), or ids alone for embeddings made elsewhere (?id=...)",
             _table,
-            ("image", "id", "root", "val-share"),
+            ("image", "id", "root", "encoding", "val-share"),
             path_options=("root",),
             has_table=True,
             is_local=lambda spec: True,
