@@ -163,7 +163,10 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
         "--dry-run", action="store_true", help="measure a few photos, estimate time by stage and disk; score nothing"
     )
     results.add_argument(
-        "-v", "--verbose", action="store_true", help="also what encoders and data are, and where a failed task failed"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="print every table of the report, what encoders and data are, and where a failed task failed",
     )
 
 
