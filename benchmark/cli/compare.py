@@ -28,7 +28,10 @@ def parser() -> Parser:
         "(tables, logs of inspect_ai, lm-evaluation-harness, lmms-eval and VLMEvalKit), with p-values corrected for "
         "their number; with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next "
         "to the study's numbers.",
-        most_used=("--tasks", "--item", "--score", "--worse-by", "--exit-code"),
+        most_used=(
+            *("--tasks", "--worse-by", "--exit-code", "--figure", "--published"),
+            *("--item", "--score", "--cluster", "--on-missing", "--output"),
+        ),
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
             "camtrace compare old.csv new.csv --item id --score correct --cluster page",

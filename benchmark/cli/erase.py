@@ -38,7 +38,10 @@ def parser() -> Parser:
         "has not seen. Photos are whole unless --mask-ratio says otherwise."
     )
     p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
-    p.most_used = ("--model", "--data", "--trace", "--method", "--output")
+    p.most_used = (
+        *("--model", "--data", "--trace", "--method", "--output"),
+        *("--also", "--transfer", "--limit", "--device", "--verbose"),
+    )
     p.examples = (
         "camtrace erase --model ORG/NAME --data imagenet:/data/imagenet --trace jpeg",
         "camtrace erase --model ORG/NAME --data folder:photos --trace jpeg,make",

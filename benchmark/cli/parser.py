@@ -85,13 +85,23 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"--config {path}: not TOML ({first_line(error)})") from None
 
 
+ABOUT = {
+    GROUPS[1]: "One choice with overrides: --preset decides preprocessing, probes, tied votes and Exif orientation. "
+    "Each option here replaces one of the four, and the result records it; see docs/reference/presets.md."
+}
+"""Text below the title of a group of options."""
+
+
 def scoring_parser() -> Parser:
     """The options of ``camtrace score`` without what they run; whoever shares them adds their own."""
     p = ConfiguredParser(
         "camtrace score",
         description="Score what an encoder keeps of the camera and the codec. Without options: the bundled encoder on "
         "the bundled photos, a smoke test that needs no network.",
-        most_used=("--model", "--data", "--tasks", "--output", "--dry-run"),
+        most_used=(
+            *("--model", "--data", "--tasks", "--output", "--dry-run"),
+            *("--limit", "--preset", "--device", "--figure", "--verbose"),
+        ),
         examples=(
             "camtrace score --model openai/clip-vit-base-patch16 --data folder:photos",
             "camtrace score --model ORG/NAME --data hub:cifar100 --tasks 'probe/*'",
@@ -100,7 +110,7 @@ def scoring_parser() -> Parser:
         "failed and the report says why, 2 the request was wrong, 130 or 143 interrupted, work saved. "
         "See also: camtrace list encoders|tasks|parameters|data",
     )
-    sections = {title: p.add_argument_group(title) for title in GROUPS}
+    sections = {title: p.add_argument_group(title, ABOUT.get(title)) for title in GROUPS}
     _add_request(sections[GROUPS[0]], sections[GROUPS[-1]])
     for option in OPTIONS:
         if option.role.on_command_line:

@@ -28,7 +28,17 @@ def parser() -> Parser:
         "Run a published study's protocol over its encoders on your copies of its photos, and write its tables and "
         "figures with the published and the measured numbers. What cannot be loaded is a row with its reason."
     )
-    p.most_used = ("--data", "--output", "--dry-run", "--limit", "--models")
+    p.most_used = (
+        "--data",
+        "--output",
+        "--dry-run",
+        "--limit",
+        "--models",
+        "--model",
+        "--tasks",
+        "--device",
+        "--together",
+    )
     p.examples = (
         "camtrace reproduce iccv2025 --data imagenet:/data/imagenet --output study",
         "camtrace reproduce iccv2025 --data imagenet:/data/imagenet --dry-run",
