@@ -45,7 +45,7 @@ class _Help(argparse._HelpAction):
     """``-h``, ``--help``: the page, of a long one the most used options; ``--help all`` or ``-hh``: the whole page."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(option_strings, help="show this page; --help all, or -hh, shows every option")
+        super().__init__(option_strings, dest, help="show this page; --help all, or -hh, shows every option")
         self.nargs, self.metavar = "?", "all"
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
