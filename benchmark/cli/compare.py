@@ -167,6 +167,9 @@ def run(args: argparse.Namespace) -> int:
     runs, refused = _read(args)
     if args.figure is not None:
         _draw(args, [run for of_folder in runs for run in of_folder])
+        if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
+            write_record(args, {"figure": args.figure})
+            return 1 if refused else 0
     if args.published is not None:
         texts = [
             published_text(run, args.published, args.tasks, across_presets=args.across_presets)
@@ -186,6 +189,11 @@ def run(args: argparse.Namespace) -> int:
     )
     _print(args, comparison_text(rows, ties), comparison_json(rows, ties))
     return 1 if refused else 0
+
+
+def _can_be_paired(runs: Sequence[Run]) -> bool:
+    """Whether two runs are on the same data; of one folder without them a figure is all that can be made."""
+    return len({run.data for run in runs}) < len(runs)
 
 
 def _is_gate(args: argparse.Namespace) -> bool:

@@ -72,6 +72,9 @@ PREFIXES = {
 _OF_THE_HUB = ("load_hub", "load_timm", "load_vlm")
 """Loaders whose weights may come from a Hub repo, which has revisions."""
 
+_NO_PREFIX = ("hf", "huggingface", "transformers")
+"""What people write before names on the Hub, which have no prefix."""
+
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&.,%-]*)?")
 _ADDRESS = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?!datasets/|spaces/|docs/)([\w.-]+/[\w.-]+?)"
@@ -185,13 +188,16 @@ def _with_statement(encoder: Encoder) -> Encoder:
 
 
 def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
-    prefix, colon, _ = spec.partition(":")
+    prefix, colon, name = spec.partition(":")
     if colon and prefix in PREFIXES:
         if PREFIXES[prefix] != "named":
             return _imported(PREFIXES[prefix])
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
+    if prefix in _NO_PREFIX and colon and (prefix == "transformers" or importlib.util.find_spec(prefix) is None):
+        hint = did_you_mean(name) if _REPO.fullmatch(name) else "a model of the Hub is ORG/NAME, without a prefix"
+        raise UsageError(f"unknown encoder {spec!r}: {hint}")
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
         return _imported(PREFIXES["local-dir"])
     if _FILE.fullmatch(spec):

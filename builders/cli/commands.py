@@ -49,6 +49,8 @@ class Command:
     """``"package.module:function"``, imported only when the command is used."""
     summary: str
     """A line for the list of commands."""
+    other_names: tuple[str, ...] = ()
+    """What people call it, for the suggestion after an unknown command."""
 
     def parser(self) -> argparse.ArgumentParser:
         """The parser, by importing and calling ``target``."""
@@ -60,6 +62,11 @@ class LazyParser(Parser):
     """Placeholder in the list of sub-commands for a parser that is made when it is used."""
 
     command: Command
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """What people call the command."""
+        return self.command.other_names
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, messages=False, **kwargs)

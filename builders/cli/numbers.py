@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -38,6 +39,9 @@ def real_number(*, least: float = -math.inf, above: float = -math.inf) -> Callab
     """
 
     def number(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if text.endswith("%"):
+                raise argparse.ArgumentTypeError(f"{text}: give a share, {float(text[:-1]) / 100:g}")
         value = float(text)
         if not (math.isfinite(value) and value >= least and value > above):
             limit = f"above {above:g}" if above > -math.inf else f"of at least {least:g}"

@@ -143,8 +143,10 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             of_options = "/".join(action.option_strings) or action.metavar or action.dest
-            kind = "command" if isinstance(action, argparse._SubParsersAction) else f"value of {of_options}"
-            raise unknown_name(kind, str(value), map(str, action.choices))
+            if isinstance(action, argparse._SubParsersAction):
+                others = {other: name for name, p in action.choices.items() for other in getattr(p, "other_names", ())}
+                raise unknown_name("command", str(value), action.choices, other_names=others)
+            raise unknown_name(f"value of {of_options}", str(value), map(str, action.choices))
 
     @property
     def is_long(self) -> bool:

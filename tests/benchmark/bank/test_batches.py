@@ -62,7 +62,7 @@ def test_embed__the_wanted_views_in_their_order_of_encoders_without_failure(monk
             given.append((self.name, views.tolist(), patches))
             return lambda: views
 
-    monkeypatch.setattr(batches, "_write_all", lambda started: written.append(started))
+    monkeypatch.setattr(batches, "_write_all", lambda started, counted: written.append(started))
     members = [
         SimpleNamespace(state=State("all"), which=0, wanted=("a", "b", "c")),
         SimpleNamespace(state=State("two"), which=0, wanted=("c", "a")),

@@ -45,6 +45,18 @@ def test_bar__counts_without_a_terminal():
     assert status_line(5) == "working: 5 s"
 
 
+def test_time_left__is_that_of_the_counts_after_the_first(monkeypatch):
+    """The first count takes as long as loading does; between counts nothing is known, and the clock runs down."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with progress_bar(total=101, desc="embedding", unit="photo") as bar:
+        for seconds, count, left in ((50, 1, ""), (60, 10, "1 min 30 s"), (65, 0, "1 min 25 s"), (100, 40, "50 s")):
+            now[0] = float(seconds)
+            if count:
+                bar.update(count)
+            assert not left or f"about {left} left" in status_line(0)
+
+
 def test_bar__iterates_and_leaves_also_after_an_error():
     seen = [(item, status_line(0)) for item in progress_bar(range(4), desc="x", unit="row")]
     assert [item for item, _ in seen] == [0, 1, 2, 3]
