@@ -1,6 +1,6 @@
 // The plane of a choice: what is wanted against the trace, names at the points as far as there is room.
 import { arrow, dot, line, pointer, ruleX, ruleY, text, tip } from "@observablehq/plot";
-import { about, draw, padded, short } from "./drawing.js";
+import { about, draw, labels, padded } from "./drawing.js";
 
 /** Where a name may stand at its point: which end of it, and how far below. */
 const SIDES = [["start", 0], ["end", 0], ["end", -11], ["start", 11], ["start", -11], ["end", 11]];
@@ -57,8 +57,9 @@ export function plane({ board, rows, width, x, y, front, least, enough, chance: 
 function placed(points, width, most, height) {
   const taken = points.map(({ px, py, own }) => (own ? [px - 8, py - 8, px + 8, py + 8] : [px - 4, py - 4, px + 4, py + 4]));
   const found = [];
-  for (const point of points) {
-    const label = short(point.row.of ? point.row.eraser : point.name, most);
+  const named = labels(points.map(({ row, name }) => (row.of ? row.eraser : name)), most);
+  for (const [i, point] of points.entries()) {
+    const label = named[i];
     const long = 6.2 * label.length + 8;
     for (const [anchor, dy] of point.own ? OWN_SIDES : SIDES) {
       const left = { start: point.px + 5, middle: point.px - long / 2, end: point.px - 5 - long }[anchor];
