@@ -20,9 +20,6 @@ MOST_SCORES = 10
 MOST_FAILURES = 4
 """Most failed tasks whose reasons are given."""
 
-SMOKE_TEST = "a smoke test, not evidence"
-SIMULATED = "simulated, no camera took these pictures"
-
 
 def brief_text(results: Sequence[Result], questions: Questions, unloaded: Mapping[str, str] | None = None) -> str:
     """Short answers about the encoders of a run, for a terminal.
@@ -62,15 +59,16 @@ def _sentences(part: Conclusion) -> str:
 
 def _cautions(results: Sequence[Result]) -> str:
     """What keeps these scores from being evidence about real photos, or about the encoder."""
-    sentences = []
-    for words, has in (
-        (SMOKE_TEST, lambda r: r.data.get("smoke_test")),
-        (SIMULATED, lambda r: (r.data.get("evidence") or {}).get("simulated")),
-        ("the scores of one draw of a random encoder", lambda r: (r.environment.get("trial") or {}).get("random")),
-    ):
-        if names := dict.fromkeys(str(result.data["name"]) for result in results if has(result)):
-            sentences.append(f"{', '.join(names)}: {words}.")
-    return " ".join(sentences)
+    names: dict[str, list[str]] = {}
+    for result in results:
+        applies = {
+            "a smoke test, not evidence": result.data.get("smoke_test"),
+            "simulated, no camera took these pictures": (result.data.get("evidence") or {}).get("simulated"),
+            "one draw of an encoder that is random": (result.environment.get("trial") or {}).get("random"),
+        }
+        for words in filter(applies.get, applies):
+            names.setdefault(words, []).append(str(result.data["name"]))
+    return " ".join(f"{', '.join(of)}: {words}." for words, of in names.items())
 
 
 def _failures(results: Sequence[Result]) -> list[str]:

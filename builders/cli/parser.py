@@ -76,7 +76,8 @@ class Parser(argparse.ArgumentParser):
         **kwargs: Any,
     ) -> None:
         has_help = kwargs.pop("add_help", True)
-        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Formatter, **kwargs}, add_help=False)
+        defaults = {"allow_abbrev": False, "formatter_class": _Formatter, "add_help": False}
+        super().__init__(*args, **{**defaults, **kwargs})
         if has_help:
             self.add_argument("-h", "--help", **self.help_action)
         self.most_used, self.examples = tuple(most_used), tuple(examples)

@@ -111,18 +111,18 @@ class _Counted(_Base):
         if not self.total:
             return f"{stage}: {_count(self.n)} {self.unit}s, {_duration(seconds)}"
         of = f"{_count(self.n)} of {_count(self.total)} {self.unit}s"
-        left = self._left_s()
+        left = self._left_s(self.total)
         time_text = _duration(seconds) if left is None else f"about {_duration(left)} left"
         return f"{stage}: {min(100, 100 * self.n / self.total):.0f} % ({of}), {time_text}"
 
-    def _left_s(self) -> float | None:
+    def _left_s(self, total: float) -> float | None:
         """Seconds that are left at the speed since the first count, which took what begins with the work too."""
         (began, first), (ended, last) = self._first, self._last
         if last <= first:  # one count, or none
             began, first = self.began, 0.0
         if last <= first:
             return None
-        return max(0.0, (ended - began) / (last - first) * (self.total - self.n) - (time.monotonic() - ended))
+        return max(0.0, (ended - began) / (last - first) * (total - self.n) - (time.monotonic() - ended))
 
 
 class _Stage:
