@@ -1,8 +1,8 @@
 """Audits of planted indexes: claims in null ones, intervals that hold the planted size, time and memory by size.
 
-    python scripts/checks/index_audits.py null --count 20
-    python scripts/checks/index_audits.py planted --count 100
-    python scripts/checks/index_audits.py scale --vectors 1000000 --folder /scratch [--repair]
+python scripts/checks/index_audits.py null --count 20
+python scripts/checks/index_audits.py planted --count 100
+python scripts/checks/index_audits.py scale --vectors 1000000 --folder /scratch [--repair]
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_options__of_a_checkpoint_without_a_processor(tmp_path: Path, folder: Pa
         inputs(tmp_path, mean="0.5")
     stated = inputs(tmp_path, size="24x48", std="0.5")
     assert (stated.preprocessing.record["size"], stated.preprocessing.record["assumed"]) == ([24, 48], ["mean"])
-    assert "pixel_values" in stated.arguments(torch.zeros(1))
+    assert next(iter(stated.arguments(torch.zeros(1)))) == "pixel_values"
     with pytest.raises(EncoderError) as refused:
         inputs(tmp_path)
     assert str(refused.value) == (

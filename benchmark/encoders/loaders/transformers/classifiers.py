@@ -14,6 +14,7 @@ from benchmark.encoders.loaders.transformers.embeddings import (
     Arguments,
     Embedding,
     Loaded,
+    fitted,
     has_class_token,
     last_hidden,
 )
@@ -70,7 +71,7 @@ class _ClassifierInput:
     arguments: Arguments
 
     def __call__(self, model: Any, views: torch.Tensor) -> torch.Tensor:
-        output = model(**self.arguments(views))
+        output = model(**fitted(model.forward, self.arguments(views)))
         of_class_token = getattr(output, "cls_logits", None)  # with a distillation token, logits are a mean of two
         return (output.logits if of_class_token is None else of_class_token).flatten(1)
 
