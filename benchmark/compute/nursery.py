@@ -26,10 +26,10 @@ from builders.processes import child_environment, exit_with_parent
 PRELOAD = "benchmark.encoders.isolated_server"
 """What the processes import, torch with it."""
 
-_BOOT = (
-    "import pickle, sys; sys.path[:], parent, end = pickle.load(sys.stdin.buffer); "
-    "from benchmark.compute import nursery, own_process; nursery.nurse(end, parent, own_process.serve)"
-)
+_BOOT = "from benchmark.compute import nursery, own_process; nursery.nurse(end, parent, own_process.serve)"
+"""The program of the nursery."""
+
+_READ = "import pickle, sys; sys.path[:], parent, end, target = pickle.load(sys.stdin.buffer); "
 
 _STATUS = struct.Struct("=i")
 
@@ -46,23 +46,13 @@ class Nursed(NamedTuple):
 
 
 class Nursery:
-    """The process that forks for this one."""
+    """The process that forks for this one; one thread asks it at a time."""
 
     def __init__(self) -> None:
-        self.owner, self._lock = os.getpid(), threading.Lock()
+        self.owner = os.getpid()
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT],
-                stdin=subprocess.PIPE,
-                env=child_environment(),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-            assert process.stdin is not None
-            with process.stdin:
-                process.stdin.write(pickle.dumps((sys.path, os.getpid(), theirs.fileno())))
-            process.returncode = 0  # it lives as long as this process
+            start_interpreter(_BOOT, theirs)
         self._socket, self._channel = ours, Channel(ours)
 
     def fork(self, target: str, theirs: socket.socket) -> Nursed:
@@ -81,13 +71,12 @@ class Nursery:
         sys.stderr.flush()
         status, report = os.pipe()
         try:
-            with self._lock:
-                try:
-                    socket.send_fds(self._socket, [b"f"], [theirs.fileno(), 1, 2, report])
-                except OSError:
-                    raise ChannelClosed("the nursery has ended") from None
-                self._channel.send(asked)
-                pid = int(self._channel.receive().header["pid"])
+            try:
+                socket.send_fds(self._socket, [b"f"], [theirs.fileno(), 1, 2, report])
+            except OSError:
+                raise ChannelClosed("the nursery has ended") from None
+            self._channel.send(asked)
+            pid = int(self._channel.receive().header["pid"])
         except BaseException:
             os.close(status)
             raise
@@ -96,17 +85,43 @@ class Nursery:
         return Nursed(pid, status)
 
 
+def start_interpreter(program: str, theirs: socket.socket, target: str = "") -> int:
+    """Start an interpreter in a session of its own; its process id. Nobody else waits for it.
+
+    Args:
+        program: Python, which may use ``parent`` (the id of this process), ``end`` (the descriptor of the socket) and
+            ``target``.
+        theirs: its end of a socket.
+        target: see ``program``.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", _READ + program],
+        stdin=subprocess.PIPE,
+        env=child_environment(),
+        pass_fds=(theirs.fileno(),),
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write(pickle.dumps((sys.path, os.getpid(), theirs.fileno(), target)))
+    process.returncode = 0
+    return process.pid
+
+
 _nursery: Nursery | None = None
+_starting = threading.Lock()
+"""A second nursery in the place of the first would end the first, and with it the processes that it has forked."""
 
 
 def nursed(target: str, theirs: socket.socket) -> Nursed:
     """Fork a process by the nursery of this process, which is started the first time, and again if it has ended."""
     global _nursery
-    if _nursery is not None and _nursery.owner == os.getpid():
-        with contextlib.suppress(ChannelClosed):
-            return _nursery.fork(target, theirs)
-    _nursery = Nursery()
-    return _nursery.fork(target, theirs)
+    with _starting:
+        if _nursery is not None and _nursery.owner == os.getpid():
+            with contextlib.suppress(ChannelClosed):
+                return _nursery.fork(target, theirs)
+        _nursery = Nursery()
+        return _nursery.fork(target, theirs)
 
 
 def status_of(descriptor: int, wait_s: float) -> int | None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +19,8 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.compute.nursery import nursed, status_of
-from builders.processes import child_environment, exit_with_parent, setup_child
+from benchmark.compute.nursery import nursed, start_interpreter, status_of
+from builders.processes import exit_with_parent, setup_child
 
 try:
     import resource
@@ -38,11 +36,8 @@ _MOST_DESCRIPTORS = 4096
 _NO_FORK = ("openvino", "onnxruntime")
 """Libraries whose threads do not survive a fork."""
 
-_BOOT = (
-    "import pickle, sys; sys.path[:], target, parent, end = pickle.load(sys.stdin.buffer); "
-    "from benchmark.compute.own_process import serve; serve(target, end, parent)"
-)
-"""The program of ``python -c`` in a new interpreter."""
+_BOOT = "from benchmark.compute.own_process import serve; serve(target, end, parent)"
+"""The program of a new interpreter."""
 
 
 class OwnProcess:
@@ -57,7 +52,7 @@ class OwnProcess:
         report = None
         with theirs:
             if sys.platform != "linux":
-                self.pid = _started(target, theirs)
+                self.pid = start_interpreter(_BOOT, theirs, target)
             elif _may_fork():
                 self.pid = _forked(target, theirs)
             else:
@@ -178,21 +173,6 @@ def _forget_descriptors(keep: int) -> None:
             with contextlib.suppress(OSError):
                 os.fstat(number)  # it is open
                 os.dup2(nothing, number, inheritable=False)
-
-
-def _started(target: str, theirs: socket.socket) -> int:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _BOOT],
-        stdin=subprocess.PIPE,
-        env=child_environment(),
-        pass_fds=(theirs.fileno(),),
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    with process.stdin:
-        process.stdin.write(pickle.dumps((sys.path, target, os.getpid(), theirs.fileno())))
-    process.returncode = 0  # this module waits for it
-    return process.pid
 
 
 def serve(target: str, descriptor: int, parent: int) -> None:

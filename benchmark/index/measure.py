@@ -35,6 +35,11 @@ class Units:
         units = error_units(photos.columns, np.arange(len(photos)))
         return cls(np.unique(units.index, return_inverse=True)[1].reshape(-1), units.rule, units.count)
 
+    def clusters(self, photos: np.ndarray) -> np.ndarray | None:
+        """int64, the unit of some photos, for the argument ``clusters`` of ``benchmark.stats``; None if each photo of
+        the index is a unit."""
+        return self.index[photos] if self.count < len(self.index) else None
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:

@@ -194,8 +194,7 @@ def _read(
         return [], f"{group}: too few photos of two values for readers, at least {LEAST_PHOTOS} in each part."
     sides = [_balanced(labels.values, rows, usual, seed) for rows in sides]
     codes = [np.searchsorted(usual, labels.values[rows]) for rows in sides]
-    units = index.units.index[sides[1]] if index.units.count < len(index.photos) else None
-    train_units = index.units.index[sides[0]] if units is not None else None
+    train_units, units = (index.units.clusters(rows) for rows in sides)
     scores = []
     for when in ("before", "after"):
         x = [unit_length(index.vectors[rows]) for rows in sides]
@@ -249,8 +248,7 @@ def _retrieval(
     known = label.values[queries] != UNLABELLED
     own = label.values[queries[known]][:, None]
     shares = [((label.values[lists[known]] == own) & (lists[known] >= 0)).mean(axis=1) for lists in (before, after)]
-    units = index.units.index[queries[known]] if index.units.count < len(index.photos) else None
-    loss = paired_difference(*shares, clusters=units)
+    loss = paired_difference(*shares, clusters=index.units.clusters(queries[known]))
     return {
         "before": float(shares[0].mean()),
         "after": float(shares[1].mean()),

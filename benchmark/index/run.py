@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import tempfile
 import time
@@ -86,7 +87,7 @@ def audit_index(
             return result
         fixed = repaired(opened, names, asked, near, method=method, seed=seed)
         clock.lap("repair")
-        return IndexAudit(opened, k, asked, near, control, found, left_out, fixed, clock.seconds)
+        return dataclasses.replace(result, repair=fixed)
 
 
 @contextlib.contextmanager

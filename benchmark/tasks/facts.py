@@ -93,7 +93,8 @@ def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
     from benchmark.stats import is_gain, paired_difference, photo_interval
 
     clusters = arrays.get("clusters")
-    rows = [*arrays[CURVE].astype(np.float64), correct[: int(arrays[CURVE_FITS])].mean(axis=(0, 1))]
+    answered = correct[: int(arrays[CURVE_FITS])]
+    rows = [*_shares(arrays[CURVE].astype(np.float64), answered[..., 0].size), answered.mean(axis=(0, 1))]
     intervals = [photo_interval(row, clusters=clusters) for row in rows]
     details: dict[str, Any] = {
         "accuracy": [interval.value for interval in intervals],
@@ -107,6 +108,12 @@ def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
         details["gain"] = {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")}
         details["rises"] = is_gain(gain)
     return details
+
+
+def _shares(stored: np.ndarray, count: int) -> np.ndarray:
+    """Shares of so many answers, as they were before float32 rounded them: photos that are all alike stay so."""
+    shares = np.rint(stored * count) / count
+    return np.where(np.abs(stored - shares) < np.finfo(np.float32).eps, shares, stored)
 
 
 def knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:

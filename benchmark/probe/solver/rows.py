@@ -41,13 +41,13 @@ def picked(bank: Rows, rows: np.ndarray) -> np.ndarray:
 
     Args:
         bank: [n, d].
-        rows: ascending int [m].
+        rows: int [m], in any order.
 
     >>> picked(np.arange(8).reshape(4, 2), np.array([1, 3])).tolist()
     [[2, 3], [6, 7]]
     """
-    low, high = int(rows[0]), int(rows[-1]) + 1
-    few = len(rows) < high - low
+    low, high = int(rows.min()), int(rows.max()) + 1
+    few = not np.array_equal(rows, np.arange(low, high))
     if few and (isinstance(bank, np.ndarray | Tensor) or getattr(bank, "reads_rows", False)):
         return np.asarray(_on_cpu(bank[rows]))
     block = np.asarray(_on_cpu(bank[low:high]))

@@ -20,6 +20,7 @@ from benchmark.__main__ import main
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError
 from tests.conftest import write_dark_and_light
+from tests.support.processes import run_python
 
 VECTOR = """
 import os, signal, time
@@ -130,3 +131,31 @@ def test_score__an_object_that_replaces_functions_of_the_run_has_failed(tmp_path
             replaces, data=f"folder:{tmp_path / 'photos'}", tasks="knn/jpeg", workers=0, cache=tmp_path / "c"
         )
     assert np.argsort is before
+
+
+TOGETHER = """
+import gc, sys, threading, time, types
+sys.modules["openvino"] = types.ModuleType("openvino")  # with its threads a process cannot fork
+from PIL import Image
+from benchmark.encoders import load_encoder
+loaded = [None, None]
+def load(i):
+    loaded[i] = load_encoder("mine:encode", device="cpu")
+threads = [threading.Thread(target=load, args=(i,)) for i in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+gc.collect()
+time.sleep(2)
+print([len(encoder.preprocess(Image.new("RGB", (40, 30)))) for encoder in loaded])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="others start an interpreter for each")
+def test_load_encoder__two_at_once_where_the_run_cannot_fork(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(VECTOR)
+    (tmp_path / "together.py").write_text(TOGETHER)
+    done = run_python("together.py", cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.stdout == "[48, 48]\n", done.stderr

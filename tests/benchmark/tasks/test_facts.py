@@ -76,6 +76,16 @@ def test_curve__steps_before_the_whole_and_the_gain_of_the_last(clustered):
     assert "gain" not in alone
 
 
+def test_curve__photos_that_are_all_alike_gain_as_in_the_run():
+    """Each photo has one of three views right at every step; float32 stores another third."""
+    share = np.full(9, 1 / 3)
+    arrays = {"predicted": np.zeros((1, 3, 9), np.uint8), "curve": np.float32([share]), "curve_fits": np.array(1)}
+    gain = paired_difference(share, share)
+    made = facts.processing_facts(arrays)["accuracy"].details["learning_curve"]["gain"]
+    assert gain.high - gain.low > 0.1
+    assert made == {"value": gain.value, "low": gain.low, "high": gain.high, "p_value": gain.p_value}
+
+
 SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd")
 
 
