@@ -47,6 +47,7 @@ from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
 from benchmark.options import default_cache
+from builders.data_specs import KINDS
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.untrusted import describe_error
 
@@ -207,6 +208,8 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _imported("benchmark.encoders.loaders.hub:load_hub")
+    if "*" in spec:
+        raise UsageError(f"{spec}: no file or folder has such a name")
     nearest = named_elsewhere(spec) or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
     remedy = "give a name from 'list encoders', ORG/NAME on the Hub, a folder, a file, or module:function"
     raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
@@ -245,6 +248,8 @@ def _refuse_misspelt_prefix(spec: str) -> None:
     near = nearest_name(spec, [*NAMED, *_prefixed(spec)])
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:
         raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(near)}")
+    if module in KINDS:
+        raise UsageError(f"unknown encoder {spec!r}: these are photos, which --data names")
 
 
 def _prefixed(spec: str) -> list[str]:

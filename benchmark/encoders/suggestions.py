@@ -66,6 +66,11 @@ def named_elsewhere(name: str) -> tuple[str, ...]:
         return (OTHER_NAMES[name],)
     if not re.fullmatch(r"[\w.-]+", name):
         return ()
+    spellings = dict.fromkeys((name, name.replace("-", "_"), name.replace("-", "")))
+    return next(filter(None, map(_in_libraries, spellings)), ())
+
+
+def _in_libraries(name: str) -> tuple[str, ...]:
     specs = []
     try:
         from timm.models import is_model_pretrained

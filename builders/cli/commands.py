@@ -261,8 +261,11 @@ def check_writable(option: str, folder: Path) -> None:
     """Check that a folder can be written to, before the work begins.
 
     Raises:
+        UsageError: it is a file.
         DiskError: it cannot be written to.
     """
+    if folder.is_file():
+        raise UsageError(f"{option} {folder}: is a file; give a folder")
     try:
         try_writing(folder)
     except OSError as error:

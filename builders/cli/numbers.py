@@ -19,12 +19,13 @@ def whole_number(least: int) -> Callable[[str], int]:
     """
 
     def number(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"{text}: at least {least} is needed")
         return value
-
-    number.__name__ = "int"  # argparse: "invalid int value"
     return number
 
 

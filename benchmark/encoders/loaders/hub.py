@@ -358,7 +358,7 @@ def fetch(
             try:
                 folder = _cached(repo, revision)
             except errors.LocalEntryNotFoundError:
-                reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
+                reason = f"the Hub cannot be reached ({why}), and there is no such model in the local cache, nor a folder"
                 raise EncoderError(f"{label}: {reason}") from None
             try:
                 files = files_below(folder)
