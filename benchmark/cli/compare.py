@@ -213,6 +213,7 @@ def _is_by_item(args: argparse.Namespace) -> bool:
         UsageError: options of both kinds of comparison, or results with scores by item.
     """
     from benchmark.compare import is_item_source
+    from benchmark.results import find_runs
 
     named = [name for name in ("item", "score", "cluster", "task", "system", "range", "output") if getattr(args, name)]
     named += ["lower_is_better"] if args.lower_is_better else []
@@ -220,6 +221,8 @@ def _is_by_item(args: argparse.Namespace) -> bool:
     by_item = [is_item_source(path) for path in args.folders]
     if not named and not any(by_item):
         return False
+    if not any(by_item) and any(find_runs(path) for path in args.folders if path.is_dir()):
+        raise UsageError(f"--{named[0].replace('_', '-')} goes with scores by item, not with results of camtrace")
     if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
         raise UsageError("results of camtrace and scores by item are not compared with each other")
     others = ["published", "preset"]

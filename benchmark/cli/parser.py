@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmark.options import DEFAULT_MODEL, GROUPS, OPTIONS, Option, initial_value
-from builders.cli import Joined, Names, Parser
+from builders.cli import Joined, Names, Parser, repository_name
 from builders.errors import UsageError, unknown_name
 from builders.untrusted import UntrustedInputError, first_line, read_untrusted_text
 
@@ -166,6 +166,7 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
     )
     results.add_argument(
         "--push-to",
+        type=repository_name,
         metavar="OWNER/NAME",
         help="publish the results to this data set repository (see also: camtrace publish)",
     )

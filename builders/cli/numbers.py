@@ -26,6 +26,7 @@ def whole_number(least: int) -> Callable[[str], int]:
         if value < least:
             raise argparse.ArgumentTypeError(f"{text}: at least {least} is needed")
         return value
+
     return number
 
 

@@ -293,6 +293,17 @@ def unknown_option(name: str, known: Sequence[str], prog: str) -> UsageError:
     return UsageError(f"unknown option {name!r}: {hint}")
 
 
+def repository_name(text: str) -> str:
+    """The name of a repository on the Hub, as ``type`` of an option.
+
+    >>> repository_name("me/results")
+    'me/results'
+    """
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: write OWNER/NAME")
+    return text
+
+
 def size_in_bytes(text: str) -> int:
     """Bytes of an amount of memory such as ``512M``, for an option.
 
