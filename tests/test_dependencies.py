@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 EVERY_EXTRA = {
     *("encoders", "figures", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables"),
-    *("cluster", "index", "ray", "test"),
+    *("cluster", "index", "packaged", "ray", "test"),
 }
 """What tests and scripts may need."""
 
@@ -39,7 +39,8 @@ PLACES = {
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
-    "benchmark": {"decoders", "encoders", "fast", "figures", "hashes", "index", "onnx", "peft", "sample", "tables"},
+    "benchmark": {"decoders", "encoders", "fast", "figures", "hashes", "index", "onnx", "packaged", "peft", "sample"}
+    | {"tables"},
     "camtrace.py": {"encoders"},
     "tests": EVERY_EXTRA,
     "docs/site": {"docs"},
@@ -191,7 +192,8 @@ def test_all__is_every_extra_that_a_user_may_want():
         "dev",
         "ray",
         "jxl",
-    }  # ray is 200 MB, jxl under the GPL
+        "packaged",
+    }  # ray is 200 MB, jxl under the GPL, some packaged weights state no licence
 
 
 WITHOUT = """

@@ -17,8 +17,8 @@ def parser() -> Parser:
     p = Parser(
         "camtrace diff",
         description="Compare ways to the embeddings of the same photos: decoder, orientation, colour, resize, library, "
-        "filter, antialias, runtime, dtype, or two files of embeddings. Differences of pixels, cosine, neighbours, "
-        "answers and retrieval, in units of the encoder's weakest trace.",
+        "filter, antialias, runtime, dtype, a processing such as JPEG, or two files of embeddings. Differences of "
+        "pixels, cosine, neighbours, answers and retrieval, in units of the encoder's weakest trace.",
         most_used=("--data", "--a", "--b", "--output", "--exit-code"),
         examples=(
             "camtrace diff --data folder:photos --b decoder=opencv",
@@ -36,7 +36,7 @@ def parser() -> Parser:
         default="",
         metavar="STEPS",
         help="the first way, as NAME=VALUE,... of decoder, orientation, colour, resize, library, filter, antialias, "
-        "runtime, dtype, model (default: what camtrace does)",
+        "runtime, dtype, processing, model (default: what camtrace does)",
     )
     p.add_argument(
         "--b",

@@ -8,6 +8,8 @@ from .items.scores import Columns, OnRepeated
 from .items.sources import is_item_source, read_sources
 from .items.text import flat_rows, items_record, items_text, write_items
 from .judged import Gate, GateRow, Loss, MissingScore, gate_text
+from .networks import NetworkFinding, network_findings, networks_text
+from .networks_figure import draw_networks
 from .paired import Compared, Tie, compare_runs, comparison_json, comparison_text, difference_rows
 from .published import published_rows, published_text, study_text, write_published
 
@@ -21,6 +23,7 @@ __all__ = [
     "ItemRow",
     "Loss",
     "MissingScore",
+    "NetworkFinding",
     "OnMissing",
     "OnRepeated",
     "Tie",
@@ -31,6 +34,7 @@ __all__ = [
     "difference_rows",
     "draw_article",
     "draw_figures",
+    "draw_networks",
     "flat_rows",
     "gate_items",
     "gate_runs",
@@ -39,6 +43,8 @@ __all__ = [
     "items_figure",
     "items_record",
     "items_text",
+    "network_findings",
+    "networks_text",
     "published_rows",
     "published_text",
     "read_sources",

@@ -11,6 +11,7 @@ from benchmark.diff.decoders import COLOURS, DECODERS, ORIENTATIONS, require_dec
 from benchmark.encoders import ANTIALIAS, FILTERS, LIBRARIES
 from benchmark.options import DTYPES, PREPROCESS, RUNTIMES
 from builders.errors import UsageError, unknown_name
+from builders.pixels import ALL_PROCESSINGS
 
 Transform = Callable[[Any], Any]
 """RGB ``PIL.Image`` -> the network's input, as the user's own code makes it."""
@@ -37,6 +38,8 @@ class PathSpec:
     dtype: str = _key("float32", DTYPES)
     model: str = _key("")
     """Another specification of the encoder, such as another library's, or ``embeddings:FILE``; empty: the request's."""
+    processing: str = _key("")
+    """A processing of the decoded photo, such as ``jpeg-75-420``; empty for none."""
     transform: Transform | None = None
     """The user's own preprocessing, instead of resize, library, filter and antialias (Python only)."""
 
@@ -101,6 +104,8 @@ def parse_path(given: str | Mapping[str, str] | Transform | PathSpec, base: Path
             raise unknown_name("step of a path", name, _DEFAULTS)
         if _CHOICES[name] and value not in _CHOICES[name]:
             raise unknown_name(f"value of {name}=", value, _CHOICES[name], other_names=_OTHER_NAMES.get(name, {}))
+    if (processing := values.get("processing")) and processing not in ALL_PROCESSINGS:
+        raise unknown_name("value of processing=", processing, ALL_PROCESSINGS)
     named: dict[str, Any] = values
     path = replace(base, **named)
     if path.colour == "srgb" and path.decoder != "pillow":

@@ -165,13 +165,13 @@ def _ways(first: PathSpec, others: Sequence[PathSpec], encoders: Encoders) -> di
     ways: dict[str, tuple[Lane, str]] = {}
     for path in others:
         name = path.text(first)
-        ways[name] = (Lane(name, path, encoders.of(path), BATCH), "path")
+        ways[name] = (Lane(name, path, encoders.of(path), BATCH, path.processing), "path")
     for path in others:
         for name, step in steps_between(first, path).items():
             if name in ways:
                 continue
             try:
-                ways[name] = (Lane(name, step, encoders.of(step), BATCH), "step")
+                ways[name] = (Lane(name, step, encoders.of(step), BATCH, step.processing), "step")
             except UsageError as error:
                 notice(f"{name} cannot be measured alone: {error}")
     return ways

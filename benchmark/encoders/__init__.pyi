@@ -16,6 +16,7 @@ from .layers.layered import Layered, with_outputs
 from .layers.outputs import FINAL, Output, chosen_outputs, grid_cell, pooling_title
 from .layers.pooling import photo_places
 from .load import PREFIXES, load_encoder
+from .loaders.packaged import PACKAGED
 from .loaders.python import as_encoder, is_module
 from .network import Embedder, move_to_host
 from .preprocess.by_library import ANTIALIAS, FILTERS, LIBRARIES, with_library
@@ -35,6 +36,7 @@ __all__ = [
     "LIBRARIES",
     "MODERN",
     "NO_FILE",
+    "PACKAGED",
     "PREFIXES",
     "STUDY",
     "Answerer",

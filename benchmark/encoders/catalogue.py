@@ -11,6 +11,7 @@ from benchmark.encoders.loaders import (  # noqa: F401  (they fill NAMED)
     controls,
     hashes,
     jpeg_statistics,
+    packaged,
     study_weights,
 )
 from benchmark.encoders.provenance import STUDY, group_and_data

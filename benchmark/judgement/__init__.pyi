@@ -31,6 +31,7 @@ from .differences import (
     jitter_of,
     judge_loss,
     judge_losses,
+    judge_moves,
     loss_level,
     moves,
 )
@@ -142,6 +143,7 @@ __all__ = [
     "judge_index",
     "judge_loss",
     "judge_losses",
+    "judge_moves",
     "judge_paths",
     "kind_of_copies",
     "learning_curve",

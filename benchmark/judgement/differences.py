@@ -130,8 +130,12 @@ def moves(result: Result, questions: Questions) -> dict[tuple[str, str], Decisio
     to be smaller than a point.
     """
     scores = [s for s in result.scores if metric_of(questions, s.task, s.metric).if_positive]
-    decisions = decide([_move(score) for score in scores])
-    return {(s.task, s.metric): decision for s, decision in zip(scores, decisions, strict=True)}
+    return {(s.task, s.metric): decision for s, decision in zip(scores, judge_moves(scores), strict=True)}
+
+
+def judge_moves(scores: Sequence[Score]) -> list[Decision]:
+    """Decisions on signed differences that are one family, such as those of several encoders, in their order."""
+    return decide([_move(score) for score in scores])
 
 
 def _move(score: Score) -> Comparison:

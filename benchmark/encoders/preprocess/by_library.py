@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.encoders.encoder import Encoder
-from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo, Step
 from builders.errors import EncoderError, UsageError, missing_package, unknown_name
 
 LIBRARIES = ("own", "pillow", "opencv", "torchvision", "timm", "open_clip", "transformers-slow", "transformers-fast")
@@ -59,12 +59,13 @@ def with_library(encoder: Encoder, library: str = "own", filter: str = "own", an
             raise unknown_name(kind, name, choices)
     if (library, filter, antialias) == ("own", "own", "own"):
         return encoder
-    if not isinstance(encoder.preprocess, Pixels):
+    own = encoder.preprocess
+    if not isinstance(own, Pixels | StepsThen):
         raise EncoderError(
             f"{encoder.info.id}: its preprocessing is code, of which no part can be replaced: add resize=short-side or "
             "resize=squash on both sides"
         )
-    steps = encoder.preprocess.steps
+    steps = own.steps
     if filter != "own":
         number = int(Image.Resampling[filter.upper()])
         steps = tuple(s if isinstance(s, CenterCrop | CenterSquare) else replace(s, resample=number) for s in steps)
@@ -82,6 +83,8 @@ def with_library(encoder: Encoder, library: str = "own", filter: str = "own", an
         preprocess(Image.new("RGB", (320, 240)))
     except ModuleNotFoundError as error:
         raise UsageError(missing_package(error.name or "", f"library={library}")) from None
+    if isinstance(own, StepsThen):
+        preprocess = replace(own, carried_out=preprocess)
     how = {"library": library, "filter": filter, "antialias": antialias}
     record = {**encoder.info.preprocessing, "steps": pixels.describe(), "carried_out": how}
     again = partial(_again, library=library, filter=filter, antialias=antialias)
@@ -97,6 +100,19 @@ def with_library(encoder: Encoder, library: str = "own", filter: str = "own", an
 
 def _again(load: Callable[[], Encoder], **how: str) -> Encoder:
     return with_library(load(), **how)
+
+
+@dataclass(frozen=True)
+class StepsThen:
+    """A preprocessing of steps, which a library carries out, and of code after them."""
+
+    steps: tuple[Step, ...]
+    carried_out: Callable[[Image.Image], np.ndarray]
+    """Photo -> uint8 [height, width, 3] after the steps."""
+    then: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        return self.then(self.carried_out(image))
 
 
 @dataclass(frozen=True)

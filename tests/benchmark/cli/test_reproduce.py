@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.compare import published_rows, write_published
-from benchmark.results import Result, Score, published_encoders
+from benchmark.compare import network_findings, published_rows, write_published
+from benchmark.results import Result, Score, published_encoders, read_runs
 from benchmark.scoring import Row
+from benchmark.tasks import all_tasks
 from tests.support.images import image_bytes
 from tests.support.probe_runs import UNDER_PRESET
 
@@ -81,3 +82,34 @@ def test_reproduce__through_the_command_line(tmp_path, monkeypatch, capsys):
     assert "did you mean 'iccv2025'" in capsys.readouterr().err
     assert main(["reproduce", "iccv2025"]) == 2
     assert "which photos?" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_reproduce_packages__judges_the_networks_together(tmp_path, monkeypatch, capsys):
+    (tmp_path / "of_packages.py").write_text(ENCODER + ENCODER.replace("encode", "other").replace("gray.size", "1.0"))
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 10), ("val", 4)):
+        for name in ("a", "b"):
+            for i in range(count):
+                path = tmp_path / "photos" / split / name / f"{i}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(image_bytes(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8), "JPEG", quality=90))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    tasks = ("--tasks", "probe/resizing", "--tasks", "knn/resizing", "--workers", "0", "--cache", "cache")
+    ask = ("reproduce", "packages", "--data", "folder:photos", *tasks)
+    models = ("--model", "of_packages:encode", "--model", "of_packages:other")
+    assert main([*ask, *models, "--output", "two"]) == 0, capsys.readouterr().err
+    page = (tmp_path / "two" / "packages.md").read_text()
+    assert "resizing can be read" in page
+    assert (tmp_path / "two" / "packages.png").is_file()
+    runs = read_runs(tmp_path / "two", all_tasks()).runs
+    together = {(f.encoder, f.statement): f for f in network_findings(runs)}
+    assert {f.decision.family for f in together.values()} == {2}
+    for run in runs:
+        for alone in network_findings([run]):
+            both = together[alone.encoder, alone.statement].decision
+            assert both.low <= alone.decision.low
+            assert both.p_value >= alone.decision.p_value
+    assert main([*ask, "--preset", "iccv2025"]) == 2
+    assert main([*ask, "--data", "sample"]) == 2

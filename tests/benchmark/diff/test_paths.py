@@ -179,6 +179,7 @@ def test_parse_path__spaces_and_values_with_commas():
         "runtime",
         "dtype",
         "model",
+        "processing",
     )
     assert list(PathSpec().record()) == list(names)
     assert PathSpec(resize="squash", model="m").record() == {**PathSpec().record(), "resize": "squash", "model": "m"}

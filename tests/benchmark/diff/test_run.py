@@ -64,3 +64,11 @@ def test_diff__photos_without_pictures_have_files_of_embeddings_alone(thumbnail,
         assert str(error.value) == (
             "bare names no pictures, and camtrace diff needs them: name their column (image=COLUMN)"
         )
+
+
+def test_diff__a_processing_is_a_way(thumbnail, oblong_photos):
+    result = diff(thumbnail, oblong_photos, b="processing=sharpening-x4", progress=False)
+    [way] = [row for row in result.rows if row.kind == "path"]
+    assert way.cosine.value == pytest.approx(result.distances["sharpening-x4"], rel=1e-6)
+    with pytest.raises(UsageError, match="sharpening-x5"):
+        diff(thumbnail, oblong_photos, b="processing=sharpening-x5")

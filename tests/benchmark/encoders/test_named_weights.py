@@ -101,7 +101,7 @@ def test_read_encoder__damaged_files_in_words(tmp_path: Path, monkeypatch: pytes
     assert refusal(read_encoder, "checkpoint:dino-resnet50", file) == (
         "EncoderError: checkpoint:dino-resnet50: x.pth cannot be read (bad)"
     )
-    assert refusal(bundled._read_tensors, "bundled:x", file) == (
+    assert refusal(bundled.read_tensors, "bundled:x", file) == (
         "EncoderError: bundled:x: the weights file x.pth cannot be read (bad)"
     )
 
@@ -109,11 +109,11 @@ def test_read_encoder__damaged_files_in_words(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": torch.zeros(1), "b": 1}])
 def test_bundled__files_that_hold_no_tensors(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "x.pth")
-    assert refusal(bundled._read_tensors, "bundled:x", tmp_path / "x.pth") == (
+    assert refusal(bundled.read_tensors, "bundled:x", tmp_path / "x.pth") == (
         "EncoderError: bundled:x: the weights file x.pth does not hold a dictionary of tensors"
     )
     torch.save({"a": torch.ones(1)}, tmp_path / "x.pth")
-    assert bundled._read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
+    assert bundled.read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
 
 
 def test_download__errors_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,18 +138,8 @@ def test_lite0__missing_packages(missing: str, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_package__its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    specs = {"one": SimpleNamespace(origin=str(tmp_path / "one" / "__init__.py")), "two": SimpleNamespace(origin=None)}
-    monkeypatch.setattr(bundled.importlib.util, "find_spec", specs.get)
-    assert bundled._package("one", "mine") == tmp_path / "one"
-    for name in ("two", "three"):
-        assert refusal(bundled._package, name, "mine", "--no-deps x") == (
-            f"UsageError: mine needs the package {name}, which is not installed: pip install --no-deps x"
-        )
-
-
 def test_lite0__norms_and_paddings_are_folded() -> None:
-    module: Any = bundled._faster_lite0(bundled.load_lite0_classifier())
+    module: Any = bundled.faster_lite(bundled.load_lite0_classifier())
     layers = list(module.modules())
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in layers)
     pads = [layer for layer in layers if isinstance(layer, nn.ZeroPad2d)]

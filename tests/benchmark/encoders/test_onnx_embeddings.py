@@ -184,14 +184,20 @@ NO_EMBEDDINGS = {
     "logarithm of softmax": (Classifier(lambda y: y.log_softmax(1)), ("y",)),
     "sigmoid": (Classifier(torch.sigmoid), ("y",)),
     "softmax by its parts": (Classifier(lambda y: y.exp() / y.exp().sum(1, keepdim=True)), ("y",)),
+    "softmax in percent": (Classifier(lambda y: y.softmax(1) * 100), ("y",)),
     "four numbers": (Classifier(lambda y: y, 4), ("y",)),
     "one number": (Classifier(lambda y: y, 1), ("y",)),
     "YOLO": (Detector(lambda b, c: torch.cat([b, c.sigmoid()], 1)), ("y",)),
     "YOLO, transposed": (Detector(lambda b, c: torch.cat([b, c.sigmoid()], 1).transpose(1, 2)), ("y",)),
     "DETR": (Detector(lambda b, c: (c.transpose(1, 2), b.transpose(1, 2))), ("logits", "pred_boxes")),
+    "YOLOX before its sigmoid": (Detector(lambda b, c: c.transpose(1, 2)), ("y",)),
+    "boxes without that name": (Detector(lambda b, c: (c.transpose(1, 2), b)), ("conf", "loc")),
+    "classes of each pixel": (
+        Detector(lambda b, c: nn.functional.interpolate(c.unflatten(2, (8, 8)), (32, 32), mode="bilinear")), ("y",),
+    ),
     "a map of classes": (Detector(lambda b, c: c.unflatten(2, (8, 8))), ("y",)),
     "maps at two sides": (Through(convolutions(), lambda y: (y, y[:, :, ::2, ::2])), ("p3", "p4")),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NO_EMBEDDINGS)
@@ -233,16 +239,15 @@ def by_hand(path, nodes, tensors=(), inputs=(("x", TensorProto.FLOAT, ["n", 3, 8
 FLATTENED = helper.make_node("Flatten", ["x"], ["flat"])
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        [helper.make_node("ReduceMean", ["flat"], ["m"], axes=[0]), helper.make_node("Sub", ["flat", "m"], ["y"])],
-        [helper.make_node("RandomNormalLike", ["flat"], ["r"]), helper.make_node("Add", ["flat", "r"], ["y"])],
-    ],
-)
-def test_alone_and_in_a_batch__are_equal_or_refused(tmp_path, nodes):
+LESS_MEAN = [helper.make_node("ReduceMean", ["flat"], ["m"], axes=[0]), helper.make_node("Sub", ["flat", "m"], ["y"])]
+RANDOM = [helper.make_node("RandomNormalLike", ["flat"], ["r"]), helper.make_node("Add", ["flat", "r"], ["y"])]
+
+
+@pytest.mark.parametrize(("nodes", "count"), [(LESS_MEAN, "n"), (LESS_MEAN, 4), (RANDOM, "n"), (RANDOM, 1)])
+def test_alone_and_in_a_batch__are_equal_or_refused(tmp_path, nodes, count):
+    picture = ("x", TensorProto.FLOAT, [count, 3, 8, 8])
     with pytest.raises(EncoderError, match="alone"):
-        load_encoder(by_hand(tmp_path / "a.onnx", [FLATTENED, *nodes]))
+        load_encoder(by_hand(tmp_path / "a.onnx", [FLATTENED, *nodes], inputs=[picture]))
 
 
 def test_batch__of_one_though_the_file_says_any(tmp_path):

@@ -157,7 +157,7 @@ DTYPES = {1: np.float32, 10: np.float16, 2: np.uint8}
 """Numbers of the protocol buffer -> types of pixels."""
 
 LOOP_S = 30.0
-"""Seconds that a graph with a loop may take for the first pictures."""
+"""Seconds that a graph with a loop may take for the first pictures; 20 times as many for each later batch."""
 
 
 def load_onnx(request: LoadRequest) -> Encoder:
@@ -190,7 +190,7 @@ def load_onnx(request: LoadRequest) -> Encoder:
         except Exception as error:  # ONNX Runtime's errors are direct subclasses of Exception
             raise EncoderError(f"{label}: ONNX Runtime cannot load it ({_without_folder(error, path)})") from error
 
-    network_input = _input_of(picture, label)
+    network_input = input_of(picture, label)
     height, width = _size(options, network_input, label)
     short = shorter_side(options.get("resize", str(max(height, width))), height, width)
     resize = ResizeShort(short, resampling(options.get("interpolation", "bilinear")))
@@ -202,7 +202,7 @@ def load_onnx(request: LoadRequest) -> Encoder:
     forward = OnnxForward(label, network, part, network_input, normalise, options.get("pooling") == "first")
     views = np.stack([pixels(probe_image()), pixels(probe_image().rotate(180))])
     notice = admit(forward, views, options, outputs, session)
-    network.limit_s = None
+    network.limit_s = network.limit_s and 20 * LOOP_S
     name = f"{label}@{description.sha256[:8]}{_options_text(options)}"
     embed = RuntimeEmbedder(name, forward, hint="")
     mean, std = (normalise.mean, normalise.std) if normalise else ((0.0,) * 3, (1 / 255,) * 3)
@@ -257,7 +257,7 @@ def _picture_of(part: Any, label: str, outputs: Collection[str]) -> Any:
     return inputs[0]
 
 
-def _input_of(picture: Any, label: str) -> OnnxInput:
+def input_of(picture: Any, label: str) -> OnnxInput:
     kind = picture.type.tensor_type
     dtype = DTYPES.get(kind.elem_type)
     shape: list[Any] = [side.dim_value or side.dim_param or "?" for side in kind.shape.dim]

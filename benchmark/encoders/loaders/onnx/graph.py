@@ -16,9 +16,12 @@ def _operators(names: str) -> frozenset[str]:
 
 SAME_NUMBERS = _operators(
     "Reshape Flatten Squeeze Unsqueeze Transpose Identity Cast Slice Split Concat Gather GatherElements Expand Pad "
-    "Dropout"
+    "Dropout Resize Upsample"
 )
-"""Operators that move numbers and compute nothing."""
+"""Operators that move numbers, or enlarge a map, and compute nothing."""
+
+_SCALES = _operators("Add Sub Mul Div Pow Neg Log")
+"""Operators that scale the numbers of one tensor where their other input is a constant."""
 
 PROBABILITIES = _operators("Softmax LogSoftmax Sigmoid HardSigmoid LogSigmoid TopK NonMaxSuppression")
 """Operators whose output is no embedding: probabilities, their logarithms, and chosen candidates."""
@@ -94,8 +97,8 @@ def may_not_end(nodes: Sequence[Any]) -> bool:
 
 
 def sources(model: Any, tensor: str) -> list[Any]:
-    """The nodes that compute the numbers of a tensor: behind those that only move numbers."""
-    by_output = {name: node for node in model.graph.node for name in node.output}
+    """The nodes that compute the numbers of a tensor: behind those that only move or scale numbers."""
+    by_output = {name: node for node in model.graph.node if node.op_type != "Constant" for name in node.output}
     found, waiting, seen = [], [tensor], set()
     while waiting:
         name = waiting.pop()
@@ -103,11 +106,36 @@ def sources(model: Any, tensor: str) -> list[Any]:
         if node is None or name in seen:
             continue
         seen.add(name)
+        computed = [each for each in node.input if each in by_output or each == model.graph.input[0].name]
         if node.op_type in SAME_NUMBERS:
             waiting.extend(node.input if node.op_type == "Concat" else node.input[:1])
+        elif node.op_type in _SCALES and len(computed) == 1:
+            waiting.extend(computed)
         else:
             found.append(node)
     return found
+
+
+WEIGHTED = _operators("Conv ConvTranspose Gemm MatMul")
+"""Operators that are layers where one of their inputs is a constant."""
+
+
+def last_layer_input(model: Any, output: str) -> str:
+    """The tensor that the last layer with weights reads, on the way to an output: features before a classifier.
+
+    Args:
+        model: ``onnx.ModelProto``.
+        output: name of one of its outputs.
+    """
+    weights = {each.name for each in model.graph.initializer}
+    weights |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
+    needed = {output}
+    for node in reversed(model.graph.node):
+        if needed & set(node.output):
+            if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in weights:
+                return str(node.input[0])
+            needed.update(_read_by(node))
+    return output
 
 
 def is_prediction_layer(model: Any, node: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def admit(
         embeddings = np.concatenate([forward.pooled(each) for each in alone])
         if not np.isfinite(embeddings).all():
             raise EncoderError(f"{label}: the embedding of a plain picture is not finite")
-    if reason := _no_embedding(forward, alone, embeddings, outputs, stated):
+    if reason := _no_embedding(forward, alone, embeddings, outputs, views.shape[1:3], stated):
         raise EncoderError(f"{label}: {reason}; {_remedy(forward, views, session)}")
     if embeddings is None:
         shape = list(alone[0].shape)
@@ -213,6 +214,7 @@ def _no_embedding(
     alone: Sequence[np.ndarray],
     embeddings: np.ndarray | None,
     outputs: Mapping[str, Sequence[int]],
+    pixels: tuple[int, ...],
     stated: bool,
 ) -> str:
     """Why an output is no embedding; empty where nothing shows it."""
@@ -227,28 +229,32 @@ def _no_embedding(
         return f"its output {name} {shape} sums to 1: probabilities, no embedding"
     if stated:
         return ""
-    others = [
-        other
-        for other, sides in outputs.items()
-        if other != name and (len(sides) == 4 or [*sides][-1:] == [4] or "box" in other.lower())
-    ]
+    vectors = [other for other, sides in outputs.items() if len(sides) > 1 and all(side == 1 for side in sides[2:])]
+    others = [other for other in outputs if other not in (name, *vectors)]
     if others and len(shape) > 2:
         return f"its output {name} {shape} stands beside {others[0]}, as in a detector or a pyramid of maps"
-    if len(shape) == 4 and any(graph.is_prediction_layer(forward.model, node) for node in nodes):
+    if len(shape) > 2 and (
+        _is_of_each_pixel(shape, pixels) or any(graph.is_prediction_layer(forward.model, node) for node in nodes)
+    ):
         return f"its output {name} {shape} is a prediction for each position, as of a detector or segmenter"
     return ""
 
 
+def _is_of_each_pixel(shape: Sequence[int], sides: tuple[int, ...]) -> bool:
+    """True if two axes of an output that follow each other are the sides of the picture."""
+    return any(tuple(each) == sides for each in pairwise(shape[1:]))
+
+
 def _require_alone_as_together(forward: OnnxForward, views: np.ndarray, embeddings: np.ndarray) -> None:
-    """Refuse a graph whose embedding of a photo depends on the batch; one that fails there takes one at a time."""
-    if forward.input.batch == 1:
-        return
+    """Refuse a graph whose embedding of a photo depends on the batch, or is random; one that fails in a batch takes one
+    photo at a time."""
     try:
-        together = forward.pooled(forward.raw(views))
+        together = forward.pooled(forward.raw(views)) if forward.input.batch != 1 else None
     except RuntimeError:
         if forward.input.batch:
             raise
-        forward.input, forward.batch_sizes = replace(forward.input, batch=1), (1,)
+        forward.input, forward.batch_sizes, together = replace(forward.input, batch=1), (1,), None
+    if together is None:
         together = np.concatenate([forward.pooled(forward.raw(view[None])) for view in views])
     if np.abs(together - embeddings).max() > TOLERANCE * np.abs(embeddings).max():
         what = "a photo has another embedding alone than in a batch, or than a moment before"
