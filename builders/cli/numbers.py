@@ -27,6 +27,7 @@ def whole_number(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text}: at least {least} is needed")
         return value
 
+    number.__name__ = "int"
     return number
 
 
