@@ -52,6 +52,10 @@ def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
+FEWEST = 3
+"""Items from which a speed is taken."""
+
+
 class _Nowhere:
     """A stream that drops what is written."""
 
@@ -116,11 +120,14 @@ class _Counted(_Base):
         return f"{stage}: {min(100, 100 * self.n / self.total):.0f} % ({of}), {time_text}"
 
     def _left_s(self, total: float) -> float | None:
-        """Seconds that are left at the speed since the first count, which took what begins with the work too."""
+        """Seconds that are left at the speed since the first count, which took what begins with the work too.
+
+        Of very few items, such as one task of eight, no speed is known: the next may take many times as long.
+        """
         (began, first), (ended, last) = self._first, self._last
-        if last <= first:  # one count, or none
+        if last - first < FEWEST:
             began, first = self.began, 0.0
-        if last <= first:
+        if last - first < FEWEST:
             return None
         return max(0.0, (ended - began) / (last - first) * (total - self.n) - (time.monotonic() - ended))
 

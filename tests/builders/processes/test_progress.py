@@ -35,9 +35,11 @@ def test_bar__counts_without_a_terminal():
     with progress_bar(total=8, desc="scoring", unit="task", delay=2) as bar:
         assert re.fullmatch(r"scoring: 0 % \(0 of 8 tasks\), \d s \(5 s in all\)", status_line(5))
         bar.update(2)
+        assert "left" not in status_line(5)  # of few tasks no speed is known
+        bar.update(2)
         bar.set_postfix_str("probe/jpeg", refresh=False)
         assert re.fullmatch(
-            r"scoring \(probe/jpeg\): 25 % \(2 of 8 tasks\), about \d s left \(5 s in all\)", status_line(5)
+            r"scoring \(probe/jpeg\): 50 % \(4 of 8 tasks\), about \d s left \(5 s in all\)", status_line(5)
         )
         with stage("loading"), progress_bar(desc="reading", unit="photo") as inner:
             inner.update(1234)
