@@ -19,9 +19,11 @@ export function createChoice({ board, container, change, linkTo }) {
     const least = state.direction !== "forensics";
     const best = Math.max(0, ...both.map((row) => row.cells[want.index].value));
     const enough = m.floor(state) ?? Math.max(0, Math.floor(100 * (best - BELOW_BEST)) / 100);
-    const [first] = both
+    const [first, ...others] = both
       .filter((row) => row.cells[want.index].value >= enough - 1e-9)
       .sort((a, b) => (least ? 1 : -1) * (a.cells[trace.index].value - b.cells[trace.index].value));
+    const rank = (row) => m.rank(row.cells[trace.index], trace, state);
+    const ties = others.filter((row) => rank(first) && rank(row)?.low <= rank(first).high).length;
     const context = { board, state, change, linkTo };
     const width = Math.max(260, container.clientWidth);
     const number = h("input", {
@@ -40,7 +42,8 @@ export function createChoice({ board, container, change, linkTo }) {
         title: null,
         lead: [
           h("p", { class: "answer" }, first
-            ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`]
+            ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`,
+              ties ? ` ${counted(ties, "other")} may keep as ${least ? "little" : "much"}: the intervals do not decide.` : ""]
             : `No encoder in view reaches ${percent(enough)} %.`),
           h("p", { class: "legend" }, board.groups.filter(({ id }) => both.some(({ group }) => group === id)).map(({ id, label }) =>
             h("span", {}, h("span", { class: `dot group-${id.toLowerCase()}`, "aria-hidden": "true" }), label)),
