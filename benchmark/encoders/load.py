@@ -48,6 +48,7 @@ from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
 from benchmark.options import default_cache
+from builders.data_specs import KINDS
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.plugins import plugins
 from builders.untrusted import describe_error
@@ -73,6 +74,9 @@ PREFIXES = {
 
 _OF_THE_HUB = ("load_hub", "load_timm", "load_vlm")
 """Loaders whose weights may come from a Hub repo, which has revisions."""
+
+_NO_PREFIX = ("hf", "huggingface", "transformers")
+"""What people write before names on the Hub, which have no prefix."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&.,%-]*)?")
 _ADDRESS = re.compile(
@@ -187,7 +191,7 @@ def _with_statement(encoder: Encoder) -> Encoder:
 
 
 def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
-    prefix, colon, _ = spec.partition(":")
+    prefix, colon, name = spec.partition(":")
     if colon and prefix in PREFIXES:
         if PREFIXES[prefix] != "named":
             return _imported(PREFIXES[prefix])
@@ -196,6 +200,9 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
     if colon and prefix in plugins("encoders"):
         return load_of_plugin
+    if prefix in _NO_PREFIX and colon and (prefix == "transformers" or importlib.util.find_spec(prefix) is None):
+        hint = did_you_mean(name) if _REPO.fullmatch(name) else "a model of the Hub is ORG/NAME, without a prefix"
+        raise UsageError(f"unknown encoder {spec!r}: {hint}")
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
         return _imported(PREFIXES["local-dir"])
     if _FILE.fullmatch(spec):
@@ -205,6 +212,8 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _imported("benchmark.encoders.loaders.hub:load_hub")
+    if "*" in spec:
+        raise UsageError(f"{spec}: no file or folder has such a name")
     nearest = named_elsewhere(spec) or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
     remedy = "give a name from 'list encoders', ORG/NAME on the Hub, a folder, a file, or module:function"
     raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
@@ -243,6 +252,8 @@ def _refuse_misspelt_prefix(spec: str) -> None:
     near = nearest_name(spec, [*NAMED, *_prefixed(spec)])
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:
         raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(near)}")
+    if module in KINDS:
+        raise UsageError(f"unknown encoder {spec!r}: these are photos, which --data names")
 
 
 def _prefixed(spec: str) -> list[str]:

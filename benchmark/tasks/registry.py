@@ -227,7 +227,11 @@ def select_tasks(
         possible = groups is None and head in ("*", *GROUP_TASKS) and GROUP_NAME.fullmatch(group) is not None
         if not named and not possible:
             known = [*tasks, *(f"{h}/{g}" for g in groups or () for h in GROUP_TASKS)]
-            raise unknown_name("task", pattern, known)
+            if "*" in pattern:
+                known += [f"{head}/*" for head in dict.fromkeys(name.partition("/")[0] for name in known)]
+            subject = pattern.rpartition("/")[2]
+            same = [name for name in known if name.rpartition("/")[2] == subject != "*"]  # probes are first
+            raise unknown_name("task", pattern, known, other_names={pattern: same[0]} if same else {})
     listed = [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
     return [*listed, *dict.fromkeys(of_groups)] if of_groups else listed
 

@@ -146,9 +146,9 @@ def test_fill_banks__networks_share_views_and_a_users_function_gets_a_copy(tmp_p
         np.testing.assert_array_equal(bank.view(NAMES[1], np.arange(20))[0:20][3], expected(photos, 3, NAMES[1]))
 
 
-@pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [3] * 20)])
+@pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [3, 3, 12, 12, 12, 12, 6]), (3 * 48 + 1, [3] * 20)])
 def test_fill_banks__the_size_of_a_gather_is_bounded(tmp_path, monkeypatch, bytes_held, together):
-    """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
+    """20 photos of 3 views of 48 bytes: twice one photo, then four batches at a time; fewer of more bytes."""
     photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
     monkeypatch.setattr("benchmark.bank.fill.members.GATHERED_BYTES", bytes_held)
 

@@ -55,30 +55,6 @@ def member(failure=""):
     return SimpleNamespace(state=SimpleNamespace(failure=failure))
 
 
-def test_fill__blocks_in_their_order_and_waits_for_both_threads():
-    log, members = [], [member("why"), member()]
-    ahead = Ahead([seen(0), seen(1, "gone"), seen(2, seconds=2.0), seen(3)])
-    request = SimpleNamespace(stream="stream", blocks=((7, (2, 1)), (9, (1,))))
-    made = part_pass(log, members)
-    assert made.fill(request, ahead) == 3.5
-    assert (ahead.request, ahead.closed) == ("stream", True)
-    assert [entry for entry in log if entry != "bar" and len(entry) == 2] == [
-        (0, b"\0"), (1, b"\1"), (2, b"\2"), (3, b"\3"), ("forward", "wait"), ("rows", "wait"),
-    ]  # fmt: skip
-    assert log.count("bar") == 4
-    calls = [(call, args) for thread, call, args in (entry for entry in log if len(entry) == 3 and entry != "bar")]
-    assert [call for call, _ in calls] == [
-        _begin_block, embed_gathered, embed_gathered, _end_block, _begin_block, embed_gathered, _end_block,
-    ]  # fmt: skip
-    assert [args[1] for call, args in calls if call in (_begin_block, _end_block)] == [7, 7, 9, 9]
-    batches = [args[2][0] for call, args in calls if call is embed_gathered]
-    assert [batch.indices for batch in batches] == [(0,), (2,), (3,)]  # a photo that failed is in none
-    assert [batch.views().tolist() for batch in batches] == [[[0, 0]], [[2, 2]], [[3, 3]]]
-    assert all(args[0] is members for _, args in calls)
-    assert [args[-1] for call, args in calls if call is not _begin_block] == [made.rows] * 5
-    assert log[-2:] == [("forward", "wait"), ("rows", "wait")]
-
-
 def test_fill__views_of_another_shape_than_those_of_the_first_photo_fail():
     log = []
     request = SimpleNamespace(stream=None, blocks=((0, (2,)), (1, (1,))))

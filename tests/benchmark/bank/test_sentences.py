@@ -196,7 +196,7 @@ class Rows:
     def __init__(self):
         self.started = []
 
-    def submit(self, call, started):
+    def submit(self, call, started, written):
         assert call is batches._write_all
         self.started += started
 
