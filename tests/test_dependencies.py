@@ -50,6 +50,7 @@ PLACES = {
 
 COMES_ALONG = {
     "_typeshed": "types for mypy, which brings them",
+    "typing_extensions": "types for mypy, which brings them",
     "tokenizers": "transformers' own, at the version that it asks for",
     "griffe": "what mkdocstrings reads Python with, and brings",
     "hf_xet": "huggingface_hub's own, imported only beside it",

@@ -1,4 +1,4 @@
-"""Views of several photos as one batch: which photos are in it, what the copy waits for, what an encoder receives."""
+"""Views of several photos as one batch: which photos are in it, what the copy waits for."""
 
 from types import SimpleNamespace
 

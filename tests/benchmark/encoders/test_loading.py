@@ -121,7 +121,7 @@ def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypa
         ("local-dir:nowhere", "no such folder"),
         ("dinov2_vits14", "did you mean 'facebook/dinov2-small'"),
         ("resnet18", "did you mean 'timm:resnet18' or 'torchvision:resnet18'"),
-        ("timm:resnet81", "did you mean 'resnet18."),
+        ("timm:resnet81", "did you mean 'timm:resnet18'"),
         ("timm:nothing_like_this", "timm.list_pretrained.. lists them"),
         ("embedings:a.parquet", "did you mean 'embeddings:a.parquet'"),
     ],

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from benchmark.cli.compare import main
-from benchmark.compare.items.tables import column_names, json_lines, read_columns_of
+from benchmark.compare.items.tables import column_names, read_columns_of
 from builders.errors import CamtraceError, DataError
-from builders.untrusted import UntrustedInputError, open_archive
+from builders.untrusted import UntrustedInputError, json_lines, open_archive
 
 TABLE = ("--item", "id", "--score", "right")
 GOOD = "id,right\na,1\nb,0\nc,1\n"
@@ -185,7 +185,7 @@ def test_logs_of_inspect_ai__that_were_interrupted_are_read_from_their_journal(t
 def test_json_lines__take_nan_as_no_number_and_are_of_limited_length(tmp_path, monkeypatch):
     (tmp_path / "a.jsonl").write_text('{"a": NaN}\n\n{"a": 1}\n')
     assert [row["a"] == row["a"] for row in json_lines(tmp_path / "a.jsonl")] == [False, True]
-    monkeypatch.setattr("benchmark.compare.items.tables.MAX_LINE", 5)
+    monkeypatch.setattr("builders.untrusted.records.MAX_LINE", 5)
     with pytest.raises(DataError, match="line 1 is longer than 5 bytes"):
         list(json_lines(tmp_path / "a.jsonl"))
 
