@@ -25,7 +25,7 @@ from builders.pixels.reference import encode_jpeg, open_processed
 from tests.support.images import image_bytes, mean_colour
 from tests.support.scoring import score_tasks
 
-pytestmark = pytest.mark.usefixtures("short_projection")
+pytestmark = [pytest.mark.usefixtures("short_projection"), pytest.mark.slow]
 
 SIZE = 48
 
@@ -83,7 +83,6 @@ def on_cameras(scored_cameras) -> Result:
     return scored_cameras.result
 
 
-@pytest.mark.slow
 def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
     assert [s.task for s in on_cameras.scores] == [
         f"probe/{task_spelling(attribute)}" for attribute in STUDY_ATTRIBUTES
@@ -219,7 +218,6 @@ def pairs(quality_of_compact: int, n: int = 40) -> PhotoSet:
     )
 
 
-@pytest.mark.slow
 def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
     fair = score("bundled:efficientnet-lite0", pairs(95), tmp_path)
     unfair = score("bundled:efficientnet-lite0", pairs(20), tmp_path)
