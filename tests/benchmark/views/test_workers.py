@@ -18,7 +18,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmark.compute import EncoderCrash, blamed, foreign_code
+from benchmark.compute import blamed
 from benchmark.views.acquisition import PlainViews
 from benchmark.views.loading import iterate_views
 from benchmark.views.recipe import PhotoViews
@@ -197,19 +197,6 @@ def test_died__an_encoder_whose_code_the_worker_ran_is_named_unless_memory_was_s
         error, killed = (workers_module._died(ended(status)) for status in (-11, -9))
     assert (error.encoder, str(error)) == ("mine:encode", "mine:encode: its code ended the process (SIGSEGV)")
     assert "probably for memory" in str(killed)
-
-
-def closing(position: int) -> PhotoViews:
-    if position == 4:
-        with foreign_code(), blamed("mine:encode"):
-            os.closerange(3, 200)
-    return numbered(position)
-
-
-def test_made_by_workers__an_encoder_that_closes_descriptors_of_its_worker_is_named():
-    with pytest.raises(EncoderCrash, match=r"^mine:encode: .*\(it closed descriptors of the run\)") as raised:
-        list(made(closing))
-    assert raised.value.encoder == "mine:encode"
 
 
 def asleep(position: int) -> PhotoViews:

@@ -41,7 +41,9 @@ export function createChoice({ board, container, change, linkTo }) {
         id: "choose",
         title: null,
         lead: [
-          h("p", { class: "answer" }, first
+          h("p", { class: "answer" }, both.length === 1
+            ? [h("strong", {}, both[0].name), `: trace ${value(both[0], trace)}${isShare(trace) ? ` (chance ${percent(trace.chance)} %)` : ""}, accuracy ${value(both[0], want)}. No other encoder has these two scores.`]
+            : first
             ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`,
               ties ? ` ${counted(ties, "other")} may keep as ${least ? "little" : "much"}: the intervals do not decide.` : ""]
             : `No encoder in view reaches ${percent(enough)} %.`),
