@@ -10,7 +10,7 @@ from benchmark.bank.fill.targets import fill_from_file
 from benchmark.encoders import StoredEmbeddings
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
-from tests.benchmark.bank.test_stores_by_hand import LAYER, VIEWS, filled, key_of
+from tests.benchmark.bank.test_stores import LAYER, VIEWS, filled, key_of
 from tests.support.images import image_bytes
 
 

@@ -14,7 +14,7 @@ from benchmark.judgement.detectors import biases, biases_text
 from benchmark.judgement.differences import answer_moves, answer_texts, flip_shares
 from benchmark.judgement.scenes import components_text, pairs_text
 from benchmark.results import Score
-from tests.benchmark.judgement.test_edges import PLAIN, QUESTIONS, SAME, equal_semantics, output, result, score, shift
+from tests.benchmark.judgement.test_rules import PLAIN, QUESTIONS, SAME, equal_semantics, output, result, score, shift
 
 
 def flip_row(flips: float = 0.1, **claims: tuple[float, float, float]) -> dict[str, float]:
