@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.keys import bank_key, encoder_key, ids_only_hash, key_hash, key_of
+from benchmark.bank import PhotoHashes, bank_key, key_hash, key_of
+from benchmark.bank.keys import encoder_key, ids_only_hash
 from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.scoring.run import Scored
 from builders.errors import PhotoError

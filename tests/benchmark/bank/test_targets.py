@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.bank import Bank, OutputsBank
-from benchmark.bank.fill.targets import fill_from_file
+from benchmark.bank import Bank, OutputsBank, fill_from_file
 from benchmark.encoders import StoredEmbeddings
 from builders.errors import EncoderError
 from builders.photos import PhotoSet

@@ -9,7 +9,7 @@ from benchmark.cli.score import main as score
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import read_result
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring import score_encoders
 from benchmark.tasks import all_tasks
 from builders.data_specs import open_photos
 from builders.errors import UsageError
