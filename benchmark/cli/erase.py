@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +37,10 @@ def parser() -> Parser:
         "has not seen. Photos are whole unless --mask-ratio says otherwise."
     )
     p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
-    p.most_used = ("--model", "--data", "--trace", "--method", "--output")
+    p.most_used = (
+        *("--model", "--data", "--trace", "--method", "--output"),
+        *("--also", "--transfer", "--limit", "--device", "--verbose"),
+    )
     p.examples = (
         "camtrace erase --model ORG/NAME --data imagenet:/data/imagenet --trace jpeg",
         "camtrace erase --model ORG/NAME --data folder:photos --trace jpeg,make",
@@ -140,8 +142,8 @@ def _refuse_what_does_not_go_together(
         raise UsageError("--tasks, --eraser, --dry-run and --figure go with camtrace score")
     if args.fit_share and args.shared_train:
         raise UsageError("--shared-train fits on all train photos: leave out --fit-share")
-    if args.push_to and (len(traces) > 1 or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", args.push_to)):
-        raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME, and give one --trace")
+    if args.push_to and len(traces) > 1:
+        raise UsageError(f"--push-to {args.push_to} takes one eraser: give one --trace")
 
 
 def _request(args: argparse.Namespace, trace: str, options: RunOptions, photos: int, *, transfer: bool) -> EraseRequest:

@@ -362,7 +362,7 @@ def fetch(
             try:
                 folder = _cached(repo, revision)
             except errors.LocalEntryNotFoundError:
-                reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
+                reason = f"the Hub cannot be reached ({why}), and neither the local cache nor a folder has this model"
                 raise EncoderError(f"{label}: {reason}") from None
             try:
                 files = files_below(folder)
@@ -394,7 +394,9 @@ def fetch(
     except errors.HFValidationError:
         raise UsageError(f"{label} is not a name that the Hub can have") from None
     except errors.LocalEntryNotFoundError:
-        raise EncoderError(f"{label}: the Hub cannot be reached and the model is not in the local cache") from None
+        raise EncoderError(
+            f"{label}: the Hub cannot be reached, and neither the local cache nor a folder has this model"
+        ) from None
     except errors.HfHubHTTPError as error:
         raise EncoderError(f"{label}: the Hub returned an error ({first_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...

@@ -7,11 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmark.audit import repair_plan
-from benchmark.audit.repair_plan import Repair, _matched, _shared, _sides, _strata, _Windows, plan_repair
+from benchmark.audit.repair_plan import Repair, _shared, _Windows, plan_repair
 from benchmark.audit.subjects import PhotoSubject
 from builders.errors import UsageError
-from builders.photos import Labels, PhotoSet, hash64
+from builders.photos import Labels, PhotoSet
 from tests.benchmark.audit.test_verdict import question
 
 
@@ -33,21 +32,6 @@ def columns_of(n=60, seed=0):
         "model": [None if k == 0 else f"m{k}" for k in rng.integers(0, 3, n)],
         "bytes": [None if x < 3 else float(x) for x in rng.integers(0, 30, n)],
     }
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_strata__photos_with_equal_values_and_bins_of_numbers(seed):
-    columns = columns_of(seed=seed)
-    strata, features = _strata(["make", "bytes", "model"], scan_of(**columns))
-    assert features == ["make", "bytes", "model"]
-    numbers = np.array([x for x in columns["bytes"] if x is not None])
-    cuts = np.unique(np.quantile(numbers, [0.25, 0.5, 0.75]))
-    bins = [-1 if x is None else int(sum(cut < x for cut in cuts)) for x in columns["bytes"]]
-    keys = list(zip(columns["make"], bins, columns["model"], strict=True))
-    order = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    assert strata.tolist() == [order[key] for key in keys]
-    unknown = _strata(["bytes"], scan_of(bytes=pa.array([None] * 5, pa.float64())))[0]
-    assert unknown.tolist() == [0] * 5
 
 
 def plain_shared(features, columns, labels):
@@ -75,53 +59,6 @@ def test_shared__the_value_that_the_classes_share_most(seed):
     assert (result[0].tolist(), result[1]) == plain_shared(["make", "bytes", "model"], columns, labels.tolist())
 
 
-def test_shared__nothing_in_common_ends_it():
-    labels, columns = np.array([0, 0, 1, 1]), {"make": ["a", "a", "b", "b"], "model": ["m"] * 4}
-    shared, used = _shared(["make", "model"], scan_of(**columns), labels)
-    assert (shared.tolist(), used) == ([True, True, False, False], ["make", "model"])
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_matched__so_many_of_each_stratum_by_the_hashes_of_their_ids(seed):
-    rng = np.random.default_rng(seed)
-    strata, labels = rng.integers(0, 4, 80), rng.choice(3, 80, p=[0.6, 0.3, 0.1])
-    ids = [f"{seed}-{i}" for i in range(80)]
-    sizes = Counter(labels.tolist())
-    cells = Counter(zip(strata.tolist(), labels.tolist(), strict=True))
-    expected = set()
-    for stratum in range(4):
-        least = min(cells[stratum, c] / sizes[c] for c in sizes)
-        for c in sizes:
-            count = min(round(least * sizes[c]), cells[stratum, c])
-            members = [i for i in range(80) if (strata[i], labels[i]) == (stratum, c)]
-            expected |= set(sorted(members, key=lambda i: hash64(f"match\0{ids[i]}"))[:count])
-    assert set(np.flatnonzero(_matched(strata, labels, ids)).tolist()) == expected
-
-
-def test_windows__a_tenth_around_each_size_and_the_nearest_of_several():
-    windows = _Windows.of(np.array(["512 x 512", "100 x 55", "512 x 512", "120 x 55"]))
-    assert windows.low.tolist() == [[461, 461], [90, 50], [108, 50]]  # the most frequent first
-    assert windows.high.tolist() == [[563, 563], [110, 60], [132, 60]]
-    sizes = [
-        "461 x 563",
-        "460 x 512",
-        "512 x 564",
-        "108 x 55",
-        "109 x 55",
-        "110 x 55",
-        "112 x 60",
-        "89 x 55",
-        "odd",
-        "",
-    ]
-    assert windows.at(np.array(sizes)).tolist() == [0, -1, -1, 1, 1, 2, 2, -1, -1, -1]
-    assert windows.sentences() == [
-        "Sizes that stay, in pixels: 461 to 563 wide and 461 to 563 high; 90 to 110 wide and 50 to 60 high; 108 to 132 "
-        "wide and 50 to 60 high. Every class has the same mixture of these.",
-        "Within such a range sizes still differ by class: crop or resize all photos alike.",
-    ]
-
-
 @pytest.mark.parametrize("count", [8, 9, 50, 51])
 def test_windows__one_around_nearly_all_of_many_sizes(count):
     sizes = np.array([f"{100 + i} x 200" for i in range(count) for _ in range(2)])
@@ -137,13 +74,6 @@ def test_windows__one_around_nearly_all_of_many_sizes(count):
         assert windows.low.tolist() == [[int(np.ceil(least * 0.9)), 180]]
         assert windows.high.tolist() == [[int(np.floor(most * 1.1)), 220]]
         assert "more" not in windows.sentences()[0]
-
-
-def test_sides__width_and_height_as_they_are_written():
-    assert _sides(np.array(["512 x 64", "9 x", "x 9", "a x 3", "-1 x 3"])).tolist() == [
-        [512, 64], [0, 0], [0, 0], [0, 3], [0, 3],
-    ]  # fmt: skip
-    assert _sides(np.array([], dtype=str)).shape == (0, 2)
 
 
 def planned(repair, columns, labels, questions, names=("real", "fake")):
@@ -280,18 +210,3 @@ def test_plan__files_of_the_most_frequent_coding_stay(changes, codec, stay):
     assert plan.retained.tolist() == [*stay, 8, 9, 10, 11]
     assert plan.by_class == {"real": (8, len(stay)), "fake": (4, 4)}
     assert plan.sentences[0].endswith(f"{codec[1]}: {len(stay)} of 8. They keep their files.")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"format": ["JPEG"] * 12},
-        {"format": ["PNG"] * 12},
-        {"format": ["JPEG"] * 7 + ["PNG"] * 5},  # 7 of 8: less than nine of ten
-        {"quality": ["own tables"] * 12},
-        {"subsampling": ["4:2:2"] * 12},
-    ],
-)
-def test_plan__of_one_codec_needs_classes_of_jpeg_files_and_of_others(changes):
-    labels, scan = np.array([0] * 8 + [1] * 4), scan_of(**of_codecs(**changes))
-    assert repair_plan._of_one_codec(Repair("match"), [], SimpleNamespace(), scan, labels) is None

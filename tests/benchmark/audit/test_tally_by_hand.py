@@ -159,13 +159,6 @@ def test_table__one_of_its_values_is_that_of_the_rarer_ones():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("groups", "most"), [(0, 1024), (2, 1024), (976, 1024), (977, 1023), (10_000, 100), (31_250, 32), (10**6, 32)]
-)
-def test_table__most_values_by_the_number_of_classes(groups, most):
-    assert Table._max_values(groups) == most
-
-
 def test_table__merges_where_there_are_more_values_than_separate_counts(monkeypatch):
     monkeypatch.setattr(module, "MAX_VALUES", 32)
     texts = [f"v{i:02d}" for i in range(34) for _ in range(40 - i)]
@@ -181,17 +174,3 @@ def test_table__merges_where_there_are_more_values_than_separate_counts(monkeypa
     table.add(pa.array(more[31:] * 50).dictionary_encode(), np.zeros(50, int), 1)
     assert len(table.values) == 33
     assert table.counts(1)[0][-1] == "w31"
-
-
-@pytest.mark.slow
-def test_sample__photos_with_the_smallest_hashes_of_their_ids(monkeypatch):
-    monkeypatch.setattr(module, "SAMPLE", 10)
-    rows = frame(200, failure="")
-    hashes = pd.util.hash_array(rows["id"].to_numpy(dtype=object))
-    expected = [int(i) for i in np.argsort(hashes)[:10]]
-    for size in (3, 11, 200):
-        sample = tally(blocks(rows, size)).sample
-        assert sample["row"].tolist() == expected
-        assert sample.index.tolist() == list(range(10))
-        assert sample["hash"].tolist() == sorted(hashes)[:10]
-        assert sample["make"].tolist() == rows.loc[expected, "make"].tolist()

@@ -189,6 +189,8 @@ def test_command__json_of_a_comparison(folders, capsys):
 
 def test_command__figure(folders, tmp_path):
     assert main([*map(str, folders), "--figure", str(tmp_path / "traces.svg")]) == 0
+    assert main([str(folders[0]), "--figure", str(tmp_path / "one.svg")]) == 0
+    assert (tmp_path / "one.svg").is_file()
     assert b"near" in (tmp_path / "traces.svg").read_bytes()
     with pytest.raises(UsageError, match="is written as"):
         main([*map(str, folders), "--figure", "traces.gif"])

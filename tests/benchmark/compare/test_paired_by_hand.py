@@ -1,18 +1,15 @@
 """Comparisons of runs whose answers are laid out by hand: clusters, ties, and the correction for many comparisons."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmark.cli.compare import main
-from benchmark.compare import paired
 from benchmark.compare.paired import Compared, compare_runs, comparison_text
 from benchmark.results import Result, Run, Score
 from benchmark.scoring.output import write_scored
 from benchmark.scoring.run import Scored
-from builders.errors import DataError
 from tests.support.probe_runs import read_run, true_score
 
 
@@ -185,23 +182,3 @@ def test_compare__a_target_level_with_distractors_is_found_by_chance(tmp_path):
     same: list[Compared] = [row for row in rows if row.metric == "same"]
     assert [(row.first_value, row.second_value) for row in same] == [(1.0, 0.25), (1.0, 0.0), (0.25, 0.0)]
     assert {row.difference.value for row in rows if row.metric == "spd"} == {0.0}
-
-
-def test_presets__options_that_change_no_question_warn_of_nothing(monkeypatch):
-    warnings = []
-    monkeypatch.setattr(paired, "warn", warnings.append)
-
-    def run(folder, **options):
-        return SimpleNamespace(folder=folder, result=SimpleNamespace(environment={"options": options}))
-
-    paired._check_presets(run("a", dtype="float32", workers=3, limit=5), run("b", dtype="bfloat16", device="x"), False)
-    assert warnings == []
-    paired._check_presets(run("a", seed=1, workers=3), run("b", seed=2), False)
-    assert warnings == ["a and b: seed is 1 and 2"]
-    warnings.clear()
-    paired._check_presets(run("a", preset="camtrace"), run("b", preset="iccv2025"), True)
-    assert warnings == [
-        "a and b: the presets are camtrace and iccv2025: a difference may be that of preprocessing, votes or probes"
-    ]
-    with pytest.raises(DataError, match="the presets are camtrace and iccv2025, which ask differently: score both"):
-        paired._check_presets(run("a", preset="camtrace"), run("b", preset="iccv2025"), False)

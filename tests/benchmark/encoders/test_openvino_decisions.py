@@ -19,9 +19,9 @@ from benchmark.compute import library_version
 from benchmark.encoders.encoder import EncoderInfo
 from benchmark.encoders.network import Embedder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime import choose, onnxruntime, openvino, openvino_graph, speed, trial
+from benchmark.encoders.runtime import choose, onnxruntime, openvino, openvino_graph, speed
 from benchmark.encoders.runtime.cache import CompiledFile
-from benchmark.encoders.runtime.openvino_graph import OpenVinoNetwork, fixed_size_models, no_telemetry
+from benchmark.encoders.runtime.openvino_graph import fixed_size_models, no_telemetry
 from builders.errors import EncoderError
 from tests.benchmark.encoders.test_compiled_files import Model
 
@@ -135,19 +135,6 @@ def test_open_network__errors_in_words(
     assert str(refused.value) == message
 
 
-def test_try_elsewhere__writes_the_model_and_passes_everything_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[Any] = []
-    monkeypatch.setattr(openvino, "openvino", SimpleNamespace(serialize=lambda *given: calls.append(given)))
-    monkeypatch.setattr(trial, "in_own_process", lambda *given, **named: calls.append((*given, named)))
-    monkeypatch.setattr(openvino, "free_on_host", lambda: 77)
-    openvino._try_elsewhere("mine", "model", VIEWS.numpy(), tmp_path, 3)
-    (model, file), process = calls
-    assert (model, file.name, file.parent.parent) == ("model", "model.xml", tmp_path)
-    assert process == ("mine", "OpenVINO", trial.compile_for_openvino, file, "3", {"memory": 77})
-
-
 def test_key__has_everything_that_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = {"FULL_DEVICE_NAME": "one"}
     core = SimpleNamespace(get_property=lambda device, name: (device, machine[name]))
@@ -219,68 +206,3 @@ def test_no_telemetry__the_package_is_as_it_was_before(monkeypatch: pytest.Monke
         with onnxruntime._no_telemetry():
             assert os.environ["ORT_DISABLE_TELEMETRY"] == (before or "1")
         assert os.environ.get("ORT_DISABLE_TELEMETRY") == before
-
-
-@pytest.mark.parametrize(("factor", "same"), [(1.0, True), (1 + 2**-20, False)])
-def test_same_bits__of_the_views_repeated(factor: float, same: bool) -> None:
-    sizes: list[list[int]] = []
-
-    class Cut:
-        batch_sizes = (4, 2, 1)
-
-        def __call__(self, chunks: Any) -> Any:
-            sizes.append([len(chunk) for chunk in chunks])
-            rows.append(np.concatenate(chunks).tolist())
-            return [chunk * np.float32(factor if len(chunk) == 1 else 1) for chunk in chunks]
-
-    rows: list[Any] = []
-    network: Any = Cut()
-    views = np.arange(1, 7, dtype=np.float32).reshape(3, 2)
-    assert openvino_graph._same_bits(network, views) is same
-    assert sizes == [[4], [2, 2], [1] * 4]
-    assert rows == [views[[0, 1, 2, 0]].tolist()] * 3
-    network.batch_sizes = (1,)
-    assert openvino_graph._same_bits(network, views)
-    assert len(sizes) == 3
-
-
-def test_openvino_network__each_chunk_in_the_model_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[Any] = []
-
-    class Queue:
-        def __init__(self, model: Any, jobs: int) -> None:
-            self.model, self.jobs, self.waiting = model, jobs, []  # type: ignore[var-annotated]
-
-        def set_callback(self, function: Any) -> None:
-            self.function = function
-
-        def start_async(self, inputs: Any, **named: Any) -> None:
-            started.append((self.model.views, self.jobs, inputs[0].flags.c_contiguous, named))
-            self.waiting.append((inputs[0], named["userdata"]))
-
-        def wait_all(self) -> None:
-            for chunk, index in reversed(self.waiting):  # in any order
-                tensor = SimpleNamespace(data=chunk.astype(np.float64) + self.model.views)
-                self.function(SimpleNamespace(get_output_tensor=lambda at, tensor=tensor: [tensor][at]), index)
-            self.waiting.clear()
-
-    def model(views: int) -> Any:
-        length = SimpleNamespace(is_dynamic=False, get_length=lambda: views)
-        shape = SimpleNamespace(get_partial_shape=lambda: [length])
-        return SimpleNamespace(views=views, input=lambda at: [shape][at])
-
-    monkeypatch.setattr(openvino_graph.openvino, "AsyncInferQueue", Queue)
-    network = OpenVinoNetwork([model(1), model(4)], 3)
-    assert (network.batch_sizes, network.stored) == ((4, 1), None)
-    views = np.asfortranarray(np.arange(18, dtype=np.float32).reshape(6, 3))
-    parts = network([views[:4], views[4:5], views[5:]])
-    assert started == [
-        (1, 6, True, {"userdata": 1, "share_inputs": True}), (1, 6, True, {"userdata": 2, "share_inputs": True}),
-        (4, 6, True, {"userdata": 0, "share_inputs": True}),
-    ]  # fmt: skip
-    assert [part.tolist() for part in parts] == [
-        (views[:4] + 4).tolist(), (views[4:5] + 1).tolist(), (views[5:] + 1).tolist()
-    ]  # fmt: skip
-    assert {part.dtype for part in parts} == {np.dtype(np.float32)}
-    with pytest.raises(RuntimeError, match=r"^not one embedding for each view$"):
-        network([views[:2]])  # there is no model of this size

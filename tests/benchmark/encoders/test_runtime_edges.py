@@ -14,8 +14,7 @@ from torch import nn
 
 from benchmark.encoders.encoder import Encoder, Runtime
 from benchmark.encoders.network import Network, Normalisation, network_encoder
-from benchmark.encoders.placement import Placement, placement
-from benchmark.encoders.provenance import family_of, group_and_data, statement
+from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.cache import NO_FILE
 from benchmark.encoders.runtime.choose import (
     RuntimeEmbedder,
@@ -27,8 +26,6 @@ from benchmark.encoders.runtime.choose import (
 )
 from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_of, store_choice
 from builders.errors import CamtraceError
-
-CHOOSE = "benchmark.encoders.runtime.choose"
 
 
 def small(image: Image.Image) -> np.ndarray:
@@ -140,30 +137,6 @@ def test_on_runtime__encoders_whose_library_is_fixed() -> None:
     assert by_torch == Runtime("torch", torch.__version__)
 
 
-def test_on_runtime__obstacles_are_reasons_of_auto_and_refusals_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAMTRACE_RUNTIME", "openvino")
-    encoder = encoder_of()
-    for changed, why in (
-        (replace(encoder, device="cuda:1"), "OpenVINO computes on the CPU, and the device is cuda:1"),
-        (replace(encoder, dtype="bfloat16"), "OpenVINO is used in float32, and the dtype is bfloat16"),
-        (replace(encoder, dtype="tf32"), "OpenVINO is used in float32, and the dtype is tf32"),
-        (replace(encoder, compiled=True), "--compile is for torch's own compiler, not for OpenVINO"),
-    ):
-        runtime = on_runtime(changed, "auto").runtime
-        assert runtime == Runtime("torch", torch.__version__, reason=why)
-        assert refusal(on_runtime, changed, "openvino") == f"UsageError: --runtime openvino: {why}"
-    monkeypatch.setattr(f"{CHOOSE}.platform.machine", lambda: "arm64")
-    runtime = on_runtime(encoder, "auto").runtime
-    assert runtime is not None
-    assert runtime.reason == "auto takes OpenVINO on x86-64, where it was measured, and this is arm64"
-    monkeypatch.setattr(f"{CHOOSE}.platform.machine", lambda: "AMD64")
-    monkeypatch.setattr(f"{CHOOSE}.free_on_host", lambda: 0)
-    large = encoder_of(nn.Linear(10_000, 2500, bias=False))
-    runtime = on_runtime(large, "auto").runtime
-    assert runtime is not None
-    assert runtime.reason == "OpenVINO needs 0.4 GB for its copy of the weights, and 0.0 GB are free"
-
-
 def test_choices__stored_and_read_again(tmp_path: Path) -> None:
     file = tmp_path / "a.choice.json"
     assert cached_choice(file) is None
@@ -184,47 +157,3 @@ def test_runtime__part_of_a_key() -> None:
     assert Runtime("torch", "2", reason="x", views=4).key() is None
     whole = Runtime("openvino", "1", 1e-7, speed=2.0, views=4).key()
     assert whole == {"name": "openvino", "version": "1", "relative_error": 1e-7, "views": 4}
-
-
-class WithTable(nn.Module):
-    """A network with a table that no checkpoint holds."""
-
-    def __init__(self, value: float = 1.0, name: str = "table") -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 2)
-        nn.init.ones_(self.layer.weight)
-        nn.init.ones_(self.layer.bias)
-        self.register_buffer(name, torch.full((2,), value), persistent=False)
-        self.register_buffer("stored", torch.ones(2))
-        self.register_buffer("count", torch.ones(2, dtype=torch.int64), persistent=False)
-
-
-def test_placement__words_of_refusals() -> None:
-    assert placement("cpu", "bfloat16", True) == Placement("cpu", "bfloat16", True)
-    assert refusal(placement, "cpu", "float8") == (
-        "UsageError: --dtype float8: choose one of float32, tf32, bfloat16, float16"
-    )
-    assert refusal(placement, "cpu", "tf32") == (
-        "UsageError: --dtype tf32 is a way of NVIDIA GPUs to multiply, and the device is cpu; use float32"
-    )
-
-
-def test_training__of_the_study_of_families_and_of_names() -> None:
-    study = statement("timm/resnet50.a1_in1k@main")
-    assert study["training_source"] == "Ramos et al., ICCV 2025"
-    assert statement("hf-hub:timm/resnet50.a1_in1k?size=9")["training_source"] == study["training_source"]
-    assert statement("mine") == {}
-    family = family_of("facebook/dinov2-base?output=x")
-    assert family is not None
-    assert statement("facebook/dinov2-base") in (
-        {"training_source": family.source, "year": family.year},
-        {"training_source": "Ramos et al., ICCV 2025", "year": family.year},
-    )
-    assert family_of("mine") is None
-    for name, options, expected in (
-        ("mine", {"architecture": "my_CoCa_vit"}, ("CVL", "unknown")), ("mine", {"architecture": "align"}, ("CVL",
-         "unknown")),
-        ("mine", {"contrastive": True, "classes": 3}, ("CVL", "unknown")), ("mine", {"classes": 1}, ("SUP", "unknown")),
-        ("mine", {"architecture": "resnet"}, ("unknown", "unknown")),
-    ):  # fmt: skip
-        assert tuple(group_and_data(name, **options)) == expected  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 from benchmark.judgement import extremes, moves
 from benchmark.judgement.deciding import Comparison, decide, p_of_less, p_of_more
 from benchmark.judgement.differences import decide_differences, loss_level
-from benchmark.judgement.outputs import AGAINST_FINAL, _drop, choose_outputs, depth_curves
+from benchmark.judgement.outputs import AGAINST_FINAL, choose_outputs, depth_curves
 from benchmark.judgement.scores import chance_of, find_score, units_of
 from benchmark.judgement.traces import chance_flags, judge
 from benchmark.judgement.training import rising, training_margin
@@ -78,18 +78,6 @@ def test_choose_outputs__only_what_embedding_and_output_both_have() -> None:
     guess = score("probe/jpeg", "accuracy", 0.8, chance=0.2, most_frequent_class=0.5)
     [choice] = choose_outputs(result(guess, PLAIN, outputs=(both,)), QUESTIONS)
     assert choice.bound == pytest.approx(0.05 * 0.5)
-
-
-def test_drop__has_the_smaller_number_of_units_and_zero_on_either_side() -> None:
-    few, many = (score("knn/jpeg", "spd", 0.3, n=n) for n in (50, 900))
-    assert [_drop(*pair, 0.05).units for pair in ((few, many), (many, few))] == [50, 50]
-    paired = score("knn/jpeg", "spd", 0.0, **shift(-0.3))
-    for final in (0.3, -0.3):
-        drop = _drop(dataclasses.replace(paired, details=shift(-final)), score("knn/jpeg", "spd", final), 0.05)
-        assert (drop.value, drop.low, drop.high) == pytest.approx((0.3, 0.28, 0.32))
-    zero = Score("knn/jpeg", "toy", "spd", 0.0, -0.01, 0.03, 900, 0.0)  # its size has the ends of its own side
-    drop = _drop(zero, score("knn/jpeg", "spd", 0.3, 0.0), 0.05)
-    assert (drop.value, drop.low, drop.high) == pytest.approx((0.3, 0.27, 0.31))
 
 
 def test_depth_curves__layers_in_order_for_poolings_of_the_whole_picture() -> None:

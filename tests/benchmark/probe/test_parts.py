@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import processing_curve, processing_probe, processing_spread
-from benchmark.probe.solver import design as design_module
-from benchmark.probe.solver.design import Design, design, joined, resident_bytes
+from benchmark.probe.solver.design import Design, design, joined
 from benchmark.probe.solver.newton import solve
 from benchmark.probe.solver.rows import gather
 
@@ -68,36 +64,3 @@ def test_joined__stacks_in_order_or_nothing(requested: Any) -> None:
         np.testing.assert_allclose(abs(one), abs(other), atol=1e-8)
     assert joined([two[0], None]) is None
     assert joined([two[0], features(requested, slice(3, FITS), every[:30])]) is None
-
-
-def test_processing_spread__rotates_nothing_again_and_is_the_same(
-    requested: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = processing_probe(*requested)
-    assert 0.4 < whole.accuracy < 0.95
-    rotated: list[int] = []
-    reduced = design_module._reduced
-    monkeypatch.setattr(design_module, "_reduced", lambda rows, *more: rotated.append(1) or reduced(rows, *more))
-    result = processing_spread(*requested, whole=whole)
-    assert not rotated
-    processing_curve(*requested, whole=whole)  # whose searches are their own
-    assert rotated
-    rotated.clear()
-    expected = processing_spread(*requested, whole=replace(whole, features=None))
-    assert len(rotated) >= 8
-    assert result.deviation > 0
-    np.testing.assert_allclose(result.deviation, expected.deviation, rtol=1e-6)
-
-
-def test_answers__hold_the_training_sets_of_few_photos(requested: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = processing_probe(*requested)
-    result = answers.features
-    assert result is not None
-    assert result.resident is not None
-    assert "features" not in {*answers.details(), *re.findall(r"(\w+)=", repr(answers))}
-    expected = features(requested, slice(FITS), np.arange(PHOTOS))
-    np.testing.assert_allclose(abs(result.resident), abs(expected.resident), atol=1e-8)
-    fewer = processing_probe(*requested, memory_bytes=2 * resident_bytes(PHOTOS, D))  # two fits at a time: none is kept
-    assert fewer.features is None
-    monkeypatch.setattr(design_module, "REDUCED_ROWS", 20)
-    assert processing_probe(*requested).features is None

@@ -9,13 +9,11 @@ import pytest
 from benchmark.report import report_text
 from benchmark.report.copies import copies_text
 from benchmark.report.figure import depth_figure, report_figure
-from benchmark.report.groups import facts_text, groups_text
-from benchmark.report.tables import markdown_table, p_value, score_cell
-from benchmark.report.text import settings_line
+from benchmark.report.groups import groups_text
+from benchmark.report.tables import markdown_table
 from benchmark.report.training import curves_table
 from benchmark.results import Score
 from benchmark.tasks import all_tasks
-from builders.photos import TERMS_OF_USE
 from tests.benchmark.report.test_text import curve, probe, result, shares
 
 NUMBERS = ["", "-", "1", "-1.5", "+2", "1,234", "12 %", "3 s", "4 min", "5 h", "6 d", "7 B", "8 kB", "9 MB", "1 GB"]
@@ -42,30 +40,6 @@ def test_markdown_table__one_text_makes_a_column_of_texts_and_bars_are_escaped()
         "| long name | no |  3 |",
     ]
     assert markdown_table(["a", "b"], []).splitlines() == ["| a  |  b |", "| :- | -: |"]
-
-
-def test_p_value_and_score_cell():
-    assert [p_value(p) for p in (0.0, 9.9e-5, 1e-4, 0.05, 1.0)] == [
-        "< 0.0001",
-        "< 0.0001",
-        "0.0001",
-        "0.0500",
-        "1.0000",
-    ]
-    score = Score("probe/x", "toy", "accuracy", 0.5, 0.25, 0.75, 9, 0.1)
-    assert (score_cell(score), score_cell(None)) == ("50.0 (25.0 to 75.0)", "")
-
-
-def test_facts_text__in_their_order_with_one_full_stop():
-    given = {TERMS_OF_USE: "for research.", "left out": "2 videos", "design": "a grid", "missing": "", "other": "x"}
-    lines = facts_text({**given, "simulated": ""}).split("\n\n")
-    assert lines == ["Design: a grid.", "Left out: 2 videos.", f"{TERMS_OF_USE.capitalize()}: for research."]
-    simulated = facts_text({**given, "simulated": "yes"}).split("\n\n")
-    assert simulated[0].startswith("**Simulated, no camera took these pictures.** ")
-    assert simulated[1:] == lines
-    assert facts_text({}) == ""
-    lacking = facts_text({**given, "missing": "3 of 12 scenes"}).split("\n\n")
-    assert lacking == [lines[0], "Missing: 3 of 12 scenes.", *lines[1:]]
 
 
 def of_copies(*shares_by_metric):
@@ -124,24 +98,6 @@ def test_curves_table__parts_that_only_some_have():
     assert (first[1:5], second[1:5]) == (["30.0", "40.0", "50.0", "60.0"], ["-", "-", "50.0", "70.0"])
     assert (first[0], first[-1]) == ("probe/jpeg", str(one["n_train"][-1]))
     assert curves_table([probe("jpeg", shares(0.6), learning_curve=alone), probe("make", shares(0.6))]) == ""
-
-
-def test_settings_line__each_value_once():
-    knn = [Score("knn/jpeg", "toy", "all-same", 0.5, 0.4, 0.6, 9, 0.1, {"k": k}) for k in (10, 3)]
-    both = [
-        result(*knn, preset="camtrace", ties="nearest", orientation="upright", assignment_seeds=1),
-        result(preset="iccv2025", preprocess="own", assignment_seeds=3),
-        result(preset="camtrace"),
-    ]
-    assert settings_line(both, all_tasks()) == (
-        "Preset camtrace; preset iccv2025; preprocess own; orientation upright; k = 3; k = 10; 1 assignment; "
-        "3 assignments."
-    )
-    tied = dataclasses.replace(knn[0], details={"ties": {}, "sampled_queries": 500})
-    plain = dataclasses.replace(tied, task="probe/make")
-    line = settings_line([result(plain, ties="nearest", orientation="upright", assignment_seeds=2)], all_tasks())
-    assert line == "Ties nearest; kNN queries: 500 test photos, drawn by class."
-    assert settings_line([result()], all_tasks()) == ""
 
 
 def test_report_text__several_encoders_stand_side_by_side():

@@ -9,22 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.metrics import silhouette_score
 
 from benchmark.knn import Box, Setup
 from benchmark.robustness import (
     BOXES_OF,
     Cells,
-    clustering_score,
     neighbours_of,
     performance_drop,
     simulated_chance,
 )
-from benchmark.robustness import clustering as clustering_module
 from benchmark.robustness import drop as drop_module
 from benchmark.robustness import neighbours as neighbours_module
-from benchmark.robustness.clustering import _best_clusters, _without_blocks, adjusted_rand, balanced_photos, k_means
-from benchmark.robustness.drop import ASSOCIATIONS, _accuracies, _drop, _plan, logistic_path
+from benchmark.robustness.clustering import _best_clusters, _without_blocks, adjusted_rand, k_means
+from benchmark.robustness.drop import ASSOCIATIONS, _accuracies, _plan, logistic_path
 from benchmark.robustness.index import _drawn_accuracy, setup_chances
 from benchmark.robustness.removals import Removals
 
@@ -74,59 +72,6 @@ def test_plan__in_plain_loops(
     assert pytest.approx([step / 7 for step in range(8)]) == list(ASSOCIATIONS)
 
 
-def test_performance_drop__sums_over_repeats_and_means_over_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = table_of(groups=3, clusters=3, photos=2)
-    calls: list[tuple[Any, ...]] = []
-    rng = np.random.default_rng(0)
-    answers: list[Any] = []
-
-    def plan(*given: Any) -> Any:
-        calls.append(given[1:4])
-        test = np.flatnonzero(np.isin(cells.groups, given[2]))[len(calls) % 2 :: 2]
-        return SimpleNamespace(train=[np.arange(3 + len(calls))] * 8, test=test)
-
-    def accuracies(rows: Any, cells: Any, plan: Any, positive: int) -> Any:
-        assert positive == 1
-        right = (rng.random((8, len(plan.test))) < 0.7).astype(float)
-        other = np.full(8, np.nan) if len(answers) == 1 else rng.random(8)
-        answers.append((plan.test, right, other))
-        return SimpleNamespace(right=right, other=other)
-
-    monkeypatch.setattr(drop_module, "_plan", plan)
-    monkeypatch.setattr(drop_module, "_accuracies", accuracies)
-    steps: list[int] = []
-    made = performance_drop(lambda at: at, cells, repeats=2, pairs=9, progress=lambda: steps.append(1))
-    assert made is not None
-    assert calls == [((0, 1), pair, crossed) for pair in ((0, 1), (0, 2), (1, 2)) for crossed in (False, True)]
-    assert len(steps) == 6
-    curves, drops, spreads, left, others = [], [], [], [], []
-    index, count = cells.blocks.index, len(cells.blocks)
-    for pair in range(3):
-        parts = answers[2 * pair : 2 * pair + 2]
-        curve = sum(right.sum(axis=1) for _, right, _ in parts) / sum(len(test) for test, *_ in parts)
-        curves.append(curve)
-        drops.append(np.mean(curve[1:] / curve[0]) - 1)
-        by_repeat = [np.mean(r.mean(axis=1)[1:] / r.mean(axis=1)[0]) - 1 for _, r, _ in parts]
-        spreads.append(np.std(by_repeat, ddof=1))
-        without = []
-        for block in range(count):
-            rest = [(r[:, index[t] != block].sum(axis=1), (index[t] != block).sum()) for t, r, _ in parts]
-            some = sum(r for r, _ in rest) / sum(n for _, n in rest)
-            without.append(np.mean(some[1:] / some[0]) - 1)
-        left.append(without)
-        other = np.mean([o for *_, o in parts], axis=0)
-        if np.isfinite(other).all():
-            others.append(np.mean(other[1:] / other[0]) - 1)
-    assert len(others) == 2
-    assert made.value == pytest.approx(np.mean(drops))
-    assert made.other_groups == pytest.approx(np.mean(others))
-    np.testing.assert_allclose(made.accuracies, np.mean(curves, axis=0))
-    np.testing.assert_allclose(made.left_out, np.mean(left, axis=0))
-    assert made.spread == pytest.approx(np.mean(spreads))
-    assert (made.repeats, made.pairs, made.possible, made.train_photos) == (2, 3, 3, 9)
-    assert _drop(np.array([[0.5, 0.25, 0.75], [0.0, 0.0, 0.0]])).tolist() == [0.0, -1.0]
-
-
 @pytest.mark.parametrize("dimension", [4, 40])
 def test_accuracies__of_the_strength_that_validates_best(dimension: int) -> None:
     """Fewer rows than dimensions are fitted in their span; of equal strengths the strongest is chosen."""
@@ -165,51 +110,6 @@ def test_performance_drop__only_pairs_with_three_clusters_in_each_cell() -> None
     clusters = np.arange(12)
     clusters[4] = 3  # two clusters of one cell
     assert performance_drop(lambda at: np.eye(12)[at], Cells.of(cells.labels, cells.groups, clusters)) is None
-
-
-def test_clustering_score__means_over_pairs_and_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = table_of(labels=3, clusters=2, photos=2)
-    calls: list[tuple[Any, ...]] = []
-    rng = np.random.default_rng(1)
-    answers: list[np.ndarray] = []
-
-    def best(unit: torch.Tensor, numbers: Any, generator: torch.Generator) -> tuple[np.ndarray, int]:
-        calls.append((len(unit), numbers, generator.initial_seed()))
-        answers.append(rng.integers(0, 3, len(unit)))
-        return answers[-1], 2 + len(calls)
-
-    monkeypatch.setattr(clustering_module, "_best_clusters", best)
-    rows = np.random.default_rng(2).normal(size=(len(cells), 3))
-    made = clustering_score(lambda at: rows[at], cells, seeds=2, numbers=(2, 4), photos=12, seed=7)
-    assert made is not None
-    assert calls == [(12, (2, 4), 7000 + run) for _ in range(3) for run in range(2)]
-    drawn, index = np.random.default_rng(7), cells.blocks.index
-    label, group, apart, left = [], [], [], []
-    for i, labels in enumerate(((0, 1), (0, 2), (1, 2))):
-        at = balanced_photos(cells, labels, (0, 1), 12, drawn)
-        parts = answers[2 * i : 2 * i + 2]
-        label.append([adjusted_rand_score(cells.labels[at], part) for part in parts])
-        group.append([adjusted_rand_score(cells.groups[at], part) for part in parts])
-        apart.append(np.subtract(label[-1], group[-1]))
-        without = []
-        for block in range(len(cells.blocks)):
-            stays = index[at] != block
-            without.append(
-                np.mean(
-                    [
-                        adjusted_rand_score(cells.labels[at][stays], part[stays])
-                        - adjusted_rand_score(cells.groups[at][stays], part[stays])
-                        for part in parts
-                    ]
-                )
-            )
-        left.append(without)
-    assert (made.label, made.group) == (pytest.approx(np.mean(label)), pytest.approx(np.mean(group)))
-    assert made.value == pytest.approx(np.mean(label) - np.mean(group))
-    assert made.spread == pytest.approx(np.mean([np.std(each, ddof=1) for each in apart]))
-    assert made.numbers.tolist() == [[3, 4], [5, 6], [7, 8]]
-    np.testing.assert_allclose(made.left_out, np.mean(left, axis=0), atol=1e-12)
-    assert (made.pairs, made.possible, made.photos) == (3, 3, 12)
 
 
 def test_best_clusters__of_the_number_with_the_greatest_silhouette() -> None:
@@ -258,30 +158,6 @@ def test_without_blocks__comparisons_of_the_photos_that_stay() -> None:
         stays = block != b
         expected = adjusted_rand(truth[0][stays], assigned[stays]) - adjusted_rand(truth[1][stays], assigned[stays])
         assert made[b] == pytest.approx(expected, abs=1e-12)
-
-
-def test_neighbours_of__what_its_search_is_called_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = table_of(clusters=3, photos=3)
-    rows = np.random.default_rng(0).normal(size=(len(cells), 4))
-    calls: list[tuple[Any, dict[str, Any]]] = []
-    search = neighbours_module.box_neighbours
-
-    def spy(*given: Any, **options: Any) -> Any:
-        calls.append((given, options))
-        return search(*given, **options)
-
-    monkeypatch.setattr(neighbours_module, "box_neighbours", spy)
-    progress = [].append
-    for k, depth in ((5, 61 + 64), (70, 70 + 64)):
-        made = neighbours_of(rows, cells, k=k, queries=[3, 1], device="cpu", memory_bytes=1 << 22, progress=progress)
-        given, options = calls[-1]
-        assert given[0] is rows
-        columns = (cells.labels, cells.groups, cells.clusters)
-        assert all(part is column for part, column in zip(given[1:], columns, strict=True))
-        queries = options.pop("queries")
-        assert (queries.tolist(), queries.dtype) == ([3, 1], np.int64)
-        assert options == {"depth": depth, "device": "cpu", "memory_bytes": 1 << 22, "progress": progress}
-        assert (made.boxes.shape, made.k) == ((2, depth - 64), k)
 
 
 @pytest.mark.parametrize("random_ties", [False, True])

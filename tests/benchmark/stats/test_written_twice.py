@@ -16,22 +16,14 @@ from benchmark.stats import (
     effect_size,
     is_gain,
     jackknife,
-    mcnemar,
     null_range,
-    paired_difference,
-    paired_differences,
-    photo_interval,
-    rank_intervals,
     ratio_p_value,
     statistic_interval,
     table_p_value,
-    threshold_at,
     upper_p_value,
 )
-from benchmark.stats import association as association_module
-from benchmark.stats.association import _upper_tail
 from benchmark.stats.bootstrap import bootstrap_interval
-from benchmark.stats.leave_one_out import Jackknife, _within, statistic_of
+from benchmark.stats.leave_one_out import Jackknife, statistic_of
 from benchmark.stats.one_sided import p_above, p_below
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
@@ -124,24 +116,6 @@ def test_jackknife__strata_missing_values_deviations_and_freedom() -> None:
     assert str(error.value) == "no cell has two clusters, so the spread between clusters is unknown"
 
 
-def test_jackknife__effects_of_pairs_are_taken_off_but_not_more_than_half() -> None:
-    values = RNG.normal(size=7)
-    left_out = (values.sum() - values) / 6
-    two = RNG.normal(size=(7, 7)) * 0.02
-    two = two + two.T
-    together = values.mean() - left_out[:, None] - left_out[None] + two
-    variance, of_pairs = plain_jackknife(left_out, np.zeros(7, int)), _within(together)
-    made = jackknife(values.mean(), left_out, None, two)
-    assert made.error**2 == pytest.approx(variance * max(1 - of_pairs / variance, 0.5))
-    assert (made.deviations**2).sum() / (7 * 6) == pytest.approx(made.error**2)
-    two[0, 1] = two[1, 0] = np.nan
-    together = np.where(
-        np.isfinite(together := values.mean() - left_out[:, None] - left_out[None] + two), together, 0.0
-    )
-    made = jackknife(values.mean(), left_out, None, two)
-    assert made.error**2 == pytest.approx(variance * max(1 - _within(together) / variance, 0.5))
-
-
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_jackknife__its_interval_and_p_values(level: float) -> None:
     made = Jackknife(0.7, 0.05, 6, np.zeros(8))
@@ -204,29 +178,6 @@ def test_p_values_of_association__are_shares_of_the_same_draws(permutations: int
     assert table_p_value(table, permutations=permutations, seed=6) == pytest.approx(expected)
 
 
-def test_ratio_p_value__long_columns_are_shuffled_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(association_module, "CELL_BUDGET", 20 * 120)
-    calls: list[int] = []
-    monkeypatch.setattr(association_module, "_upper_tail", lambda draws, observed: calls.append(len(draws)) or 0.5)
-    for permutations in (999, 110, 5):
-        ratio_p_value(RNG.normal(size=20), np.arange(20) % 2, permutations=permutations)
-    ratio_p_value(RNG.normal(size=60), np.arange(60) % 2)
-    assert calls == [120, 110, 99, 99]
-
-
-def test_upper_tail__by_counting_from_ten_on_and_else_by_a_fitted_tail() -> None:
-    draws = np.sort(RNG.gamma(2, size=199))
-    assert _upper_tail(draws, draws[-10]) == 11 / 200
-    observed = draws[-9]
-    fitted = reference.pearson3.sf((observed - draws.mean()) / draws.std(), max(0.0, reference.skew(draws)))
-    assert _upper_tail(draws, observed) == pytest.approx(min(10 / 200, fitted))
-    far = _upper_tail(draws, 1e6)
-    assert 0 < far < 1e-100 or far == 1e-300
-    left = -draws  # a tail to the other side counts as none
-    fitted = reference.norm.sf((0.5 - left.mean()) / left.std())
-    assert _upper_tail(left, 0.5) == pytest.approx(min(1 / 200, fitted), rel=1e-6)
-
-
 def test_one_sided__by_students_t_over_the_half_interval() -> None:
     for value, low, units, at in ((0.6, 0.5, 12, 0.55), (0.6, 0.5, 12, 0.45), (0.6, 0.55, 3, 0.7), (0.6, 0.5, 1, 0.5)):
         freedom = max(units - 1, 1)
@@ -249,37 +200,3 @@ def test_small_functions__by_hand() -> None:
         assert is_gain(Difference(value, low, 1.0, 0.0, 9, 0.1, 9)) is gain
     size = effect_size(0.4, 0.2, 0.7, 0.2)
     assert (size.value, size.low, size.high) == pytest.approx((0.25, 0.0, 0.625))
-
-
-def refusals() -> dict[str, tuple[Any, str]]:
-    two = [[0.5, 0.5], [0.1, 0.2]]
-    return {
-        "none": (lambda: photo_interval([]), "there is no photo to resample"),
-        "rows": (lambda: photo_interval([1, 0], [1, 1, 1]), "2 photos but 3 numbers of rows"),
-        "NaN": (lambda: photo_interval([1, np.nan]), "a photo's value is not finite, or no photo has a row"),
-        "bounds": (
-            lambda: photo_interval([1, 7], bounds=(0.5, 2.0)),
-            "a photo's value is outside 0.5..2: give means, or the rows per photo",
-        ),
-        "clusters": (lambda: photo_interval([1, 0], clusters=[1]), "2 photos but 1 names of clusters"),
-        "ranks": (lambda: rank_intervals(two, clusters=[1, 2, 3]), "2 photos but 3 names of clusters"),
-        "pairs": (
-            lambda: paired_difference([1, 0], [1]),
-            "2 and 1 photos: a paired difference needs the same ones",
-        ),
-        "items": (lambda: paired_differences(np.zeros((1, 2)), clusters=[1]), "2 items but 1 names of clusters"),
-        "chance": (
-            lambda: effect_size(1, 1, 1, 1.0),
-            "chance is 1: a question with one possible answer has no effect size",
-        ),
-        "mcnemar": (lambda: mcnemar(3, -2), "3 and -2 items: numbers of items are not negative"),
-        "threshold": (lambda: threshold_at(np.array([]), 0.1), "a threshold needs scores, and all of them finite"),
-    }
-
-
-@pytest.mark.parametrize("case", refusals())
-def test_statistics__refuse_in_a_sentence(case: str) -> None:
-    call, sentence = refusals()[case]
-    with pytest.raises(DataError) as error:
-        call()
-    assert str(error.value) == sentence

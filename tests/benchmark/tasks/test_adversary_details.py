@@ -10,7 +10,7 @@ import pytest
 import benchmark.knn
 from benchmark.options import RunOptions
 from benchmark.tasks import TaskInput
-from benchmark.tasks.adversary import adversary_task, run_adversary, run_adversary_part
+from benchmark.tasks.adversary import adversary_task, run_adversary
 from benchmark.views import ORIGINAL
 from builders.photos import Labels, PhotoSet, hash64
 
@@ -180,47 +180,6 @@ def test_spoiled__an_answer_that_is_right_half_of_the_times_is_not_spoiled():
         halves += int(((right[-1] == 0.5) & (worst == 0)).sum()) + int(((right[-1] == 1) & (worst == 0.5)).sum())
         assert flipped.details["spoiled"] == np.mean((right[-1] == 1) & (worst == 0))
     assert halves > 3
-
-
-def spied(monkeypatch, name):
-    """Arguments of each call of a function of ``benchmark.knn``."""
-    real, calls = getattr(benchmark.knn, name), []
-
-    def spy(*args, **more):
-        calls.append((args, more))
-        return real(*args, **more)
-
-    monkeypatch.setattr(benchmark.knn, name, spy)
-    return calls
-
-
-@pytest.mark.parametrize(("option", "k"), [(None, 3), (4, 4)])
-@pytest.mark.parametrize("stores", [False, True])
-def test_calls__views_then_their_jitters_each_under_its_folder(option, k, stores, monkeypatch, tmp_path):
-    votes, jitters = spied(monkeypatch, "knn_of_views"), spied(monkeypatch, "jittered")
-    folder = tmp_path if stores else None
-    inputs = inputs_of(neighbours=option, seed=21, checkpoints=folder)
-    run_adversary(PROCESSINGS, inputs)
-    run_adversary_part(PROCESSINGS, inputs, 1, 3)
-    how = {"k": k, "device": "cpu"}
-    folders = [folder, tmp_path / "jitter" if stores else None]
-    assert [more for _, more in votes] == [
-        *({**how, "keep": each, "part": None} for each in folders),
-        *({**how, "keep": each, "part": (1, 3)} for each in folders),
-    ]
-    test = np.arange(TRAIN, TRAIN + TEST)
-    for (collection, _, train_labels, test_labels), _ in votes:
-        np.testing.assert_array_equal(collection[:], inputs.bank.view(ORIGINAL, np.arange(TRAIN)))
-        assert (train_labels.tolist(), test_labels.tolist()) == ([i % 3 for i in range(TRAIN)], [i % 3 for i in test])
-    assert [len(views) for (_, views, *_), _ in votes] == [4, 3, 4, 3]
-    for view, name in zip(votes[0][0][1], (*PROCESSINGS, ORIGINAL), strict=True):
-        np.testing.assert_array_equal(view, inputs.bank.view(name, test))
-    assert [more for _, more in jitters] == [{"seed": 21}] * 2
-    (moved, still), _ = jitters[0]
-    np.testing.assert_array_equal(still, inputs.bank.view(ORIGINAL, test))
-    assert len(moved) == 3
-    stored = {str(path.parent.relative_to(tmp_path)) for path in tmp_path.rglob("*.npz")}
-    assert stored == ({".", "jitter"} if stores else set())
 
 
 def test_jittered__answers_are_those_of_the_jitters_under_the_rule():

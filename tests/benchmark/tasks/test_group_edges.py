@@ -187,10 +187,6 @@ def test_robustness__curve_older_form_and_notes(planted):
 ALL = list(all_tasks().values())
 
 
-def with_pictures(photos: PhotoSet, **changes) -> PhotoSet:
-    return dataclasses.replace(photos, **changes)
-
-
 def names_of(photos: PhotoSet, tasks=ALL, *, named: bool = False, **more) -> list[str]:
     return [task.name for task in fitting_tasks(tasks, photos, named=named, **more)]
 

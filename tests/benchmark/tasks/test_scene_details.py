@@ -6,15 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import benchmark.retrieval
-import benchmark.robustness
-from benchmark.retrieval import held_bytes, recall_bytes
-from benchmark.robustness import Statistic, variance_bytes
+from benchmark.robustness import Statistic
 from benchmark.tasks import Seconds, all_tasks
 from benchmark.tasks.groups.neighbours import ROBUSTNESS_METRICS, _outcome, searched
-from benchmark.tasks.scenes import cost, group_retrieval
+from benchmark.tasks.scenes import cost
 from benchmark.tasks.scenes.group_retrieval import pairs_by_difference
-from benchmark.tasks.scenes.scene_table import blocks_of, scene_table, scene_units
+from benchmark.tasks.scenes.scene_table import scene_table
 from builders.photos import Labels, PhotoSet, hash64
 from tests.support.scenes import input_of, scene_photos
 
@@ -67,125 +64,6 @@ def test_lost__of_an_encoder_that_loses_none_nothing_is_shown():
     rows = np.tile(np.eye(5, dtype=np.float32), (2, 1))
     details = {s.metric: s.details for s in PAIRS.run(input_of(twos(5), rows)).scores}["different"]["lost"]
     assert details == {"queries": 10, "lost": 0, "by_camera": 0, "shown": []}
-
-
-def clock(seen, seconds=lambda photos: 1.0):
-    def clocked(photos):
-        seen.append(len(photos))
-        return Seconds(seconds(photos), 3 * seconds(photos))
-
-    return clocked
-
-
-NO_ROWS = np.zeros((0, 8))
-
-
-@pytest.mark.parametrize(
-    ("shape", "runs"),
-    [
-        ((3, 40, 1), [120, 120]),  # 1,560 ordered pairs of groups are run as they are
-        ((3, 41, 1), [48, 48, 120, 48, 12]),  # 1,640 are not: parts of 16, 40, 16 and 4 groups
-        ((2886, 2, 1), [5772, 5772]),  # 3 x 2886**2 similarities are below 25 million
-        ((2887, 2, 1), [16, 16, 32, 800, 3200]),
-    ],
-)
-def test_group_cost__small_designs_are_run_whole(shape, runs):
-    photos, seen = scene_photos(*shape), []
-    estimate = PAIRS.cost(input_of(photos, NO_ROWS), 8, clock(seen))
-    assert seen == runs
-    present = np.ones((shape[1], shape[0]), bool)
-    blocks = min(shape[0], 400)
-    assert estimate.memory_bytes == recall_bytes(present, blocks, 8, distractors="both")
-    everywhere = PAIRS.cost(input_of(photos, NO_ROWS, distractors="all"), 8, clock([]))
-    assert everywhere.memory_bytes == recall_bytes(present, blocks, 8, distractors="all")
-
-
-@pytest.mark.parametrize(("scenes", "rate"), [(399, False), (400, True)])
-def test_group_cost__a_rate_where_a_part_tells_similarities_from_pairs(scenes, rate):
-    text = PAIRS.cost(
-        input_of(scene_photos(scenes, 45, 1), NO_ROWS), 8, clock([], lambda some: 1e-6 * len(some) ** 2)
-    ).text
-    similarities = 45 * scenes * scenes + 45 * 44 // 2 * scenes * scenes
-    assert text.startswith(f"45 groups x {scenes} scenes, {similarities:,} similarities")
-    assert (" ns each" in text) is rate
-
-
-def test_pairs_cost__incomplete_pairs_do_not_count():
-    photos = twos(2000)
-    photos = photos.select([i for i in range(4000) if i not in (3, 2005)])  # pairs 3 and 5 lack a photo
-    seen = []
-    estimate = PAIRS.cost(input_of(photos, NO_ROWS), 16, clock(seen, lambda some: 1e-3 * len(some)))
-    assert seen == [750, 750, 3000]
-    assert (estimate.text, estimate.seconds) == ("1,998 pairs", pytest.approx(2e-3 * 1998))
-    assert estimate.processor_s == pytest.approx(6e-3 * 1998)
-    assert estimate.memory_bytes == held_bytes(np.ones((2, 1998), bool), 16, everywhere=True)
-    few = []
-    PAIRS.cost(input_of(twos(40), NO_ROWS), 16, clock(few))
-    assert few == [80, 80, 80]
-
-
-@pytest.mark.parametrize(
-    ("shape", "runs"),
-    [((2000, 10, 1), [20_000, 20_000]), ((2001, 10, 1), [1000, 1000, 2000]), ((150, 20, 7), [21_000, 21_000])],
-)
-def test_variance_cost__whole_up_to_20000_photos_then_200_scenes_and_half_as_many(shape, runs):
-    photos, seen = scene_photos(*shape), []
-    estimate = VARIANCE.cost(input_of(photos, NO_ROWS), 4, clock(seen, lambda some: 2.0 + 1e-3 * len(some)))
-    n = len(photos)
-    assert seen == runs
-    assert estimate.seconds == pytest.approx(2 + 1e-3 * n)
-    assert estimate.text == f"{n:,} photos of {shape[0]:,} scenes"
-    scene = np.arange(n) % shape[0]
-    factors = {"scene": scene, "scanner": np.arange(n) // (shape[0] * shape[2])}
-    if shape[2] > 1:
-        factors["staining"] = np.arange(n) // shape[0] % shape[2]
-    blocks = blocks_of(scene_units(photos, np.arange(n)), 100)
-    assert estimate.memory_bytes == variance_bytes(factors, blocks, 4)
-
-
-def spied(monkeypatch, module, name):
-    real, calls = getattr(module, name), []
-
-    def spy(*args, **more):
-        calls.append((args, more))
-        return real(*args, **more)
-
-    monkeypatch.setattr(module, name, spy)
-    return calls
-
-
-@pytest.mark.parametrize("distractors", ["own", "all"])
-def test_groups__what_the_search_and_its_bar_receive(distractors, monkeypatch):
-    calls = spied(monkeypatch, benchmark.retrieval, "group_recall")
-    bars = spied(monkeypatch, group_retrieval, "step_bar")
-    monkeypatch.setattr(
-        "benchmark.compute.exact_device", lambda device: f"exact {device}" if device != "cpu" else "cpu"
-    )
-    photos, rows = scene_photos(5, 3, 2), np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
-    PAIRS.run(input_of(photos, rows, distractors=distractors))
-    (((view, table, blocks), more),) = calls
-    np.testing.assert_array_equal(view, rows)
-    assert table.tolist() == np.arange(30).reshape(6, 5).tolist()
-    assert blocks.tolist() == [0, 1, 2, 3, 4]
-    assert {**more, "progress": None} == {"distractors": distractors, "device": "cpu", "progress": None}
-    total = 6 * 25 + 15 * 25
-    assert [given for _, given in bars] == [
-        {"total": total, "desc": "retrieval/pairs", "unit": "pair", "unit_scale": True}
-    ]
-
-
-def test_variance__at_most_a_hundred_parts_of_the_scenes(monkeypatch):
-    calls = spied(monkeypatch, benchmark.robustness, "variance_components")
-    photos, rows = scene_photos(103, 2, 1), np.random.default_rng(0).normal(size=(206, 3)).astype(np.float32)
-    scores = VARIANCE.run(input_of(photos, rows)).scores
-    (((view, factors, blocks), more),) = calls
-    assert ({name: codes.tolist() for name, codes in factors.items()}, more) == (
-        {"scene": [*range(103)] * 2, "scanner": [0] * 103 + [1] * 103},
-        {},
-    )
-    np.testing.assert_array_equal(view, rows)
-    assert (blocks.max(), blocks[:103].tolist()) == (99, blocks[103:].tolist())
-    assert {score.details["units"] for score in scores} == {100}
 
 
 def test_by_difference__names_of_every_combination_that_has_pairs():

@@ -1,6 +1,6 @@
 // A report's first screen: the judge's short answers, one figure of what was found, the place among the published.
 import { axisX, axisY, dot, pointer, ruleX, ruleY, text, tip } from "@observablehq/plot";
-import { draw, short } from "./drawing.js";
+import { draw, labels as apart } from "./drawing.js";
 import { h } from "./dom.js";
 import { percent, points as signed } from "./format.js";
 import { figure } from "./panel.js";
@@ -111,7 +111,7 @@ function panel({ board }, kind, width, title) {
   const pad = kind === "trace" ? 0.01 : 0.03 * (Math.max(...ends) - Math.min(...ends, 0) || 1);
   const domain = [Math.min(0, ...ends) - pad, kind === "trace" ? 1 : Math.max(0, ...ends) + pad];
   const names = new Map(points.map(({ key, name }) => [key, name]));
-  const labels = keys.map((key) => short(names.get(key), 34));
+  const labels = apart(keys.map((key) => names.get(key)), 34);
   const numbers = (p) => (kind === "trace" ? `${percent(p.value)} %, chance ${percent(p.chance)}` : `${signed(p.value)} points`);
   const row = (single || crowd ? 30 : Math.max(30, 11 * encoders.length + 16)) + (narrow ? 16 : 0);
   const firsts = keys.map((key) => ({ key, y: at.get(key) - 0.5, p: points.find((p) => p.key === key) }));

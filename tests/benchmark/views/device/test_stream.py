@@ -113,16 +113,6 @@ def test_banks__workers_make_the_views_of_too_large_photos(tmp_path, on_device, 
     assert sorted(on_device) == [*[(1, 2, 2)], *[(1, 30, 40)] * 6, (1, 40, 30)]
 
 
-def test_banks__windows_are_limited_by_memory(tmp_path, on_device, monkeypatch):
-    encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
-    by_workers = filled(tmp_path, encoders, photo_set(()), "cpu")
-    of_a_photo = len(NAMES) * 3 * (16 * 16 + 21 * 9)
-    monkeypatch.setattr(stage, "HOST_BYTES", 2 * 4 * of_a_photo)
-    monkeypatch.setattr(stage, "BYTES_PER_PIXEL", 1)
-    assert filled(tmp_path, encoders, photo_set(()), "device") == by_workers
-    assert [batch[0] for batch in on_device] == [4, 2, 1, 1, 1, 1, 1]  # of photos 0-3, 4-7 and 8-10
-
-
 @pytest.mark.parametrize("fits", [0, 2])
 def test_banks__are_equal_after_memory_has_run_out(tmp_path, monkeypatch, fits):
     encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
