@@ -9,13 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from benchmark.erasing import ErasedView, Eraser, Source, fit_method, method_named, moments_of, part_of, unit_length
+from benchmark.erasing import ErasedView, Eraser, Source, fit_method, moments_of, part_of, unit_length
 from benchmark.index.measure import Measured, measured_group, nearest_of
 from benchmark.index.opened import OpenedIndex
 from benchmark.judgement import ErasedReader, dimensions_text, erased_text, judge, judge_loss, retrieval_text
 from benchmark.probe import AsGiven, LabelledSplits, Rows, Some, labelled_probe
 from benchmark.stats import against_chance, paired_difference, photo_interval
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.photos import UNLABELLED
 
 READERS = ("linear", "knn", "mlp")
@@ -126,11 +126,8 @@ def repaired(
         seed: of the halves.
 
     Raises:
-        UsageError: the method needs labels of what it is applied to.
         DataError: too few photos.
     """
-    if method_named(method).labels_at_test:
-        raise UsageError(f"--method {method} needs the group of every query: take another one")
     photos = index.photos
     every = np.arange(len(photos))
     fit = part_of(photos, every, 0.5, f"index fit\0{seed}")
