@@ -12,6 +12,7 @@ COMMANDS: dict[str, Command] = {
     "inat2018": Command("builders.processed.cli:inat2018", "iNaturalist 2018, processed in known ways"),
     "folder": Command("builders.processed.cli:folder", "any labelled photos, processed in known ways"),
     "paircams": Command("builders.paircams.cli:parser", "pairs of photos by a phone and by an older camera"),
+    "exif-folder": Command("builders.exif_sets.cli:parser", "your own photos with labels from their Exif"),
     "check": Command("builders.check.cli:parser", "read a built folder as its users will, and test its labels"),
     "diff": Command("builders.check.cli:diff_parser", "two built folders: photos, labels and splits that differ"),
     "report": Command("builders.check.cli:report_parser", "one page about a built folder: pictures, counts, licences"),

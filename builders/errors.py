@@ -4,6 +4,7 @@ CamtraceError
 |-- UsageError      a wrong option, name or combination: exit status 2
 |-- DataError       a data set cannot be used at all: exit status 2
 |   |-- DiskError   a disk is full, or a folder cannot be written to: exit status 1
+|   |-- RespelledError        another data specification was probably meant
 |   |-- UntrustedInputError   an untrusted file that is not read (builders/untrusted)
 |   `-- WorkerKilled          a worker process of a pool was killed (builders/processes)
 |-- PhotoError      one photo cannot be used: a recorded failure, the run goes on
@@ -18,7 +19,8 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 EXTRA_OF = {
     "cv2": "decoders",
@@ -81,6 +83,20 @@ class UsageError(CamtraceError):
 
 class DataError(CamtraceError):
     """A data set cannot be used at all (missing, empty, not of the stated form)."""
+
+
+class RespelledError(DataError):
+    """Another data specification was probably meant: ``open_photos`` adds it to the sentence.
+
+    Args:
+        sentence: what is wrong.
+        instead: a whole specification; by default the one that was given.
+        options: that it needs.
+    """
+
+    def __init__(self, sentence: str, instead: str = "", **options: str) -> None:
+        super().__init__(sentence)
+        self.instead, self.options = instead, options
 
 
 class DiskError(DataError):
@@ -179,14 +195,22 @@ def notice_of_old_spelling(what: str, now: str) -> None:
     logging.getLogger("camtrace").warning("%s %s; the old spelling still works", what, now)
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], *, other_names: Mapping[str, str] = MappingProxyType({})
+) -> UsageError:
     """The error of an unknown name, with the nearest known one.
+
+    Args:
+        kind: of the name, for the sentence.
+        name: as given.
+        known: names of this kind.
+        other_names: what people call some of them -> the known name.
 
     >>> str(unknown_name("task", "prob/jpeg", ["probe/jpeg", "knn/jpeg"]))
     "unknown task 'prob/jpeg': did you mean 'probe/jpeg'?"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = [other_names[name]] if name in other_names else difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     return UsageError(f"unknown {kind} {name!r}: {hint}")
 

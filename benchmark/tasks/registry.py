@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -42,6 +42,7 @@ from builders.pixels import (
     processings_in_use,
     read_definitions,
 )
+from builders.plugins import left_out, load_plugin, plugins, source_of
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -82,6 +83,34 @@ TEMPLATES: Mapping[str, Task] = MappingProxyType(
 
 WATCHED = "probe/jpeg"
 """The default task for watching a training: it needs few photos, and every file has the trace."""
+
+
+@functools.cache
+def plugin_tasks(family: str) -> Mapping[str, Task]:
+    """The tasks ``family/...`` that an installed package adds, by name. They are run only where they are named.
+
+    Raises:
+        UsageError: the package cannot be imported, or gives something else.
+    """
+    tasks: dict[str, Task] = {}
+    for task in load_plugin("tasks", family, Iterable):  # type: ignore[type-abstract]
+        if not isinstance(task, Task) or task.name.partition("/")[0] != family or task.name in TASKS:
+            what = task.name if isinstance(task, Task) else type(task).__name__
+            where = source_of(plugins("tasks")[family])
+            raise UsageError(f"{where}: its {family!r} of camtrace.tasks holds {what}, no new task {family}/...")
+        tasks[task.name] = replace(task, by_name=True, by_family=True)
+    return MappingProxyType(tasks)
+
+
+@functools.cache
+def _all_plugin_tasks() -> Mapping[str, Task]:
+    tasks: dict[str, Task] = {}
+    for family in plugins("tasks"):
+        try:
+            tasks |= plugin_tasks(family)
+        except UsageError as error:
+            left_out(error)
+    return MappingProxyType(tasks)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -140,6 +169,8 @@ class _AllTasks(Mapping[str, Task]):
             if name in known:
                 return known[name]
         head, _, subject = name.partition("/")
+        if head in plugins("tasks") and name in plugin_tasks(head):
+            return plugin_tasks(head)[name]
         if head in PARAMETER_TASKS and subject in known_parameters():
             return PARAMETER_TASKS[head](known_parameters()[subject])
         if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(subject):
@@ -147,10 +178,10 @@ class _AllTasks(Mapping[str, Task]):
         return group_task(head, subject)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*tasks_with(processings_in_use()), *TEMPLATES))
+        return iter((*tasks_with(processings_in_use()), *TEMPLATES, *_all_plugin_tasks()))
 
     def __len__(self) -> int:
-        return len(tasks_with(processings_in_use())) + len(TEMPLATES)
+        return len(tasks_with(processings_in_use())) + len(TEMPLATES) + len(_all_plugin_tasks())
 
 
 _ALL_TASKS = _AllTasks()
@@ -196,7 +227,11 @@ def select_tasks(
         possible = groups is None and head in ("*", *GROUP_TASKS) and GROUP_NAME.fullmatch(group) is not None
         if not named and not possible:
             known = [*tasks, *(f"{h}/{g}" for g in groups or () for h in GROUP_TASKS)]
-            raise unknown_name("task", pattern, known)
+            if "*" in pattern:
+                known += [f"{head}/*" for head in dict.fromkeys(name.partition("/")[0] for name in known)]
+            subject = pattern.rpartition("/")[2]
+            same = [name for name in known if name.rpartition("/")[2] == subject != "*"]  # probes are first
+            raise unknown_name("task", pattern, known, other_names={pattern: same[0]} if same else {})
     listed = [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
     return [*listed, *dict.fromkeys(of_groups)] if of_groups else listed
 

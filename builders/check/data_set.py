@@ -35,25 +35,35 @@ def check_folder(
         progress: show a bar, if stderr is a terminal.
 
     Raises:
-        DataError: the folder has no finished build, or ``load_dataset`` cannot read it.
+        DataError: the folder has no finished build, or ``load_dataset`` cannot read files that are as they were built.
         UsageError: ``guarded_by`` names near-duplicates.
     """
     if "near-duplicate" in guarded_by:
         raise UsageError("guarded_by: near-duplicates of a built folder cannot be checked; name owner, scene or file")
     build = read_build(folder)
     checks: list[Check] = []
-    wrong_files = {shard.file for shard in build.shards if not _as_built(folder / shard.file, shard.sha256)}
-    unreadable = {split.config for split in build.splits if wrong_files & {shard.file for shard in split.shards}}
+    missing = {shard.file for shard in build.shards if not (folder / shard.file).is_file()}
+    changed = {shard.file for shard in build.shards if not _as_built(folder / shard.file, shard.sha256)} - missing
+    lacking = {split.config for split in build.splits if missing & {shard.file for shard in split.shards}}
     decoded: set[str] = set()
     splits_of: dict[str, dict[str, Any]] = {}
     for split in build.splits:
         add = Adder(split.config, split.split, checks)
         files = [shard.file for shard in split.shards]
-        wrong = [Path(file).name for file in files if file in wrong_files]
+        absent = [Path(file).name for file in files if file in missing]
+        wrong = [f"{name} is missing" for name in absent] + [Path(file).name for file in files if file in changed]
         add("files are as they were built", not wrong, examples(wrong) or f"{len(files)} files, SHA-256 equal")
-        if split.config in unreadable:  # load_dataset reads every split of a config
+        if split.config in lacking:  # load_dataset reads every split of a config
+            lost = f"{len(absent):,} of {len(files):,} files are missing" if absent else "files of another split are"
+            add("rows can be read", False, f"{lost}: build or download the folder again, then check it again")
             continue
-        loaded = _load(folder, split.config, split.split)
+        try:
+            loaded = _load(folder, split.config, split.split)
+        except DataError as error:
+            if not changed:
+                raise
+            add("rows can be read", False, str(error))
+            continue
         add("row count", len(loaded) == split.rows, f"{len(loaded):,} rows, build.json says {split.rows:,}")
         splits_of.setdefault(split.config, {})[split.split] = loaded
         rows = progress_bar(loaded, desc=f"{split.config}/{split.split}", silent=not progress)
@@ -128,7 +138,7 @@ def _load(folder: Path, config: str, split: str) -> Any:
     import datasets
 
     try:
-        parts = local_splits(str(folder), config)
+        parts = local_splits(str(folder), config, split)
         if parts is not None:
             return parts[split]
         with quiet_clients():

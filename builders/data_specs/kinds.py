@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from builders.data_specs.spec import MOST_DIGITS, DataSpec, Kind
 from builders.errors import UsageError
 from builders.photos import PhotoSet
+from builders.plugins import WithPlugins
 from builders.sources import CAMERA_SETS
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _built(spec: DataSpec, seed: int) -> PhotoSet:
 def _table(spec: DataSpec, seed: int) -> PhotoSet:
     from builders.sources import table_photos
 
-    return table_photos(spec.location, **_of_table(spec), seed=seed)
+    return table_photos(spec.location, **_of_table(spec), **spec.chosen("encoding"), seed=seed)
 
 
 def _pathorob(spec: DataSpec, seed: int) -> PhotoSet:
@@ -199,7 +200,7 @@ def _unless_remote(spec: DataSpec) -> bool:
     return not is_remote(spec.location)
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+_BUILT_IN: Mapping[str, Kind] = MappingProxyType(
     {
         "sample": Kind(
             "sample",
@@ -234,10 +235,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             is_local=_unless_on_hub,
         ),
         "table": Kind(
-            "table:FILE.csv|FILE.parquet",
+            "table:FILE",
             "pictures that a table names (?image=path&label=...), or ids alone for embeddings made elsewhere (?id=...)",
             _table,
-            ("image", "id", "root", "val-share"),
+            ("image", "id", "root", "encoding", "val-share"),
             path_options=("root",),
             has_table=True,
             is_local=lambda spec: True,
@@ -357,4 +358,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-"""Every kind of data specification by its name."""
+
+KINDS: Mapping[str, Kind] = WithPlugins(_BUILT_IN, "data", Kind)
+"""Every kind of data specification by its name, with those of installed packages."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from builders.cli import parse_query
 from builders.data_specs.kinds import KINDS
 from builders.data_specs.spec import DataSpec
-from builders.errors import DataError, UsageError, unknown_name
+from builders.errors import DataError, RespelledError, UsageError, unknown_name
 from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
 from builders.sources import Streaming
 
@@ -47,14 +48,30 @@ def open_photos(text: str, seed: int = 0, *, label_named: bool = False, streamin
     for option in spec.options:
         if option not in known:
             raise unknown_name(f"option of {kind.usage}", option, dict.fromkeys(known))
-    photos = kind.open(spec, seed)
-    if not len(photos):
-        raise DataError(f"{text}: no photo there")
-    if spec.kind == "folder" and not label_named:
-        check_layout(f"folder:{spec.location}", photos, spec.columns, draw="val-share" in spec.options)
-    if not kind.has_table:
-        photos = with_columns(photos, spec.columns, seed=seed, val_share=spec.val_share)
+    try:
+        photos = kind.open(spec, seed)
+        if not len(photos):
+            raise DataError(f"{text}: no photo there")
+        if spec.kind == "folder" and not label_named:
+            check_layout(f"folder:{spec.location}", photos, spec.columns, draw="val-share" in spec.options)
+        if not kind.has_table:
+            photos = with_columns(photos, spec.columns, seed=seed, val_share=spec.val_share)
+    except RespelledError as refused:
+        meant = _respelled(refused.instead or text, refused.options)
+        raise DataError(f"{refused}{f': did you mean {meant!r}?' if meant != text else ''}") from None
     return dataclasses.replace(photos, name=spec.options["name"]) if "name" in spec.options else photos
+
+
+def _respelled(text: str, options: Mapping[str, str]) -> str:
+    """A specification with some options in place of its own; ``group=NAME`` is one of them."""
+    head, _, query = text.partition("?")
+    pairs = parse_query(query, text, repeated=("group",)) if query else []
+    for option, value in options.items():
+        name, _, group = option.partition("=")
+        kept = [(n, v) for n, v in pairs if n != name or (group and v.partition("=")[0] != group)]
+        pairs = [*kept, (name, f"{group}={value}" if group else value)]
+    written = (f"{name}={value.replace('%', '%25').replace('&', '%26')}" for name, value in pairs)
+    return "?".join(filter(None, (head, "&".join(written))))
 
 
 def parse_data_spec(text: str) -> DataSpec:
@@ -87,11 +104,23 @@ def parse_data_spec(text: str) -> DataSpec:
     )
 
 
+def _near_folder(path: Path) -> Path | None:
+    """A folder beside this path, which is not there, with nearly its name."""
+    try:
+        folders = [beside.name for beside in path.parent.iterdir() if beside.is_dir()]
+    except OSError:
+        return None
+    near = difflib.get_close_matches(path.name, folders, n=1, cutoff=0.8)
+    return path.with_name(near[0]) if near else None
+
+
 def _unknown_data(text: str) -> UsageError:
     """The error for a path or a repository without its kind, or for a misspelt kind."""
     head = text.partition("?")[0]
     if Path(head).expanduser().exists():
         return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{text}'?")
+    if ":" not in head and (folder := _near_folder(Path(head).expanduser())):
+        return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{folder}'?")
     near = difflib.get_close_matches(head.partition(":")[0], KINDS, n=1, cutoff=0.7)
     if not near and re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", head):
         return UsageError(

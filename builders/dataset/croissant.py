@@ -19,6 +19,9 @@ from builders.dataset.write import SplitShards
 
 CROISSANT_FILE = "croissant.json"
 
+VERSION = "1.0.0"
+"""Of every build: contents are told apart by the SHA-256 of their files, and by the commit of a repository."""
+
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
 
 _CONTEXT: dict[str, Any] = {
@@ -62,14 +65,15 @@ _CONTEXT: dict[str, Any] = {
 """The context of the specification (https://docs.mlcommons.org/croissant/docs/croissant-spec.html)."""
 
 
-def croissant_text(build: Build, card: Card, features: Mapping[str, Features], readme: str) -> str:
-    """The text of ``croissant.json``. Like the card it contains neither the machine nor the time.
+def croissant_text(build: Build, card: Card, features: Mapping[str, Features], readme: str, published: str) -> str:
+    """The text of ``croissant.json``. It contains no name of the machine, and of the time the day alone.
 
     Args:
         build: with every file.
         card: licence and names.
         features: columns of each config.
         readme: text of the card.
+        published: day of the build, as in 2026-12-03.
     """
     limits, how = section(readme, "Known limits"), section(readme, "How it was made")
     contents: dict[str, Any] = {
@@ -81,6 +85,8 @@ def croissant_text(build: Build, card: Card, features: Mapping[str, Features], r
         "license": licence_address(card.license),
         "keywords": ["camtrace", *card.tags],
         "inLanguage": list(card.language),
+        "version": VERSION,
+        "datePublished": published,
         "citeAs": STUDY_BIBTEX,
         "distribution": [*_files(build), *(_file_set(split) for split in build.splits)],
         "recordSet": [_record_set(split, features[split.config]) for split in build.splits],

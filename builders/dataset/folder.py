@@ -7,9 +7,12 @@ complete.
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +136,12 @@ def finish_folder(
         max_counted_classes=MAX_COUNTED_CLASSES,
         total_bytes=build.file_bytes,
     )
+    # as https://reproducible-builds.org names it, for builds that have to be equal on several days
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    day = datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
     try:
         write_text_atomically(output / BUILD_FILE, build_text(build), durable=True)
-        write_text_atomically(output / CROISSANT_FILE, croissant_text(build, card, features, text), durable=True)
+        write_text_atomically(output / CROISSANT_FILE, croissant_text(build, card, features, text, day), durable=True)
         write_text_atomically(output / README_FILE, text, durable=True)
     except OSError as error:
         raise cannot_write(output, error) from None

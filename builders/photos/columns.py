@@ -27,6 +27,11 @@ _MADE = "fake|ai|synthetic|generated|tampered|manipulated|forged|deepfakes?"
 _ORIGIN = re.compile(rf"(\d[_-]?)?({_REAL}|{_MADE})([_-]?images?)?", re.IGNORECASE)
 """A folder whose name says whether its pictures are real: ``nature``, ``1_fake``, ``real_images``."""
 
+_MAP = re.compile(r"(.+?):((?:[^=,]+=(?:train|val|test),)*[^=,]+=(?:train|val|test))", re.DOTALL)
+"""A column and what its values mean: ``fold:0=train,1=val``."""
+
+_BANDS = re.compile(r"bands:([1-9]\d?):(.+)", re.DOTALL)
+
 _GROUP = re.compile(r"([A-Za-z0-9][\w.-]*)=(.+)", re.DOTALL)
 
 
@@ -46,6 +51,8 @@ class ColumnSources:
     """Where a photo comes from, for the audit."""
     scene: str = ""
     """What a photo shows that other groups show too: a scene, a tile, a field. Photos of one scene err together."""
+    split_names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Split of each value of ``split``, if its values are not called train, val and test."""
 
     @classmethod
     def of(
@@ -60,7 +67,8 @@ class ColumnSources:
         """From the values of the options.
 
         Args:
-            label, cluster, split, source, scene: a SOURCE each.
+            label, cluster, split, source, scene: a SOURCE each; after that of ``split`` may stand what its values mean,
+                as in ``fold:0=train,1=val``.
             group: each ``NAME=SOURCE``, or a SOURCE alone, which also gives the name.
 
         Raises:
@@ -78,7 +86,10 @@ class ColumnSources:
             if name in groups:
                 raise UsageError(f"group={given}: two groups are called {name}: write group=NAME=SOURCE")
             groups[name] = source_of_group
-        return cls(label, MappingProxyType(groups), cluster, split, source, scene)
+        names: dict[str, str] = {}
+        if mapped := _MAP.fullmatch(split):
+            split, names = mapped[1], dict(pair.rpartition("=")[::2] for pair in mapped[2].split(","))
+        return cls(label, MappingProxyType(groups), cluster, split, source, scene, MappingProxyType(names))
 
     def sources(self) -> dict[str, str]:
         """Every SOURCE by its option, as an error names it: ``label=``, ``group=NAME=``, ..."""
@@ -88,7 +99,14 @@ class ColumnSources:
 
     def of_table(self) -> list[str]:
         """The sources that are columns by name, each once: not parts of the path."""
-        return [source for source in dict.fromkeys(self.sources().values()) if not is_path_source(source)]
+        columns = [banded(source)[1] for source in self.sources().values()]
+        return [source for source in dict.fromkeys(columns) if not is_path_source(source)]
+
+
+def banded(source: str) -> tuple[int, str]:
+    """Number of bands and the column of ``bands:N:COLUMN``; 0 and the SOURCE itself if it is none."""
+    match = _BANDS.fullmatch(source)
+    return (int(match[1]), match[2]) if match else (0, source)
 
 
 def is_path_source(source: str) -> bool:
@@ -98,7 +116,7 @@ def is_path_source(source: str) -> bool:
 
 def _name_of(source: str) -> str:
     """The name of a group without one: that of its column or field, ``folder2`` for ``folder:2``."""
-    return re.sub(r"[^\w.-]+", "_", source.removeprefix(HEADER).replace("folder:", "folder", 1)).strip("_")
+    return re.sub(r"[^\w.-]+", "_", banded(source)[1].removeprefix(HEADER).replace("folder:", "folder", 1)).strip("_")
 
 
 def column_of(photos: PhotoSet, name: str, table: Mapping[str, Labels] = NO_TABLE) -> Labels:

@@ -39,21 +39,21 @@ class Fit(NamedTuple):
     height: int | None
     """None: as the other side requires."""
     rule: str = "fit"
-    """``fit`` inside (width, height), ``cover`` them, both by one factor; or ``exact``, which may change the shape."""
+    """``fit`` inside (width, height), ``outside`` them, both by one factor; or ``exact``, which may change shape."""
     enlarge: bool = False
     """Whether a picture may become larger."""
 
     def size(self, before: tuple[int, int]) -> tuple[int, int]:
         """(width, height) after the resize, each at least 1; sides that follow are rounded half up.
 
-        >>> Fit(100, 100).size((300, 200)), Fit(100, 100, "cover").size((300, 200)), Fit(400, None).size((300, 200))
+        >>> Fit(100, 100).size((300, 200)), Fit(100, 100, "outside").size((300, 200)), Fit(400, None).size((300, 200))
         ((100, 67), (150, 100), (300, 200))
         """
         factors = [wanted / side for wanted, side in zip(self[:2], before, strict=True) if wanted is not None]
         if self.rule == "exact":
             after = (self.width or before[0], self.height or before[1])
             return after if self.enlarge else (min(after[0], before[0]), min(after[1], before[1]))
-        factor = max(factors) if self.rule == "cover" else min(factors)
+        factor = max(factors) if self.rule == "outside" else min(factors)
         if factor >= 1 and not self.enlarge:
             return before
         width, height = (max(1, int(side * factor + 0.5)) for side in before)

@@ -10,7 +10,8 @@ from .columns.given import mapped_splits, with_columns
 from .columns.headers import HEADER_FIELDS, header_columns
 from .columns.layouts import check_layout
 from .columns.named import WILDS, pathorob_photos, wilds_photos
-from .columns.tables import Table, open_table, photos_of, picture_paths, table_photos
+from .columns.table_files import Table, open_table
+from .columns.tables import photos_of, picture_paths, table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
 from .folders import FolderSource, labelled_folder
 from .hub_data_sets import read_hub_photos, split_named

@@ -42,7 +42,7 @@ from builders.splits import (
     near_duplicate_column,
 )
 
-Groups = Literal["auto", "folder", "none"]
+Groups = Literal["auto", "folder", "day", "none"]
 """What a sub-folder is: see ``read_camera_folder``."""
 
 SHARES = (0.6, 0.2, 0.2)
@@ -89,7 +89,8 @@ def read_camera_folder(
         classes: ``found``: makers and models are named by the clean alias tables, and every one with enough photos is
             a class; ``clean`` or ``reference``: only the classes of that label set are.
         groups: what a sub-folder is. ``folder``: an owner, a scene or a body, whose photos stay in one split;
-            ``none``: it has no meaning; ``auto``: as ``folder``, unless some attribute would then have fewer than two
+            ``day``: photos of one sub-folder and one day stay together; ``none``: it has no meaning; ``auto``: as
+            ``folder``, unless some attribute would then have fewer than two
             classes in a split.
         min_photos: classes with fewer photos are left out.
         workers: processes that read Exif, and threads that hash pictures; one per core if ``None``.
@@ -102,6 +103,7 @@ def read_camera_folder(
         if value not in known:
             raise unknown_name(option, value, known)
     folder = labelled_folder(path, seed=seed)
+    left_out = {name: text for name, text in folder.evidence.items() if name == "left out"}
     root = Path(path).expanduser()
     readings = _readings(root, folder, workers)
     photos = folder.select([i for i, reading in enumerate(readings) if reading.reason is None])
@@ -116,12 +118,17 @@ def read_camera_folder(
         raise no_attribute
     given = not folder.drawn_splits
     owners = [_owner(photo_id, given) for photo_id in photos.ids]
+    if groups == "day":
+        days = [str(acquisition.taken.date()) if acquisition.taken else "" for acquisition in acquisitions]
+        sessions = [f"{owner} {day}" if day else "" for owner, day in zip(owners, days, strict=True)]
+    else:
+        sessions = owners
     known = fingerprints(photos, root, workers=workers)
     values = {name: column.common for name, column in columns.items()}
     if given:
-        splits = _given_splits(photos, values, owners, known, seed)
+        splits = _given_splits(photos, values, sessions, known, seed)
     else:
-        splits = _drawn_splits(photos, values, owners, known, groups, seed)
+        splits = _drawn_splits(photos, values, sessions, known, groups, seed)
     attributes = {name: _balanced(column, splits.selected[name]) for name, column in columns.items()}
     attributes = {name: labels for name, labels in attributes.items() if len(labels.names) >= 2}
     if not attributes:
@@ -139,7 +146,7 @@ def read_camera_folder(
                 **near_duplicate_column(photos.ids, known.hashes, known.digests),
             }
         ),
-        evidence=MappingProxyType({**splits.evidence, **_evidence(folder.ids, readings, classes)}),
+        evidence=MappingProxyType({**left_out, **splits.evidence, **_evidence(folder.ids, readings, classes)}),
     ).select(np.flatnonzero(has_label))
 
 
@@ -214,6 +221,8 @@ def _drawn_splits(
     if groups == "none" or not any(owners):
         return _noted(split(None), "sub-folders are nothing" if any(owners) else "no sub-folders")
     by_folder = split(owners)
+    if groups == "day":
+        return _noted(by_folder, "photos of a day are in one split only")
     if groups == "folder" or all(len(classes) >= 2 for classes in by_folder.classes.values()):
         return _noted(by_folder, "a sub-folder is in one split only")
     lost = ", ".join(name for name, classes in by_folder.classes.items() if len(classes) < 2)

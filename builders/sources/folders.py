@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, RespelledError
 from builders.files import MAX_PHOTO_BYTES, is_remote
 from builders.photos import (
     CLUSTER,
@@ -108,8 +108,9 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     """Photos of a folder whose sub-folders are classes.
 
     The folder has one of three forms: ``PATH/{train,val}/<class>/...`` (also ``valid``, ``validation``, ``test``);
-    ``PATH/<class>/...``, which is split by seed, stratified by class; or a flat folder of unlabelled photos. Every
-    file that is not hidden counts as a photo, so that unreadable files appear among the failures.
+    ``PATH/<class>/...``, which is split by seed, stratified by class; or a flat folder of unlabelled photos. A file is
+    a photo by its ending, so that broken photos appear among the failures, or else by its first bytes. Other files are
+    left out, and named in ``evidence``.
 
     Args:
         path: the folder, here or in a store (``s3://BUCKET/FOLDER``), where it is read in place.
@@ -136,35 +137,38 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
         def files_of(folder: str) -> list[str]:
             return _files(root / folder)
 
+    def pictures_of(folder: str) -> list[str]:
+        named = [f"{folder}/{inner}" if folder else inner for inner in files_of(folder)]
+        pictures = [file for file in named if _is_picture(file, None if is_remote(path) else root)]
+        others.extend(sorted({*named} - {*pictures}))
+        return pictures
+
+    others: list[str] = []
     split_of = {name: split for name in folders if not name.startswith(".") and (split := split_word(name))}
     if {"train", "val"} <= set(split_of.values()) or {"train", "test"} <= set(split_of.values()):
-        files = [f"{name}/{inner}" for name in split_of for inner in files_of(name)]
-        paths = [file for file in files if not file.lower().endswith(_ARCHIVES)]
+        paths = [file for name in split_of for file in pictures_of(name)]
         splits = [split_of[p.split("/", 1)[0]] for p in paths]
         if "val" not in split_of.values():
             splits = ["val" if split == "test" else split for split in splits]
         classes = [_class_of(p.split("/", 1)[1]) for p in paths]
         how, drawn = "as given by the folder", False
     elif splits_required:
-        raise DataError(f"{path}: expected the folders train and val in it, each with one folder per class")
+        sentence = f"{path}: expected the folders train and val in it, each with one folder per class"
+        if not is_remote(path) and any(list_folder(root / name).files for name in folders):
+            raise RespelledError(
+                f"{sentence}; class folders alone are read by 'camtrace build folder'", f"folder:{path}"
+            )
+        raise DataError(sentence)
     else:
-        files = files_of("")
-        paths = [file for file in files if not file.lower().endswith(_ARCHIVES)]
+        paths = pictures_of("")
         classes = [_class_of(p) for p in paths]
         splits = seeded_splits(paths, classes, seed=seed, val_share=val_share)
         how, drawn = f"seeded split of each class, seed {seed}, {val_share:g} of the photos for val", True
-    archives = [file for file in files if file.lower().endswith(_ARCHIVES)]
-    if not paths and archives:
-        named = f"{len(archives):,} archives (the first: {readable(archives[0])})"
-        meant = ": unpack them"
-        if archives[0].endswith(".tar"):
-            meant = f"; did you mean '{shard_pattern(path, archives)}'?"
-        raise DataError(f"{path}: no photo in this folder, which holds {named}{meant}")
     if not paths:
-        raise DataError(f"{path}: no photo in this folder")
+        raise _without_photos(path, others)
     evidence = {"splits": how}
-    if archives:
-        evidence["left out"] = f"archives, which are no photos: {len(archives):,} (the first: {readable(archives[0])})"
+    if others:
+        evidence["left out"] = f"{len(others):,} files that are no photos (the first: {readable(others[0])})"
     source: PhotoSource
     if is_remote(path):
         name = path.rstrip("/").rpartition("/")[2]
@@ -183,7 +187,59 @@ def _files_of_store(address: str) -> dict[str, RemoteFacts]:
     return {path: facts for path, facts in files.items() if not any(part[:1] == "." for part in path.split("/"))}
 
 
+PICTURE_ENDINGS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".jxl", ".tga", ".ico"),
+)
+"""Endings of photos in lower case: such a file counts as one even if it is broken."""
+
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
+
+_RAW = (".dng", ".nef", ".nrw", ".cr2", ".arw", ".srw", ".pef", ".3fr", ".iiq", ".erf", ".kdc", ".dcr")
+"""Endings of undeveloped photos: they begin as TIFF files do, with a preview."""
+
+
+def _is_picture(file: str, root: Path | None) -> bool:
+    """Whether a file of a folder is a photo, by its ending or its first bytes; in a store by its ending alone."""
+    name = file.rpartition("/")[2].lower()
+    if name.endswith((*PICTURE_ENDINGS, *_ARCHIVES, *_RAW)) or root is None:
+        return name.endswith(PICTURE_ENDINGS) or "." not in name
+    try:
+        head = FolderSource(str(root), (file,)).head(0, 64).data
+    except PhotoError:
+        return "." not in name
+    known = head.startswith(
+        (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x0a")
+    )
+    bmp = head[:2] == b"BM" and head[6:10] == bytes(4)  # two letters alone begin texts too
+    webp, heif = head[:4] == b"RIFF" and head[8:12] == b"WEBP", head[4:8] == b"ftyp"
+    return known or bmp or webp or (heif and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"))
+
+
+def _without_photos(path: str, others: Sequence[str]) -> DataError:
+    """The error of a folder without a photo, with the specification that reads what it holds."""
+    if not others:
+        return DataError(f"{path}: no photo in this folder")
+    held = (
+        f"{path}: no photo in this folder, which holds {len(others):,} other files (the first: {readable(others[0])})"
+    )
+    endings = {
+        ending: [file for file in others if file.lower().endswith(ending)] for ending in (".parquet", ".npy", ".npz")
+    }
+    archives = [file for file in others if file.lower().endswith(_ARCHIVES)]
+    if archives and archives[0].endswith(".tar"):
+        return RespelledError(held, shard_pattern(path, archives))
+    if archives:
+        return DataError(f"{held}: unpack them")
+    if endings[".parquet"]:
+        return RespelledError(held, f"hub:{path}")
+    if endings[".npy"] or endings[".npz"]:
+        first = (endings[".npz"] or endings[".npy"])[0]
+        place = f"{path}/{first}" if endings[".npz"] else f"{path}/{first}".rpartition("/")[0]
+        return RespelledError(
+            held, f"table:{place}", image="images", **({} if endings[".npz"] else {"label": "labels"})
+        )
+    return DataError(f"{held}: name the folder of the photos")
 
 
 def shard_pattern(folder: str, names: Sequence[str]) -> str:

@@ -222,12 +222,13 @@ def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
     return ParquetPart(paths, features, np.array(ends, dtype=np.int64), tuple(groups))
 
 
-def local_splits(folder: str, config: str | None) -> dict[str, ParquetPart] | None:
+def local_splits(folder: str, config: str | None, only: str = "") -> dict[str, ParquetPart] | None:
     """The splits of a folder by name, as ``load_dataset`` would read them.
 
     Args:
         folder: a local folder that ``check_data_set`` accepted.
         config: configuration, if there are several.
+        only: the split to open; by default all.
 
     Returns:
         None if the splits are not Parquet files, or if ``load_dataset`` would not return them unchanged.
@@ -245,6 +246,8 @@ def local_splits(folder: str, config: str | None) -> dict[str, ParquetPart] | No
         return None
     splits = {}
     for split, files in (settings.data_files or {}).items():
+        if only and str(split) != only:
+            continue
         part = parquet_part([str(file) for file in files])
         if part is None or (builder.info.features is not None and dict(builder.info.features) != dict(part.features)):
             return None

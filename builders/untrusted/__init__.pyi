@@ -40,6 +40,7 @@ from .parquet import (
 )
 from .parsing import parse_in_turn
 from .ranges import RemoteFacts, RemoteStream, files_of_store, open_store, read_range, remote_facts, store_errors
+from .records import MAX_JSON_BYTES, MAX_LOG_BYTES, json_lines, read_json, workbook_rows
 from .redaction import redacted, redacted_logs
 from .text import (
     ForeignCodeError,
@@ -60,6 +61,8 @@ __all__ = [
     "MALFORMED_ANSWER",
     "MAX_CONFIG_BYTES",
     "MAX_HUB_FILE_BYTES",
+    "MAX_JSON_BYTES",
+    "MAX_LOG_BYTES",
     "MAX_SHARD_BYTES",
     "MAX_WAIT_S",
     "PHOTO_PACE",
@@ -87,6 +90,7 @@ __all__ = [
     "from_authors",
     "from_hub",
     "is_readable",
+    "json_lines",
     "list_folder",
     "malformed_answer",
     "map_array",
@@ -106,6 +110,7 @@ __all__ = [
     "quiet_clients",
     "read_columns",
     "read_image_cell",
+    "read_json",
     "read_range",
     "read_table",
     "read_untrusted",
@@ -122,4 +127,5 @@ __all__ = [
     "table_schema",
     "too_large",
     "walk_folders",
+    "workbook_rows",
 ]

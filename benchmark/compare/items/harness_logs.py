@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmark.compare.items.scores import TEXT, Columns, ScoredRows, number
-from benchmark.compare.items.tables import json_lines, read_json
 from builders.errors import DataError, unknown_name
-from builders.untrusted import files_matching, readable
+from builders.untrusted import files_matching, json_lines, read_json, readable
 
 _NAMES = (
     re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl"),

@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmark.compare.items.scores import TEXT, Columns, ScoredRows, listed, number
-from benchmark.compare.items.tables import MAX_JSON_BYTES, MAX_LOG_BYTES
 from builders.errors import DataError, unknown_name
-from builders.untrusted import open_archive, parse_json, readable
+from builders.untrusted import MAX_JSON_BYTES, MAX_LOG_BYTES, open_archive, parse_json, readable
 
 _WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 """Values that inspect_ai's ``value_to_float`` knows by default."""

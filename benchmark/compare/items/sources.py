@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from benchmark.compare.items.harness_logs import is_samples_file, read_samples, task_of_samples
 from benchmark.compare.items.inspect_logs import is_inspect_log, is_inspect_name, read_inspect_log
 from benchmark.compare.items.scores import TEXT, Columns, ScoredRows, joined, score_values
-from benchmark.compare.items.tables import SUFFIXES, column_names, read_columns_of, read_json
+from benchmark.compare.items.tables import SUFFIXES, column_names, read_columns_of
 from builders.errors import DataError, UsageError, unknown_name
-from builders.untrusted import list_folder, readable
+from builders.untrusted import list_folder, read_json, readable
 
 if TYPE_CHECKING:
     import pandas

@@ -114,7 +114,7 @@ STEP_FIELDS: Mapping[str, Mapping[str, Field]] = MappingProxyType(
             "scale": Field(0.05, 8, random=True),
             "width": _pixels(),
             "height": _pixels(),
-            "rule": Field(choices=("fit", "cover", "exact"), default="fit"),
+            "rule": Field(choices=("fit", "outside", "exact"), default="fit"),
             "enlarge": _FLAG,
         },
         "crop": {
@@ -176,7 +176,7 @@ def objection(kind: str, values: Mapping[str, Any]) -> tuple[str, str] | None:
     if kind == "resize" and "scale" not in values:
         sides = [name for name in ("width", "height") if name in values]
         if len(sides) < (1 if values.get("rule", "fit") == "fit" else 2):
-            return (sides or ["width"])[0], "a size needs width or height, and both for the rules cover and exact"
+            return (sides or ["width"])[0], "a size needs width or height, and both for the rules outside and exact"
     if kind == "sharpen" and "factor" not in values and "radius" not in values:
         return "radius", "an unsharp mask needs it"
     return None

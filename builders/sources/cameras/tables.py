@@ -17,7 +17,8 @@ from builders.sources.cameras.kinds import terms_of
 from builders.sources.cameras.layouts import Capture
 from builders.sources.cameras.sets import CameraSet, photos_of_set
 from builders.sources.columns.named import with_usual
-from builders.sources.columns.tables import Table, open_table, table_photos
+from builders.sources.columns.table_files import Table, open_table
+from builders.sources.columns.tables import table_photos
 from builders.untrusted import list_folder, readable
 
 

@@ -7,14 +7,18 @@ specification that was probably meant.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from builders.errors import DataError
 from builders.photos import SPLITS, UNLABELLED, ColumnSources, PhotoSet, origin_of
+from builders.sources.columns.table_files import TABLE_FILES, table_header
+from builders.sources.columns.tables import usual_columns
 from builders.sources.folders import split_word
-from builders.untrusted import UntrustedInputError, open_untrusted, parse_csv_header, readable
+from builders.untrusted import files_below
 
 Folders = Sequence[tuple[str, ...]]
 """The folders of each photo's path, from the first level on."""
@@ -22,20 +26,24 @@ Folders = Sequence[tuple[str, ...]]
 _CONTAINER = re.compile(r"images?|imgs?|pictures?|photos?|data|dataset|jpegimages|labels|annotations", re.IGNORECASE)
 """A folder whose name says nothing of its pictures."""
 
-_AFFIXED = re.compile(r"(?:.*[_-])?(train|training|val|valid|validation|test)(?:[_-].*)?", re.IGNORECASE)
+_AFFIXED = re.compile(r"(?:.*[_-])?(train|training|val|valid|validation|test)(?:\d{4}|[_-].*)?", re.IGNORECASE)
 """A folder whose name has a split in it: ``progan_train``."""
-
-_TABLE = re.compile(r"(?:.*[_-])?(?:metadata|labels?|annotations?|train|val|valid|test|index|splits?)\.csv", re.I)
-"""A file that probably says what the pictures of a folder are."""
 
 _WILDS = re.compile(r"(camelyon17|iwildcam|fmow|rxrx1)_v[\d.]+")
 
-_USUAL_COLUMNS = {
-    "image": ("image", "path", "file", "file_name", "filename", "filepath", "image_path"),
-    "label": ("label", "class", "category", "target", "y"),
-    "split": ("split",),
-}
-"""Usual names of the columns of a table, by option."""
+_KNOWN = (
+    (r"(?:^|/)-?\d{4}_c\d+(s\d+)?_", r"?label=re:(?:^|/)(-?\d{4})_c&group=camera=re:_c(\d+)", "bounding_box_train"),
+    (
+        r"/Plate\d+/[A-Z]\d\d_s\d(_w\d)?\.",
+        r"?label=re:([^/]+)-\d+/Plate&group=experiment=re:([^/]+)/Plate&cluster=re:([^/]+/Plate\d+/[A-Z]\d\d)",
+        "",
+    ),
+)
+"""Names of photos of sets whose folders are no classes, the options that read them, and the folder to read:
+Market-1501, DukeMTMC and MSMT17; RxRx1, where the label is the type of cell."""
+
+MOST_TABLES = 6
+"""Files of a folder that are looked at, the smallest first."""
 
 MOST_PHOTOS = 0.9
 """Share of the photos that have a level, from which on it belongs to the layout: stray files do not count."""
@@ -64,8 +72,15 @@ def check_layout(place: str, photos: PhotoSet, given: ColumnSources, *, draw: bo
             )
         return
     classes = photos.labels.names
-    nameless = all(_CONTAINER.fullmatch(name) or split_word(name) for name in classes)
-    if nameless or _WILDS.fullmatch(Path(place).name):
+    for pattern, meant, inner in _KNOWN:
+        if sum(bool(re.search(pattern, photo_id)) for photo_id in photos.ids) >= MOST_PHOTOS * len(photos):
+            known = f"{place}/{inner}" if any(parts[0] == inner for parts in folders if parts) else place
+            raise DataError(
+                f"{place}: its folders are no classes, but the names of its photos say more: did you mean "
+                f"'{known}{meant}'?"
+            )
+    nameless = all(_CONTAINER.fullmatch(name) or _AFFIXED.fullmatch(name) for name in classes)
+    if nameless or len(classes) < 2 or _WILDS.fullmatch(Path(place).name):
         _check_table(place, photos)
     if not classes:
         return
@@ -76,10 +91,17 @@ def check_layout(place: str, photos: PhotoSet, given: ColumnSources, *, draw: bo
         which = f"{place}/{classes[0]}" if len(classes) == 1 else f"{place} with the folders train and val"
         raise DataError(f"{place}: {_sentence(classes)} would be a class, and names a split: did you mean '{which}'?")
     if split_given is False and len(set(_affixes(classes))) > 1:
-        label = _label_option([parts[1:] for parts in folders], shift=1) or "label=COLUMN"
+        label = _label_option([parts[1:] for parts in folders], shift=1)
         words = "|".join(dict.fromkeys(_affixes(classes)))
-        _refuse(place, classes, classes, f"?{label}&split=re:(?:^|[/_-])({words})(?=[/_-])", class_level)
+        if not label:
+            raise DataError(
+                f"{place}: {_sentence(classes)} would be its classes, and are splits: write a table of the photos: "
+                "'table:FILE.csv?image=path&label=class&split=split'"
+            )
+        _refuse(place, classes, classes, f"?{label}&split=re:(?:^|[/_-])({words})(?=[/_\\d-])", class_level)
     deep = any(len(parts) > class_level for parts in folders)
+    if len(classes) == 1 and not split_given:
+        _check_only_class(place, classes[0], folders)
     if all(_CONTAINER.fullmatch(name) for name in classes) and (deep or len(classes) > 1):
         if split_given or len(classes) > 1 or not deep:
             raise DataError(
@@ -92,9 +114,49 @@ def check_layout(place: str, photos: PhotoSet, given: ColumnSources, *, draw: bo
         )
     below = [parts[class_level:] for parts in folders]
     if split_level is None and _level(below, _is_origin, least=2, share=0.0) is None:
+        if not (given.groups or given.cluster or given.scene) and _share_children(folders, class_level):
+            meant = f"{place}?label=folder:{class_level + 1}&group=domain=folder:{class_level}"
+            raise DataError(
+                f"{place}: its folders {_sentence(classes)} have sub-folders of the same names, as domains of the same "
+                f"classes have: did you mean '{meant}'? "
+                f"('{place}?label=folder:{class_level}' if {_sentence(classes)} are the classes)"
+            )
         return
     special = sorted({name for parts in below for name in parts if split_word(name) or _is_origin(name)})
     _refuse(place, classes, special, _suggestion(folders, split_given=split_given), class_level)
+
+
+def _check_only_class(place: str, name: str, folders: Folders) -> None:
+    """Refuse a single folder with levels below it that tell the photos apart."""
+    levels = _levels(folders)
+    label = next((level for level in levels if len(_names(folders, level)) > 1), None)
+    if label is None:
+        return
+    inner = f"{place}/{'/'.join(next(parts for parts in folders if len(parts) >= label)[: label - 1])}"
+    meant = inner
+    if not all(map(split_word, _names(folders, label))) and not _share_children(folders, label):
+        options = [f"label=folder:{label}"]
+        deeper = [level for level in levels if level > label and len(_names(folders, level)) > 1]
+        shared = [level for level in deeper if _share_children(folders, level - 1)]
+        options += [f"group=folder:{level}" for level in shared[:1]]
+        least = len(_names(folders, label))
+        own = [level for level in deeper if level not in shared and len(_names(folders, level)) > least]
+        if shared:
+            options += [f"cluster=folder:{level}" for level in own[-1:]]
+            meant = f"{place}?{'&'.join(options)}"
+    raise DataError(f"{place}: its only class would be {name}, with folders below it: did you mean '{meant}'?")
+
+
+def _share_children(folders: Folders, level: int) -> bool:
+    """Whether the folders at a level, two or more, mostly have sub-folders of the same names."""
+    children: dict[tuple[str, ...], set[str]] = {}
+    for parts in folders:
+        if len(parts) > level:
+            children.setdefault(parts[:level], set()).add(parts[level])
+    names = Counter(name for held in children.values() for name in held if not _CONTAINER.fullmatch(name))
+    of_several = {name for name, count in names.items() if count > 1}
+    shares = [len(held & of_several) / len(held) for held in children.values() if len(held) > 1]
+    return len(shares) > 1 and sum(share >= 0.5 for share in shares) > len(shares) / 2
 
 
 def _refuse(place: str, classes: Sequence[str], held: Sequence[str], meant: str, class_level: int) -> None:
@@ -185,30 +247,54 @@ def _check_table(place: str, photos: PhotoSet) -> None:
             f"{place}: this is a data set of WILDS, whose tables say what the pictures are: did you mean "
             f"'wilds:{known[1]}?root={location}'?"
         )
-    table = next((name for name in photos.ids if _TABLE.fullmatch(name.rpartition("/")[2])), None)
-    if table is None:
+    root = Path(location).expanduser()
+    if not root.is_dir():
         return
-    columns = _header(Path(location).expanduser() / table)
-    usual = {o: next((n for n in names if n in columns), "") for o, names in _USUAL_COLUMNS.items()}
-    options = "&".join(f"{o}={name or 'COLUMN'}" for o, name in usual.items() if name or o != "split")
-    if "file_name" in columns and table.endswith("metadata.csv"):
-        meant = f"hub:{location}?label={usual['label'] or 'COLUMN'}"
+    tables = [name for name in files_below(root, links=True, hidden=False) if name.lower().endswith(_TABLES)]
+    by_name: dict[str, str] = {}
+    for photo_id in photos.ids:
+        name = photo_id.rpartition("/")[2]
+        by_name[name.rpartition(".")[0]] = by_name[name] = photo_id
+    found = []
+    for table in sorted(tables, key=lambda name: os.path.getsize(root / name))[:MOST_TABLES]:
+        options = _options_of(root / table, root, by_name)
+        if {"label", "split"} & {*options}:
+            found.append((len(options), table, options))
+    if not found:
+        return
+    _, table, options = max(found, key=lambda one: one[0])
+    if options["image"] == "file_name" and table.rpartition("/")[2].startswith("metadata."):
+        meant = f"hub:{location}" + (f"?label={options['label']}" if "label" in options else "")
     else:
-        meant = f"table:{location}/{table}?{options}"
+        meant = f"table:{location}/{table}?{'&'.join(f'{name}={value}' for name, value in options.items())}"
     raise DataError(
-        f"{place}: {table} in it is no picture, and probably says what the pictures are: did you mean '{meant}'? (move "
-        "it out of the folder if it does not)"
+        f"{place}: {table} in it is no picture, and says what the pictures are: did you mean '{meant}'? (move it "
+        "out of the folder if it does not)"
     )
 
 
-def _header(path: Path) -> list[str]:
-    """Names of the columns of a CSV file; none if it cannot be read."""
-    try:
-        with open_untrusted(path, limit=1 << 40) as stream:
-            line = stream.readline(1 << 16).decode("utf-8-sig", "replace")
-        return [readable(name.strip()) for name in parse_csv_header(line.strip(), path.name)]
-    except (UntrustedInputError, OSError):
-        return []
+_TABLES = tuple(ending for ending in TABLE_FILES if ending != ".txt")
+
+
+def _options_of(table: Path, root: Path, by_name: Mapping[str, str]) -> dict[str, str]:
+    """The options that read a table of the pictures of a folder; none if no column of its first row names one."""
+    names, row = table_header(table)
+    for column in sorted(names, key=lambda name: name != usual_columns(names).get("image")):
+        value = (row.get(column) or "").replace("\\", "/")
+        photo = by_name.get(value.rpartition("/")[2])
+        usual = usual_columns(names)
+        is_number = value.isdecimal() and column != usual.get("image")  # of a row, and of a photo by chance
+        if photo is None or is_number or not (photo.endswith(value) or photo.rpartition(".")[0].endswith(value)):
+            continue
+        options: dict[str, str] = {"image": column}
+        options |= {o: usual[o] for o in ("label", "split") if o in usual and usual[o] != column}
+        binary = [name for name in names if row.get(name) in ("0", "1", "0.0", "1.0")]
+        if "label" not in options and len(binary) > 1 and sum(float(row[name] or 0) for name in binary) == 1:
+            options["label"] = ",".join(binary)
+        whole = photo if photo.endswith(value) else photo.rpartition(".")[0]
+        holder = root / whole[: len(whole) - len(value)]
+        return options if holder.resolve() == table.parent.resolve() else {**options, "root": str(holder)}
+    return {}
 
 
 def _sentence(names: Sequence[str], most: int = 4) -> str:

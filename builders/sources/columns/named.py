@@ -15,7 +15,8 @@ import numpy as np
 
 from builders.errors import DataError, UsageError, unknown_name
 from builders.photos import SPLITS, ColumnSources, PhotoSet
-from builders.sources.columns.tables import Table, open_table, photos_of, picture_paths, table_photos
+from builders.sources.columns.table_files import Table, open_table
+from builders.sources.columns.tables import photos_of, picture_paths, table_photos
 from builders.sources.folders import FolderSource
 from builders.untrusted import list_folder
 
@@ -74,6 +75,7 @@ def with_usual(given: ColumnSources, usual: ColumnSources) -> ColumnSources:
         given.split or usual.split,
         given.source or usual.source,
         given.scene or usual.scene,
+        given.split_names,
     )
 
 

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,10 +144,3 @@ def test_file_facts__refuses_in_a_sentence(data, reason):
     with pytest.raises(PhotoError) as error:
         reading(data, 1 << 16)
     assert str(error.value) == reason
-
-
-def test_log__of_a_share_and_of_nothing():
-    assert features._log(0.25) == -2
-    assert features._log(Fraction(8)) == 3
-    assert math.isnan(features._log(0.0))
-    assert math.isnan(features._log(-1.0))

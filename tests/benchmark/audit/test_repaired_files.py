@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.audit import repairs
-from benchmark.audit.repair_plan import Repair, RepairPlan, parse_repair
+from benchmark.audit import parse_repair
+from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.repairs import (
     carried_columns,
     described,
@@ -20,7 +20,7 @@ from benchmark.audit.result import Carrier
 from benchmark.audit.subjects import photo_subject
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import Labels, PhotoSet
-from builders.pixels import ImageHeader, read_image_header
+from builders.pixels import read_image_header
 from tests.benchmark.audit.planted import jpeg, picture
 from tests.benchmark.audit.test_report import AUDIT
 from tests.benchmark.audit.test_verdict import layer, question
@@ -225,18 +225,6 @@ def test_remaining__each_layer_after_and_before_of_one_target():
         "still there: iso (eta = 0.30)",
         "still there: os (V = 0.50)",
     ]
-
-
-@pytest.mark.parametrize(
-    ("format", "suffix"),
-    [
-        ("JPEG", "jpg"), ("PNG", "png"), ("WebP", "webp"), ("GIF", "gif"), ("HEIC", "heic"), ("AVIF", "avif"),
-        ("TIFF", "tiff"), ("BMP", "img"), ("unknown", "img"),
-    ],
-)  # fmt: skip
-def test_suffix__by_the_format_of_the_bytes(monkeypatch, format, suffix):
-    monkeypatch.setattr(repairs, "read_image_header", lambda data: ImageHeader(format))
-    assert repairs._suffix(b"") == suffix
 
 
 def test_shards__of_given_splits_by_their_names_on_the_hub(tmp_path):

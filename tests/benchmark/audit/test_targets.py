@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.audit import accuracy, questions
+from benchmark.audit import accuracy
 from benchmark.audit.features import FEATURES
-from benchmark.audit.result import TARGETS
 from benchmark.audit.tally import MAX_SOURCES
 
 
@@ -47,15 +46,3 @@ def test_layer_scores__one_for_each_layer(monkeypatch):
     assert titles["exif"].endswith(" alone")
     assert titles["hidden"].endswith(" alone")
     assert not titles["pixels"].endswith(" alone")
-
-
-@pytest.mark.parametrize(
-    ("target", "values", "some"),
-    [("label", 1, False), ("label", 2, True), ("source", 2, True), ("source", MAX_SOURCES, True),
-     ("source", MAX_SOURCES + 1, False), ("split", MAX_SOURCES + 1, True)],
-)  # fmt: skip
-def test_questions__of_two_values_or_more_and_not_of_very_many_sources(monkeypatch, target, values, some):
-    for name in ("_number", "_values"):
-        monkeypatch.setattr(questions, name, lambda tally, target, *rest: [target])
-    names = {**{other: {} for other in TARGETS}, target: {f"value {i}": i for i in range(values)}}
-    assert set(questions.questions_of(SimpleNamespace(names=names, pixels=None), 0)) == ({target} if some else set())

@@ -84,14 +84,6 @@ def test_because__one_value_a_class_the_widest_gap_first_at_most_three():
     )
 
 
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (1, "100 %"), (0.004, "0.4 %"), (0.006, "1 %"), (0.994, "99 %"), (0.995, "99.5 %")],
-)
-def test_percent__one_digit_near_none_and_all(share, text):
-    assert verdict._percent(float(share)) == text
-
-
 FINDINGS = {
     "split": ([question(target="split", value=0.3)], [], f"The split goes with the software (V = 0.30): {GIMP}"),
     "source": ([question(target="source")], [], f"The source goes with the software (V = 0.50): {GIMP}"),

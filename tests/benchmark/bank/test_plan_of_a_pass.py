@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from benchmark.answers import ClosedQuestion, questions_hash, reversed_order
-from benchmark.bank import Asking, Blocks, PhotoHashes, answering, hash_of_block, missing_parts
+from benchmark.bank import Asking, Blocks, PassCost, PhotoHashes, answering, hash_of_block, missing_parts
 from benchmark.bank.fill.batches import of_same_shapes
 from benchmark.bank.fill.device_copy import joined
 from benchmark.bank.fill.device_process import check_same_encoder
-from benchmark.bank.fill.fill import PassCost, PassOutcome, _forward_s
+from benchmark.bank.fill.fill import PassOutcome
 from benchmark.bank.fill.members import (
     GATHERED_BATCHES,
     GATHERED_BYTES,
@@ -191,16 +191,6 @@ def test_joined__views_of_one_memory_in_any_layout(seed):
     runs = joined(parts)
     assert [row.tolist() for run in runs for row in run] == [row.tolist() for part in parts for row in part]
     assert [len(run) for run in runs] == sizes
-
-
-@pytest.mark.parametrize(
-    ("busy", "seconds"),
-    [(10.0, (3.0, 3.5, 0.0)), (6.5, (3.0, 3.5, 0.0)), (3.25, (1.5, 1.75, 0.0)), (0.0, (0.0, 0.0, 0.0))],
-)
-def test_forward_s__scaled_down_where_starting_and_waiting_overlap(busy, seconds):
-    measured = [SimpleNamespace(begun_s=b, waited_s=w) for b, w in ((1.0, 2.0), (3.0, 0.5), (0.0, 0.0))]
-    assert _forward_s(measured, busy) == pytest.approx(seconds)
-    assert _forward_s(measured[2:], busy) == (0.0,)
 
 
 def test_cost_of__shares_sum_to_the_pass():

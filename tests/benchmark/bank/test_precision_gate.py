@@ -8,13 +8,14 @@ import pytest
 
 import benchmark.bank.gates as gate
 from benchmark.__main__ import main
-from benchmark.bank.gates import check_precision, neighbouring, trace_to_noise
+from benchmark.bank import check_precision
+from benchmark.bank.gates import neighbouring, trace_to_noise
 from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
-from benchmark.results.schema import read_result
-from benchmark.views.recipe import ProcessingViews
+from benchmark.results import read_result
+from benchmark.views import ProcessingViews
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
+from builders.pixels import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support.scoring import toy_encoder
 
@@ -199,37 +200,6 @@ def test_check_precision__passes_from_the_threshold_on(work, monkeypatch, trace,
     assert (verdict.passed, verdict.ratio, verdict.photos) == (passed, ratio, 3)
     assert (verdict.reason == "") is passed
     assert check_precision(encoder, photos, "0", options) == verdict  # from the cache
-
-
-def test_check_precision__float32_has_no_verdict_and_fresh_runs_decide_again(work, monkeypatch):
-    compared = []
-
-    def embedded(exact, lower, *_):
-        compared.append((exact.dtype, lower.dtype))
-        return np.ones((2, 3, 1)), np.ones((2, 3, 1))
-
-    monkeypatch.setattr(gate, "embedded_by_both", embedded)
-    monkeypatch.setattr(gate, "trace_to_noise", lambda *_: gate.TraceToNoise(1.0, 0.0, (0, 1)))
-    photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
-    plain = load_encoder("networks_of_gate:Fine", device="cpu", dtype="float32")
-    lower = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
-    options = RunOptions(cache=work / "cache", workers=0)
-    half = replace(options, storage="float16")
-    assert check_precision(plain, photos, "0", options) is None
-    assert check_precision(plain, photos, "0", half).passed
-    assert check_precision(lower, photos, "0", options).passed
-    assert check_precision(lower, photos, "0", half).passed
-    assert compared == [("float32", "float32"), ("float32", "bfloat16"), ("float32", "bfloat16")]
-    check_precision(lower, photos, "0", options)
-    assert len(compared) == 3
-    check_precision(lower, photos, "0", replace(options, fresh=True))
-    assert len(compared) == 4
-    monkeypatch.setattr(gate, "SAMPLE", 31)
-    check_precision(lower, photos, "0", options)
-    assert len(compared) == 5  # another sample has another key
-    check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
-    check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
-    assert len(compared) == 7  # an encoder that cannot be identified is never cached
 
 
 def test_check_precision__embeddings_that_are_not_finite_are_refused(work, monkeypatch):

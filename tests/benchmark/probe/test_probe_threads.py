@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from benchmark.compute.threads import LITTLE_WORK
-from benchmark.probe import labelled_probe, processing_probe
-from benchmark.probe.problem import LabelledSplits, predict
-from benchmark.probe.solver.design import Design, decomposed, design
+from benchmark.probe import LabelledSplits, labelled_probe, processing_probe
+from benchmark.probe.solver.design import Design, design
 from benchmark.probe.solver.products import ONCE, of_each
-from benchmark.probe.solver.rows import gather, normalised
+from benchmark.probe.solver.rows import gather
 from tests.support.thread_counts import Waking, pieces_parallel
 
 
@@ -72,16 +71,6 @@ def test_of_each__sets_side_by_side_where_it_is_much(
     np.testing.assert_allclose(sums, left.numpy().sum(1))
 
 
-def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of their reflections is a little step, whatever the products before them are."""
-    monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", 100)
-    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 9, 20)))
-    with Waking() as waking:
-        values, vectors = decomposed(rows)
-    assert [name for name, _ in waking.seen] == ["bmm.default"]  # 9 * 9 * 20 multiply-adds, more than 16 times 100
-    np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
-
-
 @pytest.mark.parametrize(("block_bytes", "sets_together"), [(4 << 20, [3, 3, 3]), (8000, [3, 3])])
 def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
     block_bytes: int, sets_together: list[int], monkeypatch: pytest.MonkeyPatch
@@ -110,19 +99,3 @@ def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
             assert torch.equal(axes.vectors[g], alone.vectors[0])
             assert torch.equal(axes.variances[g], alone.variances[0])
             assert torch.equal(axes.rest[g], alone.rest[0])
-
-
-@pytest.mark.parametrize(("much", "pieces"), [(True, [6]), (False, [])])
-def test_predict__bank_by_bank_where_it_is_much(
-    much: bool, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(0)
-    banks, rows = [rng.normal(size=(30, 8)).astype(np.float32) for _ in range(6)], np.arange(3, 30, 2)
-    weights, bias = (torch.from_numpy(rng.normal(size=size)) for size in ((5, 8, 4), (5, 4)))
-    work = 6 * len(rows) * 5 * 8 * 4
-    monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", work if much else work + 1)
-    seen = pieces_parallel(monkeypatch, "benchmark.probe.problem")
-    result = predict(banks, rows, weights, bias)
-    assert [len(neighbours_) for neighbours_ in seen] == pieces
-    scores = np.einsum("vmd,kdc->kvmc", np.stack([normalised(bank[rows]) for bank in banks]), weights)
-    np.testing.assert_array_equal(result, (scores + bias[:, None, None].numpy()).argmax(-1))

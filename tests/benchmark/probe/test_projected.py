@@ -10,10 +10,16 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe import LabelledSplits, labelled_curve, labelled_probe, labelled_spread, probe, shuffled_accuracies
-from benchmark.probe.probe import in_solver_space
+from benchmark.probe import (
+    LabelledSplits,
+    in_solver_space,
+    labelled_curve,
+    labelled_probe,
+    labelled_spread,
+    probe,
+    shuffled_accuracies,
+)
 from benchmark.probe.solver import design as design_module
-from benchmark.probe.solver import newton as alone
 from benchmark.probe.solver.design import Design, Frame, design
 from benchmark.probe.solver.kernels import newton as newton_compiled
 from benchmark.probe.solver.kernels.rows import TOGETHER, begins_of
@@ -215,17 +221,6 @@ def test_is_worthwhile__what_passes_save_against_what_turning_takes(
     assert is_worthwhile(n, d, tested, classes) is expected
 
 
-def test_is_worthwhile__by_counts_of_multiply_adds() -> None:
-    # a fit's pass over n rows of d, there and back, costs 2 n d a class; over turned ones n n
-    n, d, tested, classes = 200, 1000, 100, 2
-    saved = classes * 20 * 50 * (2 * n * d - n * n)
-    work = n * n * d - n**3 / 3 + 2 * d * n * tested - n * n * tested
-    for dearer, expected in ((0.99 * saved / work, True), (1.01 * saved / work, False)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("benchmark.probe.solver.projected.DEARER", dearer)
-            assert is_worthwhile(n, d, tested, classes) is expected
-
-
 @pytest.mark.usefixtures("solver")
 def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = splits_of(150, 400, val=30, tested=90, signal=0.1)
@@ -252,47 +247,3 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
     np.testing.assert_array_equal(result[1], plain[1])
     assert result[2].accuracies == plain[2].accuracies
     assert result[3].deviation == plain[3].deviation
-
-
-def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
-    result: list[int] = []
-    principal = design_module.principal_axes
-    monkeypatch.setattr(
-        design_module, "principal_axes", lambda features, count: result.append(features.n) or principal(features, count)
-    )
-    splits = in_solver_space(splits_of(200, 400, val=30))
-    whole = labelled_probe(splits)
-    shuffled_accuracies(splits, chosen=whole.chosen, permutations=2)
-    labelled_spread(splits, whole=whole, probes=2)
-    assert result == [230]
-    # not turned as a whole, so no part of it is
-    result.clear()
-    monkeypatch.setattr(probe, "is_worthwhile", lambda n, *more: n < 230)
-    monkeypatch.setattr(probe, "project", lambda given: pytest.fail("a part was turned"))
-    labelled_spread(splits_of(200, 401, val=30), whole=whole, probes=2)
-    assert len(result) == 2
-
-
-def test_in_solver_space__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    splits = splits_of(150, 400, tested=90)
-    once = in_solver_space(splits)
-    assert once.frame is not None
-    assert in_solver_space(once) is once
-    assert in_solver_space(splits, protocol="iccv2025") is splits
-    assert in_solver_space(splits, reader="knn") is splits
-    assert in_solver_space(splits, memory_bytes=1000) is splits
-    assert in_solver_space(splits_of(128, 400)).frame is None
-    assert in_solver_space(replace(splits, is_subset=True)).frame is None
-    monkeypatch.setattr(probe, "usable_device", lambda device: torch.device("cuda"))
-    assert in_solver_space(splits) is splits
-
-
-def test_compiled_fits__a_training_set_is_prepared_once_for_all_its_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
-    kernels = alone._compiled()
-    assert kernels is not None
-    prepared = kernels.prepared
-    monkeypatch.setattr(kernels, "prepared", lambda *given: made.append(1) or prepared(*given))
-    fitted(SPLITS["n<d"], learnt_from(SPLITS["n<d"]), 1e-6)
-    assert sum(made) == 1

@@ -167,14 +167,3 @@ def test_knn__without_validation_photos_takes_the_middle_number_of_neighbours():
     tried = [k for k in NEIGHBOURS if k < 60]
     assert read.search == ()
     assert read.chosen == {"k": tried[len(tried) // 2]}
-
-
-def test_vote__queries_are_compared_in_blocks_of_bounded_size(monkeypatch):
-    rng, sizes, one_hot = np.random.default_rng(0), [], torch.nn.functional.one_hot
-    rows = torch.from_numpy(rng.normal(size=(20, 4)))
-    labels = rng.integers(0, 3, 20)
-    whole = vote(rows, rows, labels, (1, 3), 3)
-    monkeypatch.setattr(torch.nn.functional, "one_hot", lambda votes, n: sizes.append(len(votes)) or one_hot(votes, n))
-    monkeypatch.setattr("benchmark.probe.readers.knn.BLOCK_VALUES", 20 * 6)
-    np.testing.assert_array_equal(vote(rows, rows, labels, (1, 3), 3), whole)
-    assert sizes == [6, 6, 6, 2]

@@ -5,19 +5,9 @@ import pytest
 import torch
 
 from benchmark.bank import BankView
-from benchmark.probe import probe, processing_probe
+from benchmark.probe import AsGiven, Some, probe, processing_probe
 from benchmark.probe.solver import rows as rows_module
-from benchmark.probe.solver.rows import (
-    AsGiven,
-    Gathered,
-    Some,
-    Stacked,
-    features,
-    gather,
-    is_as_given,
-    normalised,
-    picked,
-)
+from benchmark.probe.solver.rows import Gathered, Stacked, features, gather, is_as_given, normalised, picked
 from builders.errors import DataError
 
 RNG = np.random.default_rng(5)
@@ -134,15 +124,6 @@ def test_normalised__the_number_of_a_bad_row_counts_over_blocks(monkeypatch):
     rows[5, 1] = np.nan
     with pytest.raises(DataError, match=r"^embedding 5 of a block"):
         normalised(rows)
-
-
-@pytest.mark.parametrize("rows_of_block", [1, 3, 100])
-def test_gathered__in_blocks_of_every_size(rows_of_block, monkeypatch):
-    monkeypatch.setattr(rows_module, "GATHER_BYTES", 4 * 4 * rows_of_block)
-    banks = [RNG.normal(size=(20, 4)).astype(np.float32) for _ in range(3)]
-    gathered = Gathered(banks, torch.device("cpu"))
-    assert (gathered.rows.shape, gathered.rows.dtype) == ((3, 20, 4), torch.float32)
-    np.testing.assert_array_equal(gathered.rows, np.stack([normalised(bank) for bank in banks]))
 
 
 def test_gathered__on_the_device_of_the_products():

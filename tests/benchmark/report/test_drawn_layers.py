@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from benchmark.report.layers import RegionMap, _counts, draw_depth, draw_map
+from benchmark.report.layers import RegionMap, draw_depth, draw_map
 from benchmark.results import Score
 
 
@@ -122,10 +122,4 @@ def test_depth__points_of_a_difference():
     assert (
         drawn_depth(curves({"max": [point(0, 0.1)], "gem": [point(0, 0.2)]}, signed=True), None).get_ylabel()
         == "points"
-    )
-
-
-def test_counts__in_order():
-    assert _counts(curves({"a": [point(0, 0.1, n=1000), point(1, 0.1, n=7)], "b": [point(0, 0.1, n=50)]})) == (
-        "7 or 50 or 1,000"
     )

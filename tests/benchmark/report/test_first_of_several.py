@@ -8,11 +8,27 @@ from matplotlib.figure import Figure
 from benchmark.report import report_figure, report_text
 from benchmark.report.answers import answers_section, draw_flips
 from benchmark.report.groups import groups_text
-from benchmark.results import Score
+from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
 from tests.benchmark.report.test_groups import DETAILS
-from tests.benchmark.report.test_recorded_figures import FEW, FLIPS, with_outputs
 from tests.benchmark.report.test_text import probe, result, shares
+
+
+def with_outputs(outputs, *scores):
+    return Result(
+        {"id": "toy", "dimension": 8}, {"name": "set", "photos": {}}, {}, scores, (), {}, "", outputs=tuple(outputs)
+    )
+
+
+FLIPS = {
+    "flips": 0.25,
+    "flips_low": 0.2,
+    "flips_high": 0.32,
+    "right_to_wrong": 0.15,
+    "wrong_to_right": 0.06,
+    "accuracy": 0.7,
+}
+FEW = {**FLIPS, "flips": 0.02, "flips_low": 0.0, "flips_high": 0.03, "right_to_wrong": 0.01, "wrong_to_right": 0.0}
 
 
 def set_ups(order):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.report import pipeline
-from benchmark.report.pipeline import Processed, _cut, decibel, pipeline_page, pipeline_rows, pipeline_table
+from benchmark.report import Processed, pipeline_page, pipeline_rows, pipeline_table
+from benchmark.report.pipeline import _cut, decibel
 from builders.errors import PhotoError
 from builders.pixels import decode_rgb, engine_of, open_processed, processed_file, psnr, read_definitions, ssim
 from tests.support.images import image_bytes
@@ -98,20 +98,6 @@ def test_pipeline_table__and_decibel():
         ["d", "no pixel is left", "0", "-", "-", "Pillow"],
     ]
     assert [decibel(value) for value in (0.04, 31.25, math.inf, None)] == ["0.0 dB", "31.2 dB", "equal", "-"]
-
-
-def test_pipeline_page__what_it_is_given(monkeypatch):
-    calls = []
-    monkeypatch.setattr(pipeline, "render", lambda name, **facts: calls.append((name, facts)) or "PAGE")
-    data = image_bytes(picture(300, 60))
-    assert pipeline_page("mine.toml", "a.png", data, ROWS) == "PAGE"
-    facts = {"title": "mine.toml", "photo": "a.png", "size": (300, 60), "count": len(data)}
-    assert calls == [
-        (
-            "pipeline.html.jinja",
-            {**facts, "cut": _cut(decode_rgb(data)), "rows": ROWS, "decibel": decibel},
-        )
-    ]
 
 
 def test_pipeline_page__the_numbers_of_each_row():

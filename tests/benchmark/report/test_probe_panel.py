@@ -24,11 +24,6 @@ def score(task="probe/jpeg", value=0.5, metric="accuracy", **details):
     return Score(task, "toy", metric, value, value - 0.1, value + 0.05, 120, 0.25, details)
 
 
-def verdict(trace, chance=0.25):
-    decision = SimpleNamespace(low=0.4, high=0.6)
-    return SimpleNamespace(decision=decision, trace=trace, chance=chance, rises=False, most_frequent=False)
-
-
 def drawn(scores, verdicts=None, height=1.0):
     ax = Figure().add_subplot()
     labels = draw_intervals(ax, scores, verdicts or [None] * len(scores), FAMILY, height)

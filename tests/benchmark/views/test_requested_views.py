@@ -12,11 +12,19 @@ from PIL import Image
 
 from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import ResizeTo
-from benchmark.views import loading, stream
-from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.loading import iterate_views, photo_bytes
-from benchmark.views.recipe import ORIGINAL, DecodedPhoto, OnACopy, PhotoViews, ProcessingViews, on_a_copy
-from benchmark.views.stream import DecodedPhotos, view_stream
+from benchmark.views import (
+    ORIGINAL,
+    MaskedViews,
+    PhotoViews,
+    PlainViews,
+    ProcessingViews,
+    iterate_views,
+    loading,
+    on_a_copy,
+    photo_bytes,
+)
+from benchmark.views.recipe import DecodedPhoto, OnACopy
+from benchmark.views.stream import DecodedPhotos
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Ring, Row, SlotPlan
 from builders.errors import PhotoError
@@ -208,16 +216,6 @@ def test_decoded_photos__which_the_device_takes() -> None:
     assert decoded.only(["resizing-x0.5"]) == recipe.only(["resizing-x0.5"])
     other = DecodedPhotos(ProcessingViews((ORIGINAL,), 3), 1, 42)
     assert decoded.merged(other) == DecodedPhotos(ProcessingViews((*recipe.names, ORIGINAL), 3), 1, 42)
-
-
-@pytest.mark.parametrize("targets", [[torch.device("cpu")], [torch.device("cpu"), GPU], [GPU, torch.device("cuda", 1)]])
-def test_view_stream__by_workers_pins_for_the_first_gpu(targets: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-    monkeypatch.setattr(stream, "iterate_views", lambda *given, **options: calls.append((given, options)) or iter(()))
-    some, recipe = photos(2), PlainViews()
-    view_stream(some, [1], recipe, [SMALL], workers=3, mode="cpu", targets=targets, gathers=(1,))
-    first = next((target for target in targets if target.type == "cuda"), None)
-    assert calls == [((some, [1], recipe, [SMALL]), {"workers": 3, "gathers": (1,), "pin": first})]
 
 
 def other_dtypes(position: int) -> PhotoViews:

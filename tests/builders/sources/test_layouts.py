@@ -96,7 +96,10 @@ LAYOUTS = {
     ),
     "GenImage, one generator": Layout(("{train,val}/{ai,nature}/{0..2}.png",), at(2), split_at(1)),
     "GenImage, one generator's folder": Layout(
-        ("imagenet_ai_0419_sdv4/{train,val}/{ai,nature}/{0..2}.png",), at(3), split_at(2), refused="splits or origins"
+        ("imagenet_ai_0419_sdv4/{train,val}/{ai,nature}/{0..2}.png",),
+        at(3),
+        split_at(2),
+        refused="its only class would be",
     ),
     "ForenSynths test": Layout(
         ("{progan,stylegan}/{cat,horse}/{0_real,1_fake}/{0..2}.png", "{biggan,gaugan}/{0_real,1_fake}/{0..2}.png"),
@@ -130,14 +133,14 @@ LAYOUTS = {
     "real and fake images": Layout(("{Real_Images,AI_images}/{0..4}.png",), at(1)),
     "Fake and real by split": Layout(("{Train,Test}/{Fake,Real}/{0..2}.jpg",), at(2), test_as_val),
     "CUB": Layout(
-        ("images/{001.Albatross,002.Auklet}/{0..4}.jpg",), lambda p: p[1], refused="says nothing of the pictures"
+        ("images/{001.Albatross,002.Auklet}/{0..4}.jpg",), lambda p: p[1], refused="its only class would be images"
     ),
-    "Caltech-101": Layout(("101_ObjectCategories/{ant,crab}/{0..4}.jpg",), at(1)),
+    "Caltech-101": Layout(("101_ObjectCategories/{ant,crab}/{0..4}.jpg",), at(2), refused="its only class would be"),
     "YOLO": Layout(
         ("{train,val}/{images,labels}/{0..4}.jpg",), refused="say nothing of the pictures: write a table", meant=False
     ),
     "flat": Layout(("{0..9}.png",), lambda p: None),
-    "two levels of classes": Layout(("{cat,dog}/{siam,persian}/{0..4}.png",), at(1)),
+    "two levels of classes": Layout(("cat/{siam,persian}/{0..4}.png", "dog/{collie,pug}/{0..4}.png"), at(1)),
     "a class named like an origin": Layout(("{cat,dog}/original/{0..4}.png",), at(1)),
     "hidden files": Layout(("{cat,dog}/{0..4}.png", ".cache/{0..4}.png"), at(1)),
 }

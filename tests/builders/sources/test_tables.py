@@ -101,7 +101,7 @@ def test_table__without_pictures(folder):
     [
         ("a,b\n1,2\n", "image=path", UsageError, "unknown image of meta.csv 'path'"),
         ("a,b\n1,2\n", "id=a&group=c", UsageError, "unknown column of meta.csv 'c'"),
-        ("path,b\n1,2\n", "label=b", UsageError, r"name the pictures \(image=path\), or, .*the ids"),
+        ("path,b\n1,2\n", "label=b", DataError, r"name the pictures \(image=path\), or, .*the ids"),
         ("a,b\n1,2\n1,3\n", "id=a", DataError, "the id '1' in a is there twice: .*id=COLUMN,COLUMN"),
         ("a,b\n1,2\n,3\n", "id=a", DataError, "row 2 has no a, which is its id"),
         ("a,b\n1,2\n3\n", "id=a", DataError, "line 3: 1 values for 2 columns"),
@@ -113,7 +113,7 @@ def test_table__without_pictures(folder):
         ("p,b\n../../etc/passwd,2\n", "image=p", DataError, r"outside the folder of pictures .*root=PATH"),
         ("p,b\n/etc/passwd,2\n", "image=p", DataError, "outside the folder of pictures"),
         ("p,b\n,2\n", "image=p", DataError, "row 1 names no picture"),
-        ("p,b\nx.png,2\ny.png,2\n", "image=p", DataError, r"x\.png.*root=PATH"),
+        ("p,b\nx.png,2\ny.png,2\n", "image=p", DataError, "the first: x.png"),
         ("p,b\nmeta.csv,2\n./meta.csv,2\n", "image=p", DataError, "meta.csv is there twice"),
         ("a,b\n1,left\n2,right\n", "id=a&split=b", DataError, r"values 'left' \(1\), 'right' \(1\)"),
     ],
@@ -127,14 +127,17 @@ def test_table__what_is_wrong_is_one_sentence(tmp_path, lines, options, error, s
 
 def test_table__other_files(tmp_path):
     (tmp_path / "x.csv").write_bytes(b"a\n\xff\n")
+    (tmp_path / "x.txt").write_bytes(b"a\n\xff\xfe\xfd\n")
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     (tmp_path / "x.json").write_text("{}")
     images = pa.table({"image": pa.array([{"bytes": b"1", "path": "a"}])})
     pq.write_table(images, tmp_path / "images.parquet")
     for name, sentence in {
-        "x.csv?id=a": "not UTF-8",
+        "x.txt?id=a": "not UTF-8",
+        "x.csv?id=b": "unknown id",
         "x.parquet?id=a": "not a Parquet file",
-        "x.json?id=a": "a table is a .csv or a .parquet file",
+        "x.json?id=a": "holds no row",
+        "x.mat?id=a": "x.mat",
         "no.csv?id=a": "cannot be read",
         "?id=a": "is a folder",
         "images.parquet?image=image": "is read by hub:FOLDER",

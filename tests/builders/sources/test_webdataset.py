@@ -314,7 +314,7 @@ def test_folder__names_tars_and_takes_none_for_a_photo(folder):
     photos = open_photos(f"folder:{folder}")
     assert photos.labels.names == ("cat", "dog")
     assert len(photos) == 8
-    assert photos.evidence["left out"] == "archives, which are no photos: 3 (the first: photos-008.tar)"
+    assert photos.evidence["left out"] == "3 files that are no photos (the first: photos-008.tar)"
 
 
 def test_location__is_local_unless_it_is_an_address():

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import json
 
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmark.compare.items import tables
 from benchmark.compare.items.tables import column_names, json_lines, read_columns_of, read_json
 from builders.errors import DataError, UsageError
 
@@ -102,15 +100,6 @@ def test_column_names__of_a_value_that_is_read_already(tmp_path):
     assert read_json(written(tmp_path, "a.json", '{"a": NaN}'))["a"] != 0
 
 
-def test_lines__may_be_as_long_as_the_limit(tmp_path, monkeypatch):
-    line = json.dumps({"a": 1}) + "\n"
-    path = written(tmp_path, "a.jsonl", line * 2)
-    monkeypatch.setattr(tables, "MAX_LINE", len(line))
-    assert [row["a"] for row in json_lines(path)] == [1, 1]
-    monkeypatch.setattr(tables, "MAX_LINE", len(line) - 1)
-    assert refusal(DataError, list, json_lines(path)) == f"{path}: line 1 is longer than 8 bytes"
-
-
 def book_with_gap(path, gap):
     book = openpyxl.Workbook()
     book.active.append(("id", "right"))
@@ -118,62 +107,6 @@ def book_with_gap(path, gap):
     book.active.cell(gap + 3, 1, "b")
     book.save(path)
     return path
-
-
-def test_workbooks__empty_rows_and_sizes_up_to_the_limits(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_EMPTY_ROWS", 3)
-    near, far = book_with_gap(tmp_path / "near.xlsx", 3), book_with_gap(tmp_path / "far.xlsx", 4)
-    assert columns(near, "id", "right") == {"id": ["a", "b"], "right": [1, None]}
-    assert column_names(far) == ["id", "right"]  # the first row is enough
-    assert refusal(DataError, columns, far, "id") == (
-        f"{far}: not an Excel file that can be read (more than 3 empty rows before a cell)"
-    )
-    first = openpyxl.Workbook()
-    first.active.append(("id",))
-    first.active.cell(5, 1, "a")
-    first.save(tmp_path / "first.xlsx")
-    assert columns(tmp_path / "first.xlsx", "id") == {"id": ["a"]}  # three empty rows below the names
-    empty = openpyxl.Workbook()
-    empty.active.append(("id", "right"))
-    empty.save(tmp_path / "empty.xlsx")
-    assert refusal(DataError, column_names, tmp_path / "empty.xlsx") == f"{tmp_path / 'empty.xlsx'}: there is no row"
-    with tables.open_archive(near, limit=1 << 20) as archive:
-        unpacked = archive.unpacked_bytes
-    monkeypatch.setattr(tables, "MAX_WORKBOOK_BYTES", unpacked)
-    assert columns(near, "right") == {"right": [1, None]}
-    monkeypatch.setattr(tables, "MAX_WORKBOOK_BYTES", unpacked - 1)
-    assert refusal(DataError, columns, near, "right") == f"{near}: more than 0 GiB unpacked"
-
-
-def test_limits__of_every_reader(tmp_path, monkeypatch):
-    limits = []
-
-    def recorded(name):
-        reader = getattr(tables, name)
-
-        def call(path, *, limit):
-            limits.append((path.suffix, name, limit))
-            return reader(path, limit=limit)
-
-        monkeypatch.setattr(tables, name, call)
-
-    for name in ("open_untrusted", "open_archive", "read_untrusted_text"):
-        recorded(name)
-    columns(written(tmp_path, "a.csv", "id\na\n"), "id")
-    columns(written(tmp_path, "a.jsonl", '{"id": [1]}\n'), "id")
-    columns(written(tmp_path, "b.ndjson", '{"id": 1}\n'), "id")
-    columns(written(tmp_path, "a.json", '[{"id": 1}]'), "id")
-    columns(book_with_gap(tmp_path / "a.xlsx", 0), "id")
-    log, whole = 16 << 30, 1 << 30
-    of_book = [(".xlsx", "open_archive", whole), (".xlsx", "open_untrusted", whole)]
-    assert limits == [
-        *[(".csv", "open_untrusted", log)] * 2,
-        *[(".jsonl", "open_untrusted", log)] * 3,
-        *[(".ndjson", "open_untrusted", log)] * 3,
-        *[(".json", "read_untrusted_text", whole)] * 2,
-        *of_book * 2,
-    ]
-    assert (tables.MAX_LINE, tables.MAX_WORKBOOK_BYTES, tables.MAX_EMPTY_ROWS) == (64 << 20, 2 << 30, 10_000)
 
 
 def test_columns__a_cell_of_several_lines_wherever_a_block_of_the_file_ends(tmp_path):

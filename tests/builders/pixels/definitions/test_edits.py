@@ -93,7 +93,8 @@ def test_resize__sizes():
     [
         ({"scale": 0.55}, (5, 3)), ({"scale": 1.7}, (17, 11)), ({"width": 5, "height": None}, (5, 4)),
         ({"width": 4, "height": 6, "rule": "exact"}, (4, 6)),
-        ({"width": 4, "height": 6, "rule": "cover"}, (9, 6)), ({"width": None, "height": 9, "enlarge": True}, (13, 9)),
+        ({"width": 4, "height": 6, "rule": "outside"}, (9, 6)),
+        ({"width": None, "height": 9, "enlarge": True}, (13, 9)),
         ({"width": None, "height": 9}, (10, 7)),
     ],
 )  # fmt: skip

@@ -84,7 +84,7 @@ steps = [
   {step = "sharpen", factor = 2},
   {step = "jpeg", quality = [60, 90], chroma = "4:4:4", progressive = true},
   {step = "crop", share = [0.5, 0.9]},
-  {step = "resize", width = 100, height = 50, rule = "cover", filter = "box"},
+  {step = "resize", width = 100, height = 50, rule = "outside", filter = "box"},
   {step = "jpeg", quality = 30},
 ]
 """
@@ -93,7 +93,7 @@ steps = [
     assert chain.before == (first,)
     crop = ("share", (0.5, 0.9)), *((name, None) for name in ("width", "height", "left", "top", "right", "bottom"))
     assert chain.edits == (EditStep("crop", crop),)
-    assert (chain.fit, chain.resample.name) == (Fit(100, 50, "cover", False), "BOX")
+    assert (chain.fit, chain.resample.name) == (Fit(100, 50, "outside", False), "BOX")
     assert (chain.quality, chain.subsampling, chain.scale) == (30, "4:2:0", 1)
 
 
@@ -232,8 +232,8 @@ WRONG = {
         ONE % '{step = "resize", filter = "box"}, {step = "png"}',
         "step 1, scale: a resize needs scale or width",
     ),
-    "half of a cover": (
-        ONE % '{step = "resize", width = 9, rule = "cover"}, {step = "png"}',
+    "half of an outside": (
+        ONE % '{step = "resize", width = 9, rule = "outside"}, {step = "png"}',
         "width: a size needs width",
     ),
     "a huge resize": (
