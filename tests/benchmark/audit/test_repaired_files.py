@@ -10,7 +10,6 @@ from benchmark.audit import parse_repair
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.repairs import (
     carried_columns,
-    described,
     remaining,
     repaired_bytes,
     repaired_spec,
@@ -177,21 +176,6 @@ def test_shards__carry_columns_and_open_with_sources_and_owners(tmp_path):
     assert labels == {"0/p.jpg": "a", "2/p.jpg": "a", "3/p.jpg": "b"}
     record = json.loads((tmp_path / "out" / "build.json").read_text())
     assert record["recipe"]["matched"] == ["format"]
-
-
-def test_described__the_plan_as_json():
-    record = described(replace(plan_of(Repair("match", 90, "4:2:0", ("a",)), 9, [1, 5]), by_class={"a": (5, 1)}))
-    assert record == {
-        "repair": {
-            **{"kind": "match", "quality": 90, "subsampling": "4:2:0", "classes": ("a",)},
-            **{"processing": "", "definitions": ""},
-        },
-        "photos": 9,
-        "kept": 2,
-        "matched": ["format"],
-        "by_class": {"a": {"before": 5, "after": 1}},
-        "sentences": ["One.", "Two."],
-    }
 
 
 def test_remaining__accuracies_before_and_after_and_what_is_still_flagged():

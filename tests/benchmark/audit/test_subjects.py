@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from benchmark.audit import audit, subjects
-from benchmark.audit.open import dataset_photos, frame_photos, open_subject
-from benchmark.audit.scan import Plan, shown
+from benchmark.audit.open import dataset_photos, open_subject
+from benchmark.audit.scan import shown
 from benchmark.audit.subjects import PhotoSubject, Row, StreamedSubject, describe, photo_subject
 from builders.errors import PhotoError, UsageError
-from builders.photos import Head, Labels, PhotoSet, hash64
+from builders.photos import Head, Labels, PhotoSet
 from builders.sources import FolderSource
 from tests.support.images import image_bytes
 
@@ -24,40 +24,6 @@ def photo_set(labels=("a", "b", None, "a"), splits=("train", "val", "test", "val
     values = np.array([-1 if label is None else names.index(label) for label in labels], np.int32)
     photos = replace(photos, labels=Labels(names, values))
     return replace(photos, columns={name: np.array(values, dtype=object) for name, values in columns.items()})
-
-
-@pytest.mark.parametrize(
-    ("columns", "named", "source", "owner", "unit"),
-    [
-        ({}, {}, "", "", "near_duplicates"),
-        ({"source": list("stst"), "owner": list("wxyz")}, {}, "stst", "wxyz", "owner"),
-        ({"site": list("stst"), "who": list("wxyz")}, {"source": "site", "owner": "who"}, "stst", "wxyz", "who"),
-        ({"pair_id": list("wwxx")}, {}, "", "wwxx", "pair"),
-        ({"cluster": list("wwxx")}, {}, "", "wwxx", "cluster"),
-        ({"cluster": list("wwxx"), "owner": list("wxyz")}, {}, "", "wwxx", "cluster"),
-        ({"owner": list("wxyz"), "pair_id": list("wwxx")}, {}, "", "wxyz", "owner"),
-    ],
-)
-def test_photo_subject__columns_by_default_and_by_name(columns, named, source, owner, unit):
-    subject = photo_subject(photo_set(**columns), **named)
-    rows = subject.rows(0)
-    assert [row.id for row in rows] == [f"{i}.png" for i in range(4)]
-    assert [row.label for row in rows] == ["a", "b", "", "a"]
-    assert [row.split for row in rows] == ["train", "val", "test", "val"]
-    assert "".join(row.source for row in rows) == source
-    assert "".join(row.owner for row in rows) == owner
-    assert subject.unit == unit
-    assert (subject.name, subject.blocks) == ("toy", 1)
-
-
-def test_photo_subject__labels_of_a_column_and_none_at_all():
-    photos = photo_set(kind=["x", "", "y", "x"])
-    assert [row.label for row in photo_subject(photos, label="kind").rows(0)] == ["x", "", "y", "x"]
-    assert [row.label for row in photo_subject(photos, label="re:(.)").rows(0)] == list("0123")
-    with pytest.raises(UsageError, match="toy: no photo has a label; put photos in a folder for each class"):
-        photo_subject(photo_set([None] * 4))
-    with pytest.raises(UsageError, match="colour"):
-        photo_subject(photos, label="colour")
 
 
 def folder_set(tmp_path, names=("a.png", "b.png"), **columns):
@@ -148,16 +114,6 @@ def test_audit__numbers_of_photos_that_are_none(pixels, limit):
         audit(photo_set(), pixels=pixels, limit=limit)
 
 
-def test_plan__its_name_and_its_draw():
-    plans = [Plan(), Plan(0.5), Plan(1.0), Plan(0.0, True)]
-    assert len({plan.name for plan in plans}) == 4
-    ids = [f"{i}" for i in range(400)]
-    for plan in plans:
-        bound = plan.pixels_share * 2**64
-        assert [plan.draws(photo) for photo in ids] == [hash64(f"audit\0{photo}") < bound for photo in ids]
-    assert 150 < sum(plans[1].draws(photo) for photo in ids) < 250
-
-
 def test_shown__what_cannot_be_printed_is_escaped():
     shown_as = {"plain": "plain", "": "", "grün": "grün", "a\tb": "a\\tb", "\udcff": "\\xff", "\u200b": "\\u200b"}
     assert {text: shown(text) for text in shown_as} == shown_as
@@ -171,23 +127,6 @@ def frame(tmp_path, name="path", **columns):
         path.write_bytes(PICTURE)
         paths.append(str(path))
     return pd.DataFrame({name: paths, "label": ["a", None, "b"], **columns})
-
-
-@pytest.mark.parametrize("name", ["path", "image", "file", "file_name"])
-def test_frame_photos__every_column_by_default(tmp_path, name):
-    splits = ["train", "validation", "test"]
-    table = frame(tmp_path, name, source=["s", float("nan"), "t"], owner=[1, 2, 3], split=splits)
-    photos = frame_photos(table, label="", source="", owner="")
-    assert photos.ids == ("x/0.png", "x/deep/1.png", "y/2.png")
-    assert [photos.read(i) for i in range(3)] == [PICTURE] * 3
-    assert (photos.labels.names, photos.labels.values.tolist()) == (("a", "b"), [0, -1, 1])
-    assert photos.splits.tolist() == [0, 1, 2]
-    assert {column: values.tolist() for column, values in photos.columns.items()} == {
-        "source": ["s", "", "t"],
-        "owner": ["1", "2", "3"],
-    }
-    assert photos.evidence == {"splits": "as given by the frame"}
-    assert frame_photos(frame(tmp_path), label="", source="", owner="").evidence["splits"].startswith("seeded")
 
 
 def test_frame__named_columns_and_columns_that_are_absent(tmp_path):

@@ -97,14 +97,6 @@ def test_tally__every_table_moment_and_code(size):
     assert by_row.loc[good["index"], "owner"].tolist() == [""] * len(good)
 
 
-def test_tally__reasons_of_twenty_files_over_all_blocks():
-    rows = frame(60, failure=[f"reason {i}" for i in range(60)])
-    for size in (7, 60):
-        counts = tally(blocks(rows, size))
-        assert (counts.unreadable, counts.photos, len(counts.sample)) == (60, 0, 0)
-        assert counts.failures == [(f"{i:03d}", f"reason {i}") for i in range(20)]
-
-
 def test_tally__more_than_200_sources_are_counted_and_not_tested():
     for sources in (200, 201):
         n = 2 * sources
@@ -114,38 +106,6 @@ def test_tally__more_than_200_sources_are_counted_and_not_tested():
         assert (("source", "make") in counts.tables) is (sources == 200)
         assert (("source", "bytes") in counts.moments) is (sources == 200)
         assert ("label", "source") in counts.tables
-
-
-def test_tally__decoded_photos_have_their_columns_and_numbers():
-    rows = frame()
-    decoded = [i for i in (0, 3, 5, 8, 15, 16, 29) if i % 7 != 6]
-    counts = tally(blocks(rows, 8, decoded))
-    assert list(counts.pixels) == ["numbers", "whole", "border", "frame"]
-    for k, name in enumerate(PIXELS):
-        assert counts.pixels[name].tolist() == [[i, k] for i in decoded]
-    made = counts.pixels["frame"]
-    assert made.index.tolist() == list(range(len(decoded)))
-    for name in ("id", "label", "split", "source", "owner", "make"):
-        assert made[name].astype(object).tolist() == rows.loc[decoded, name].tolist()
-    assert made["row"].tolist() == decoded
-
-
-def test_tally__near_duplicates_without_an_owner_share_one():
-    near = np.zeros(12, np.uint64)
-    near[[1, 4, 7]] = 0xFF00FF00FF00FF00
-    near[[2, 9]] = 0x0F0F0F0F0F0F0F0F
-    near[[3, 5]] = [0x123456789ABCDEF0, 0xFEDCBA9876543210]
-    owner = ["x" if i in (7, 9) else "" for i in range(12)]
-    rows = frame(12, near=near, owner=owner, failure=["bad" if i == 0 else "" for i in range(12)])
-    counts = tally(blocks(rows, 5, decoded := [1, 3, 4]))
-    assert counts.near.tolist() == near[1:].tolist()
-    owners = counts.sample.set_index("row")["owner"].to_dict()
-    assert owners[1] == owners[4] != ""
-    assert owners[1].startswith("near-duplicates ")
-    assert {row: owners[row] for row in (3, 5, 7, 9)} == {3: "", 5: "", 7: "x", 9: "x"}
-    assert owners[2].startswith("near-duplicates ")
-    assert owners[2] != owners[1]
-    assert counts.pixels["frame"]["owner"].tolist() == [owners[row] for row in decoded]
 
 
 def test_table__one_of_its_values_is_that_of_the_rarer_ones():

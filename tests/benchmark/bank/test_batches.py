@@ -28,16 +28,3 @@ def test_gather__nothing_where_no_photo_has_views():
     batch = gather([photo(0, torch.empty(0)), photo(1, torch.empty(0))], 0, SimpleNamespace())
     assert batch.indices == ()
     assert batch.views().shape == (0,)
-
-
-def test_gather__waits_once_for_each_event_of_a_photo_that_is_in_the_batch():
-    first, second, unused = object(), object(), object()
-    rows = torch.arange(4.0)[:, None]
-    photos = [
-        photo(0, rows[:1], ready=first), photo(1, rows[1:2], ready=first), photo(2, rows[2:3]),
-        photo(3, torch.empty(0), ready=unused), photo(4, rows[3:], ready=second),
-    ]  # fmt: skip
-    started = []
-    copy = SimpleNamespace(start=lambda parts, after: started.append((torch.cat(parts).flatten().tolist(), after)))
-    assert gather(photos, 0, copy).indices == (0, 1, 2, 4)
-    assert started == [([0.0, 1.0, 2.0, 3.0], [first, second])]

@@ -1,74 +1,19 @@
 """Verdicts of gates without an encoder's time: edges of the ratio, views of a gate, what is cached, what is said."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
 from benchmark.bank import PrecisionVerdict, RuntimeVerdict, bank_key, check_precision, gates, key_hash, resolve_runtime
-from benchmark.bank.gates import GateVerdict, TraceToNoise, all_views, embedded_by_both, neighbouring, trace_to_noise
+from benchmark.bank.gates import all_views, embedded_by_both
 from benchmark.encoders import Runtime
 from benchmark.options import RunOptions
 from benchmark.views import PlainViews
 from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet
-from builders.pixels import BUILT_IN, BUILT_IN_PROCESSINGS
 from tests.support.images import image_bytes
 from tests.support.scoring import as_rows, toy_encoder
-
-
-@pytest.mark.parametrize(
-    ("trace", "noise", "ratio", "passed"),
-    [(10.0, 1.0, 10.0, True), (9.99, 1.0, 9.99, False), (0.0, 1.0, 0.0, False), (1.0, 0.0, None, True)],
-)
-def test_ratio__from_the_threshold_on(trace, noise, ratio, passed):
-    compared = TraceToNoise(trace, noise, (0, 1))
-    assert (compared.ratio, compared.passed) == (ratio, passed)
-
-
-def test_trace_to_noise__medians_over_photos_of_vectors_of_length_one():
-    rng = np.random.default_rng(0)
-    reference = rng.normal(size=(4, 5, 3))
-    lower = reference + rng.normal(size=reference.shape) * 0.01
-    reference[0, 0] = lower[0, 0] = 0  # an embedding of zeros stays one
-
-    def unit(vectors):
-        lengths = [[float(np.linalg.norm(vector)) or 1.0 for vector in view] for view in vectors]
-        return vectors / np.array(lengths)[..., None]
-
-    def median(difference):
-        return float(np.median([np.linalg.norm(vector) for vector in difference]))
-
-    exact, rounded = unit(reference), unit(lower)
-    pairs = [(0, 1), (1, 2), (3, 1)]
-    compared = trace_to_noise(reference, lower, pairs)
-    assert compared.noise == pytest.approx(max(median(exact[v] - rounded[v]) for v in range(4)))
-    traces = {pair: median(exact[pair[0]] - exact[pair[1]]) for pair in pairs}
-    assert compared.trace == pytest.approx(min(traces.values()))
-    assert compared.pair == min(traces, key=traces.get)
-
-
-def test_neighbouring__pairs_of_one_parameter_each_once():
-    names = list(BUILT_IN_PROCESSINGS)[::-1]
-    expected = set()
-    for parameter in BUILT_IN.values():
-        at = [names.index(name) for name in parameter.processings if name in names]
-        expected |= {(a, b) for i, a in enumerate(at) for b in at[i + 1 :]}
-    pairs = neighbouring(names)
-    assert set(pairs) == expected
-    assert len(pairs) == len(expected)
-    assert neighbouring(["original"]) == []
-
-
-def test_all_views__of_processed_photos_those_that_are_stored():
-    photos = PhotoSet.of_bytes("toy", {"a": b""})
-    for orientation, upright in (("upright", True), ("stored", False)):
-        views = all_views(photos, RunOptions(orientation=orientation))
-        assert (views.names, views.upright) == (tuple(BUILT_IN_PROCESSINGS), upright)
-    stored = {"jpeg-q95-444": {}, "of a user": {}, "jpeg-q75-420": {}}
-    views = all_views(dataclasses.replace(photos, stored_views=stored), RunOptions())
-    assert views.names == ("jpeg-q95-444", "jpeg-q75-420")
 
 
 def grey(image):
@@ -84,16 +29,6 @@ def test_embedded_by_both__photos_that_fail_are_left_out():
     assert rounded.tolist() == [[[0] * 3, [40] * 3, [60] * 3]]
     with pytest.raises(DataError, match=r"^bad: none of 1 sampled photos can be used"):
         embedded_by_both(exact, lower, PhotoSet.of_bytes("bad", {"a": b""}), PlainViews(), RunOptions(), workers=0)
-
-
-def test_record__of_verdicts_is_json():
-    verdict = PrecisionVerdict(False, "why", 1.5, 0.3, 0.2, ("a", "b"), 32)
-    assert json.loads(json.dumps(verdict.record())) == {
-        "passed": False, "reason": "why", "ratio": 1.5, "trace": 0.3, "noise": 0.2, "pair": ["a", "b"], "photos": 32,
-        "threshold": 10.0,
-    }  # fmt: skip
-    assert RuntimeVerdict(True, "", relative_error=0.5).record()["relative_error"] == 0.5
-    assert GateVerdict(True, "").record()["pair"] == []
 
 
 PHOTOS = PhotoSet.of_bytes("toy", {"a": image_bytes(np.zeros((4, 4, 3), np.uint8))})

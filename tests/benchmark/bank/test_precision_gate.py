@@ -9,13 +9,13 @@ import pytest
 import benchmark.bank.gates as gate
 from benchmark.__main__ import main
 from benchmark.bank import check_precision
-from benchmark.bank.gates import neighbouring, trace_to_noise
+from benchmark.bank.gates import trace_to_noise
 from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
 from benchmark.results import read_result
 from benchmark.views import ProcessingViews
 from builders.photos import PhotoSet
-from builders.pixels import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
+from builders.pixels import PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support.scoring import toy_encoder
 
@@ -45,26 +45,6 @@ def test_trace_to_noise__by_hand():
     assert trace_to_noise(reference, lower, [(0, 2), (1, 2)]).trace == pytest.approx(chord(30))
     # lengths of embeddings do not
     assert trace_to_noise(reference * 7, lower, [(0, 1)]).ratio == pytest.approx(compared.ratio)
-
-
-def test_trace_to_noise__without_rounding_and_without_a_trace():
-    reference = on_the_circle([[0, 10], [20, 30]])
-    assert trace_to_noise(reference, reference, [(0, 1)]).ratio is None
-    blind = on_the_circle([[5, 7], [5, 7]])
-    compared = trace_to_noise(blind, on_the_circle([[6, 8], [6, 8]]), [(0, 1)])
-    assert compared.trace == pytest.approx(0, abs=1e-12)
-    assert compared.ratio == pytest.approx(0, abs=1e-12)
-    zeros = np.zeros((2, 2, 3))
-    assert trace_to_noise(zeros, zeros, [(0, 1)]).ratio is None
-
-
-def test_neighbouring__all_pairs_of_each_parameter():
-    names = STUDY_PROCESSINGS
-    pairs = neighbouring(names)
-    assert len(pairs) == 15 + 3 + 3 + 6
-    for a, b in pairs:
-        assert any({names[a], names[b]} <= set(p.processings) for p in PARAMETERS.values())
-    assert neighbouring(["jpeg-q75-420", "resizing-x2"]) == []
 
 
 NETWORKS = """

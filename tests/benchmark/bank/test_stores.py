@@ -181,18 +181,6 @@ def view_file(tmp_path, dtype="float32"):
     return ViewFile.open(tmp_path / "view", {"a": 1}, (70, 3), dtype)
 
 
-def test_view_file__markers_that_count(tmp_path):
-    view = view_file(tmp_path)
-    view.ensure_rows()
-    view.finish_block(1, {}, {})
-    for name in ("x.json", "000000.txt", "00000.json.tmp", "-1.json", "٣.json"):
-        (view.folder / "blocks" / name).write_text("{}")
-    assert view.finished() - {3} == {1}
-    assert view.missing() == {0}
-    assert (view.is_finished(1), view.is_finished(0)) == (True, False)
-    assert view.markers() == [Block(1, {}, {}, zlib.crc32(bytes(6 * 3 * 4)))]
-
-
 def test_view_file__a_marker_of_another_block_or_form_is_damage(tmp_path):
     view = view_file(tmp_path)
     view.ensure_rows()

@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from benchmark.compare import (
     study_text,
     write_published,
 )
-from benchmark.compare.paired import check_pair, warn_of_unreadable
+from benchmark.compare.paired import check_pair
 from benchmark.compare.published import CSV_COLUMNS, pair_with_published, published_encoder
 from benchmark.results import Failure, PhotoValues, Result, Run, Score, published_encoders
 from benchmark.scoring import Row
@@ -157,15 +156,6 @@ def test_check_pair__refusals(changed, sentence):
     with pytest.raises(DataError) as error:
         checked(run("x"), run("y", **changed))
     assert str(error.value) == sentence
-
-
-def test_warn_of_unreadable__a_line_for_each_task(capsys):
-    warn_of_unreadable(
-        [SimpleNamespace(folder=Path("x"), unreadable={"a": "b", "c": "d"}), SimpleNamespace(folder="y", unreadable={})]
-    )
-    assert capsys.readouterr().err == (
-        "camtrace: warning: x: a is left out: b\ncamtrace: warning: x: c is left out: d\n"
-    )
 
 
 def test_gate_and_comparison__whole_refusals():

@@ -228,10 +228,3 @@ def test_library_transform__levels_of_8_bits(level: float, whole: bool, monkeypa
         assert refusal(transform, PICTURE) == (
             "EncoderError: library=timm: its pixels are no 8-bit levels, which the encoder takes"
         )
-
-
-def test_names__of_what_can_be_chosen() -> None:
-    libraries = "own pillow opencv torchvision timm open_clip transformers-slow transformers-fast"
-    assert tuple(libraries.split()) == by_library.LIBRARIES
-    assert by_library.FILTERS == ("own", "nearest", "box", "bilinear", "bicubic", "lanczos")
-    assert by_library.ANTIALIAS == ("own", "yes", "no")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -114,20 +113,6 @@ def test_write__a_full_disk_costs_the_copy(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_trial_folder__holds_the_views_and_is_removed(tmp_path: Path) -> None:
-    views = np.arange(6, dtype=np.float32).reshape(2, 3)
-    below = tmp_path / "not" / "yet"
-    for where in (below, None):
-        with contextlib.suppress(RuntimeError), trial.trial_folder(where, views) as folder:
-            assert folder.name.startswith("trial-")
-            assert (folder.parent == below) == (where is not None)
-            assert [path.name for path in folder.iterdir()] == ["views.npy"]
-            np.testing.assert_array_equal(np.load(folder / "views.npy"), views)
-            raise RuntimeError("in it")
-        assert not folder.exists()
-    assert list(below.iterdir()) == []
-
-
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A worker process that returns ``answer``, or raises it; its calls are recorded."""
@@ -148,16 +133,6 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     monkeypatch.setattr(trial, "Sandbox", Worker)
     return record
-
-
-def test_in_own_process__the_function_its_arguments_and_limits(worker: SimpleNamespace, tmp_path: Path) -> None:
-    for name, size in (("model.xml", 1_000_000), ("model.bin", 20_000_000), ("views.npy", 4_000_000)):
-        (tmp_path / name).write_bytes(bytes(size))
-    file = tmp_path / "model.xml"
-    trial.in_own_process("mine", "OpenVINO", trial.compile_for_openvino, file, "3", memory=5)
-    target = "benchmark.encoders.runtime.trial:compile_for_openvino"
-    limits = {"timeout_s": 182.5, "memory_bytes": 5 + 8 * 2**30}
-    assert worker.calls == [(target, limits), (file, "3"), "stopped"]
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
-from benchmark.encoders import MODERN, STUDY, InstalledLists, Pixels, installed_lists, list_encoders
+from benchmark.encoders import MODERN, STUDY, InstalledLists, installed_lists, list_encoders
 from benchmark.encoders.catalogue import study_row
 from benchmark.encoders.loaders import bundled, study_weights
 from benchmark.encoders.loaders.study_weights import SOURCES, read_encoder
-from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, ResizeShort
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.encoders.registry import NAMED
 from builders.errors import CamtraceError
 
@@ -123,22 +122,6 @@ def test_lite0__norms_and_paddings_are_folded() -> None:
     pads = [layer for layer in layers if isinstance(layer, nn.ZeroPad2d)]
     assert all(len(set(layer.padding)) > 1 for layer in pads)
     assert all(isinstance(block._swish, nn.ReLU6) and block._swish.inplace for block in module._blocks)
-
-
-def test_bundled__preprocessing_and_rows() -> None:
-    assert bundled.LITE0_MEAN == (127 / 255,) * 3
-    assert bundled.LITE0_STD == (128 / 255,) * 3
-    bilinear = int(Image.Resampling.BILINEAR)
-    assert Pixels((ResizeShort(350, bilinear), CenterCrop(350, 350))) == bundled.IMGSIM_PIXELS
-    rows = {spec: vars(NAMED[spec].row) for spec in ("bundled:efficientnet-lite0", "bundled:imgsim")}
-    common = {"library": "bundled", "published_name": None}
-    assert rows == {
-        "bundled:efficientnet-lite0": {**common, "spec": "bundled:efficientnet-lite0", "group": "SUP",
-                                       "training_data": "ImageNet-1k", "input_px": 224, "parameters": 3_371_008},
-        "bundled:imgsim": {**common, "spec": "bundled:imgsim", "group": "SSL",
-                           "training_data": "unknown (AugNet, self-supervised)", "input_px": 350,
-                           "parameters": 25_081_664},
-    }  # fmt: skip
 
 
 def test_list_encoders__those_with_a_name_first_then_the_study_then_later_ones() -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from benchmark.compute import library_version
 from benchmark.encoders import CompiledFile, Embedder, EncoderInfo
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime import choose, onnxruntime, openvino, openvino_graph, speed
+from benchmark.encoders.runtime import onnxruntime, openvino, openvino_graph
 from benchmark.encoders.runtime.openvino_graph import fixed_size_models, no_telemetry
 from builders.errors import EncoderError
 from tests.benchmark.encoders.test_compiled_files import Model
@@ -162,16 +162,6 @@ def test_key__has_everything_that_decides(monkeypatch: pytest.MonkeyPatch) -> No
     library_version.cache_clear()
     assert len({first, *keys}) == 1 + len(keys)
     assert key() == first
-
-
-def test_numbers_that_decide_how_networks_are_cut_and_chosen() -> None:
-    graph = openvino_graph
-    assert (graph.VIEWS_TOGETHER, graph.MAX_VIEW_BYTES, graph.HEAVY_WEIGHTS) == (4, 2_000_000, 8)
-    assert {"Convolution", "GroupConvolution", "MatMul"} == graph.FIRST_OF_REST
-    assert graph.settings(2) == SETTINGS
-    assert (choose.LARGEST_ERROR, choose.CHUNK, choose.COPIES) == (1e-5, 8, 4)
-    assert (speed.LEAST, speed.CLEAR, speed.ROUNDS, speed.SECONDS) == (1.05, 1.4, 3, 0.5)
-    assert (speed.FEWEST, speed.MOST, speed.MOST_PASSES) == (4, 8, 64)
 
 
 @pytest.mark.parametrize(("width", "sizes"), [(16, [4, 1]), (17, [-1])])

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.erasing import Source, fit
-from benchmark.probe.solver import rows, sgd
-from benchmark.probe.solver.rows import Gathered
 
 
 class Bars:
@@ -42,22 +39,6 @@ class Bars:
 
     def close(self) -> None:
         self.closed += 1
-
-
-def test_gathered__of_all_rows_of_all_banks(monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = Bars(monkeypatch, rows)
-    Gathered([np.ones((20, 3), np.float32) for _ in range(4)], torch.device("cpu"))
-    assert bars.made == [((), {"total": 80, "desc": "reading embeddings", "unit": "row", "unit_scale": True})]
-    assert (sum(bars.steps), bars.closed) == (80, 1)
-
-
-def test_descend__of_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = Bars(monkeypatch, sgd)
-    x, y = torch.ones(1, 9, 3), torch.zeros(1, 9, dtype=torch.int64)
-    sgd.descend(lambda index: x[:, index], y, [0.1], [0.0], n_classes=2, epochs=7)
-    ((_, options),) = bars.made
-    assert options == {"desc": "descent", "total": 7, "unit": "epoch"}
-    assert len(bars.steps) == 7
 
 
 def test_moments_of__of_all_rows_in_all_views(monkeypatch: pytest.MonkeyPatch) -> None:

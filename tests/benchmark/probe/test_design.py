@@ -9,7 +9,7 @@ import torch
 from benchmark.probe.solver import design as design_module
 from benchmark.probe.solver.design import design
 from benchmark.probe.solver.kernels.rows import SUMMED
-from benchmark.probe.solver.newton import AS_FAST, compiled_fits, solve
+from benchmark.probe.solver.newton import solve
 from benchmark.probe.solver.products import NARROW, product
 from benchmark.probe.solver.rows import gather
 from tests.benchmark.probe.toys import CPU, TOYS, as_design, fitted, toy
@@ -121,18 +121,6 @@ def test_compiled_fits__bits_do_not_depend_on_the_number_of_threads() -> None:
         torch.set_num_threads(before)
     assert torch.equal(measured[0].weights, measured[1].weights)
     assert torch.equal(measured[0].gradient_norm, measured[1].gradient_norm)
-
-
-def test_compiled_fits__not_where_more_threads_would_idle() -> None:
-    features, before = as_design(TOYS["easy"]), torch.get_num_threads()
-    torch.set_num_threads(2 * AS_FAST)
-    try:
-        assert compiled_fits(features, 1) is None
-        assert compiled_fits(features, 2) is not None
-        # its rows are read anew in each pass
-        assert compiled_fits(as_design(TOYS["easy"], memory_bytes=100), 2) is None
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_newton_compiled__sums_of_many_rows() -> None:

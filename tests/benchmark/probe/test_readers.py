@@ -78,17 +78,6 @@ def test_linear_reader__is_at_chance_on_erased_rows__and_not_on_these_at_unit_le
     )
 
 
-def test_readers__tell_of_their_search(answers):
-    knn, mlp = answers["before", "knn"], answers["before", "mlp"]
-    assert [one["k"] for one in knn.search] == list(NEIGHBOURS)
-    assert knn.chosen["k"] in NEIGHBOURS
-    assert len(mlp.search) == 12
-    best = max(one["validation_accuracy"] for one in mlp.search)
-    assert mlp.chosen.items() <= {**next(o for o in mlp.search if o["validation_accuracy"] == best)}.items()
-    assert (knn.protocol, mlp.protocol) == ("knn", "mlp")
-    assert mlp.details()["gradient_norm"] == [None]
-
-
 @pytest.mark.parametrize("reader", OTHERS)
 def test_processing__a_shift_is_read_and_nothing_is_chance(reader):
     rng = np.random.default_rng(0)

@@ -10,7 +10,6 @@ import torch
 
 from benchmark.probe.solver.design import Axes, Design, design, principal_axes
 from benchmark.probe.solver.objective import at_zero
-from benchmark.probe.solver.sgd import rows_are_cheaper
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(11)
@@ -56,33 +55,6 @@ def test_principal_axes__those_of_the_covariance_and_the_mean_variance_outside(n
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(count), atol=1e-9)
     spread = (centred @ vectors.numpy()).T @ (centred @ vectors.numpy()) / n
     np.testing.assert_allclose(np.diag(spread), axes.variances[0], rtol=1e-6)
-
-
-def test_rotated__features_have_the_products_of_the_rows_and_a_basis_of_their_span() -> None:
-    rows = RNG.normal(size=(2, 6, 15))
-    rows[0, 3] = rows[0, 2]  # one direction less
-    made = design_of(rows)
-    assert made.basis is not None
-    assert made.resident is not None
-    for g in range(2):
-        centred = rows[g].astype(np.float32) - rows[g].astype(np.float32).mean(0)
-        part = made.resident[g].numpy()
-        np.testing.assert_allclose(part @ part.T, centred @ centred.T, atol=1e-5)
-        np.testing.assert_allclose(made.axes.variances[g], np.square(part).mean(0), atol=1e-6)
-        basis = made.basis.rows[g].numpy().T @ made.basis.combination[g].numpy()
-        np.testing.assert_allclose(centred @ basis, part, atol=1e-5)
-    assert made.dimension in (5, 6)  # five directions, and what rounding makes of the sixth
-    sizes = (2, 3, made.dimension, 4), (2, 3, 4)
-    weights, bias = (torch.from_numpy(RNG.normal(size=size)) for size in sizes)
-    weights[:, :, : made.dimension - 5] = 0
-    turned, shifted = made.to_embedding(weights, bias)
-    assert (turned.shape, shifted.shape) == ((2, 3, 15, 4), (2, 3, 4))
-    plain = torch.from_numpy(rows.astype(np.float32)).double()[:, None] @ turned + shifted[:, :, None]
-    expected = made.resident.double()[:, None] @ weights + bias[:, :, None]
-    np.testing.assert_allclose(plain, expected, atol=1e-5)
-    back, bias_back = made.from_embedding(turned, shifted)
-    np.testing.assert_allclose(bias_back, bias, atol=1e-9)
-    np.testing.assert_allclose(back[1][:, -5:], weights[1][:, -5:], atol=1e-5)
 
 
 def iterates(dtype: torch.dtype = torch.float64) -> Any:
@@ -152,10 +124,3 @@ def test_preconditioned__is_the_inverse_of_the_hessian_with_mean_curvature(own_a
                 expected = torch.linalg.solve(matrix.double(), direction[g, :-1, k, c])
                 np.testing.assert_allclose(measured[g, :-1, k, c], expected, rtol=1e-6)
                 assert float(measured[g, -1, k, c]) == pytest.approx(float(direction[g, -1, k, c] / mean[g, k, c]))
-
-
-@pytest.mark.parametrize(
-    ("n", "d", "cheaper"), [(19, 10, True), (20, 10, False), (8192, 5000, True), (8193, 5000, False)]
-)
-def test_rows_are_cheaper__below_twice_the_dimension_and_up_to_8192(n: int, d: int, cheaper: bool) -> None:
-    assert rows_are_cheaper(n, d) is cheaper

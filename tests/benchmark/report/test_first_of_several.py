@@ -7,10 +7,8 @@ from matplotlib.figure import Figure
 
 from benchmark.report import report_figure, report_text
 from benchmark.report.answers import answers_section, draw_flips
-from benchmark.report.groups import groups_text
 from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
-from tests.benchmark.report.test_groups import DETAILS
 from tests.benchmark.report.test_text import probe, result, shares
 
 
@@ -72,19 +70,6 @@ def test_answers__questions_guesses_and_photos_of_the_first_task(order):
     ax = Figure().add_subplot()
     draw_flips(ax, scores)
     assert ax.get_title(loc="left").endswith(f", n = {photos:,}")
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_groups__cells_of_the_first_score_and_notes_of_all(order):
-    details = [
-        {**DETAILS, "notes": ["One."]},
-        {**DETAILS, "observational": "drawn by lot", "cells": [[1, 2], [3, 5]], "notes": ["Two."]},
-    ]
-    scores = [Score(f"probe/{i}", "set", "index", 0.5, 0.4, 0.6, 10, 0.3, details[i]) for i in order]
-    text = groups_text(with_outputs((), *scores))
-    assert text.startswith(f"**scanner**: {('given, not assigned', 'drawn by lot')[order[0]]}\n\n")
-    assert ("| cat" in text, "10 (1)" in text, "1 (1)" in text) == (True, order[0] == 0, order[0] == 1)
-    assert text.endswith(("One. Two.", "Two. One.")[order[0]])
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -3,7 +3,6 @@
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.compare.article import is_free, label_box
 from benchmark.judgement import components_text
 from benchmark.report.scenes import draw_matrix
 from benchmark.results import Score
@@ -47,30 +46,6 @@ def test_draw_matrix__counts_chance_and_colours():
     assert [text.get_text() for text in cosine.texts] == ["0.80", "0.80"]
     assert cosine.get_title(loc="left") == "Mean cosine of one scene in two groups, n = 300"
     assert (cosine.get_xlabel(), cosine.get_ylabel()) == ("group of the target", "group of the query")
-
-
-@pytest.mark.parametrize(
-    ("box", "names", "spots", "free"),
-    [
-        ((0, 2, 0, 1), [(2, 3, 0, 1)], [], True),
-        ((0, 2, 0, 1), [(-1, 0, 0, 1)], [], True),
-        ((0, 2, 0, 1), [(0, 2, 1, 2)], [], True),
-        ((0, 2, 0, 1), [(0, 2, -1, 0)], [], True),
-        ((0, 2, 0, 1), [(1.9, 3, 0.9, 2)], [], False),
-        ((0, 2, 0, 1), [(-1, 0.1, -1, 0.1)], [], False),
-        ((0, 2, 0, 1), [], [(0, 0.5), (2, 0.5), (1, 0), (1, 1)], True),
-        ((0, 2, 0, 1), [], [(1, 0.5)], False),
-        ((0, 2, 0, 1), [(5, 6, 0, 1), (1, 2, 0, 1)], [], False),
-    ],
-)
-def test_is_free__edges_that_touch_cover_nothing(box, names, spots, free):
-    assert is_free(box, names, spots) is free
-
-
-def test_label_box__on_either_side_of_a_point():
-    assert label_box(0.5, 0.4, 10, 1.0, 1) == pytest.approx((0.509, 0.59, 0.396, 0.421))
-    assert label_box(0.5, 0.4, 10, 1.0, -1) == pytest.approx((0.41, 0.491, 0.396, 0.421))
-    assert label_box(0.5, 0.4, 20, 0.5, 1) == pytest.approx((0.5045, 0.584, 0.398, 0.4105))
 
 
 def test_components_text__estimates_of_0_are_not_below_it():

@@ -1,7 +1,5 @@
 """A photo under each processing of a file: rows, cut-outs, table and page, as a whole."""
 
-import base64
-import io
 import math
 
 import numpy as np
@@ -38,21 +36,6 @@ def definitions(tmp_path):
 
 def picture(width=90, height=60):
     return Image.fromarray(np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-def cut_of(image):
-    uri = _cut(image)
-    assert uri.startswith("data:image/png;base64,")
-    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-
-
-@pytest.mark.parametrize(
-    ("size", "box"),
-    [((90, 60), (0, 0, 90, 60)), ((301, 240), (30, 0, 270, 240)), ((240, 500), (0, 130, 240, 370))],
-)
-def test_cut__the_centre_at_full_size(size, box):
-    image = picture(*size)
-    assert np.array_equal(cut_of(image), image.crop(box))
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -70,14 +70,3 @@ def test_panel__controls_and_parts_have_lanes_of_their_own():
     legend = ax.get_legend_handles_labels()[1]
     assert sorted(legend) == sorted(set(legend))
     assert {"whole picture", "other labels only", "1/2, 1/4 of the train photos", "shuffled labels, 95 %"} < set(legend)
-
-
-def test_panel__rows_name_the_metric_where_there_are_several():
-    _, labels = drawn([score(), score(metric="accuracy-knn")])
-    assert labels == ["jpeg accuracy\n120 views", "jpeg accuracy-knn\n120 views"]
-
-
-def test_panel__an_interval_that_does_not_hold_its_value_is_not_drawn_backwards():
-    outside = Score("probe/a", "toy", "accuracy", 0.5, 0.6, 0.4, 10, 0.25, {})
-    ((x, _, low, high, *_),) = dots(drawn([outside])[0])
-    assert (x, low, high) == (50, 50, 50)

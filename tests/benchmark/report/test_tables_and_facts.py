@@ -9,10 +9,9 @@ import pytest
 from benchmark.report import depth_figure, markdown_table, report_figure, report_text
 from benchmark.report.copies import copies_text
 from benchmark.report.groups import groups_text
-from benchmark.report.training import curves_table
 from benchmark.results import Score
 from benchmark.tasks import all_tasks
-from tests.benchmark.report.test_text import curve, probe, result, shares
+from tests.benchmark.report.test_text import probe, result, shares
 
 NUMBERS = ["", "-", "1", "-1.5", "+2", "1,234", "12 %", "3 s", "4 min", "5 h", "6 d", "7 B", "8 kB", "9 MB", "1 GB"]
 NUMBERS += ["1.0 to 2.0", "-1 to +2 %", "1 (2)", "1.0 (0.9 to 1.1)", "< 0.0001", "> 3", "at least 5", "\u00b1 2", "5."]
@@ -85,19 +84,6 @@ def test_groups_text__a_curve_without_points_and_several_notes():
     assert groups_text(result(*others)) == ""
 
 
-def test_curves_table__parts_that_only_some_have():
-    one, other = curve(0.3, 0.4, 0.5, 0.6), curve(0.5, 0.7, rises=False)
-    alone = {**curve(0.5, 0.7), "share": [1.0], "accuracy": [0.7]}
-    table = curves_table(
-        [probe("jpeg", shares(0.6), learning_curve=one), probe("make", shares(0.7), learning_curve=other)]
-    )
-    head, _, first, second = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
-    assert head[1:5] == ["1/8", "1/4", "1/2", "all"]
-    assert (first[1:5], second[1:5]) == (["30.0", "40.0", "50.0", "60.0"], ["-", "-", "50.0", "70.0"])
-    assert (first[0], first[-1]) == ("probe/jpeg", str(one["n_train"][-1]))
-    assert curves_table([probe("jpeg", shares(0.6), learning_curve=alone), probe("make", shares(0.6))]) == ""
-
-
 def test_report_text__several_encoders_stand_side_by_side():
     one = result(probe("jpeg", shares(0.6)), Score("knn/jpeg", "toy", "spd", 0.1, 0.0, 0.2, 9, 0.0))
     other = dataclasses.replace(result(probe("make", shares(0.5))), encoder={"id": "other"})
@@ -126,14 +112,3 @@ def test_report_figure__of_several_data_sets(smoke, noted):
     assert labels == ["jpeg\n300 photos\none", "jpeg\n300 photos\n...-set-with-a-long-name"]
     assert report_figure([result()], all_tasks()) is None
     assert depth_figure(results, all_tasks(), "probe/jpeg") is None
-
-
-def test_groups_text__a_curve_at_chosen_k_and_an_index_of_nothing():
-    """Of 70 k eight are shown; 0 is a number, null is none."""
-    curve_of = [{"k": k, "index": {3: None, 5: 0.0, 61: 1.0}.get(k, k / 1000)} for k in range(1, 71)]
-    details = {"group": "g", "labels": ["a"], "groups": ["x"], "cells": [[1]], "curve": curve_of}
-    text = groups_text(result(Score("robustness/g", "toy", "index", 0.5, 0.4, 0.6, 9, 0.3, details)))
-    assert text.split("\n\n")[-1] == (
-        "Index over k, in %: 0.1 (k = 1), 0.0 (k = 5), 1.1 (k = 11), 2.1 (k = 21), 3.1 (k = 31), 4.6 (k = 46), "
-        "100.0 (k = 61); chance 30.0."
-    )

@@ -44,10 +44,6 @@ def test_variance_text__table_and_the_judges_sentences() -> None:
     assert "Not separable: scene x platform is rest." in text
 
 
-def test_variance_text__nothing_without_components() -> None:
-    assert variance_text(Result({"id": "x"}, {"name": "set"}, {}, (), (), {}, "")) == ""
-
-
 def test_draw_components__a_bar_for_each_effect() -> None:
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ import pytest
 import benchmark.knn
 from benchmark.options import RunOptions
 from benchmark.tasks import TaskInput
-from benchmark.tasks.adversary import adversary_task, run_adversary
+from benchmark.tasks.adversary import run_adversary
 from benchmark.views import ORIGINAL
 from builders.photos import Labels, PhotoSet, hash64
 
@@ -191,20 +191,3 @@ def test_jittered__answers_are_those_of_the_jitters_under_the_rule():
     collection = inputs.bank.view(ORIGINAL, np.arange(TRAIN))
     expected = benchmark.knn.knn_of_views(collection, jitters, label[:TRAIN], label[test], k=2).right("random")
     np.testing.assert_array_equal(answers["jittered"], expected)
-
-
-def test_task__of_a_file_names_the_number_of_its_processings():
-    task = adversary_task(("one", "two"))
-    assert task.summary == "can processing the query, in the worst of 2 ways, make plain kNN fail?"
-    assert [(m.title, m.explain) for m in task.metrics] == [
-        (
-            "worst of 2",
-            "A malicious agent gives each query the one of the 2 processings of a file that serves it worst. Jitter: "
-            "the same over 2 moves of its embedding in random directions, as far as processing moves it.",
-        ),
-        ("average of 2", "Every query under every one of the 2 processings: one who picks without knowing."),
-        ("best of 2", "Each query under the processing that serves it best."),
-        ("flipped", "Share of queries that some processing flips: right under one of the 2, wrong under another."),
-    ]
-    recipe = task.recipe(inputs_of().photos, RunOptions(seed=4, orientation="stored"))
-    assert (recipe.names, recipe.seed, recipe.upright) == (("one", "two", ORIGINAL), 4, False)

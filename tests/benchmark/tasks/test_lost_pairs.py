@@ -1,15 +1,13 @@
 """Pairs that the camera loses, costs at the edges of their parts, and calls of tasks about scenes, by hand."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmark.robustness import Statistic
-from benchmark.tasks import Seconds, all_tasks
+from benchmark.tasks import all_tasks
 from benchmark.tasks.groups.neighbours import ROBUSTNESS_METRICS, _outcome, searched
-from benchmark.tasks.scenes import cost
 from benchmark.tasks.scenes.group_retrieval import pairs_by_difference
 from benchmark.tasks.scenes.scene_table import scene_table
 from builders.photos import Labels, PhotoSet, hash64
@@ -108,27 +106,3 @@ def test_group_statistics__one_that_no_neighbour_decides_is_a_note_of_those_that
     assert last.details["notes"] == [*first.details["notes"], "balanced index: no neighbour decides."]
     assert ("further" in first.details, last.details["further"]) == (False, 1)
     assert {name for name in outcome.answers if name.startswith("chance-")} == {"chance-index", "chance-decides"}
-
-
-def test_similarities__of_every_two_groups_once_and_of_each_to_itself():
-    present = np.array([[1, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 0]], bool)
-    assert cost.similarities(present) == 9 + 4 + 1 + 3 * 2 + 3 * 1 + 2 * 1
-    # groups 0 and 1 share a scene, 0 and 2 share one
-    assert cost.design_amounts(present, 7) == [4, 28, cost.similarities(present)]
-    assert cost.design_amounts(present, 7, everywhere=True)[3] == 3 * (1 + 1 + 1 + 1)
-    fit = cost.fitted([[1, 0], [0, 2]], [Seconds(3, 5), Seconds(4, 8)], [10, 10])
-    assert (fit.wall, fit.processor, fit.each.tolist()) == (30 + 20, 50 + 40, [5, 4])
-    none = cost.fitted([[0, 2]], [Seconds(4, 8)], [5, 3])  # an amount that no part has takes no time
-    assert (none.wall, none.processor) == (6, 12)
-
-
-def test_part__groups_with_most_photos_and_scenes_that_most_of_them_show():
-    photos = np.array([[0, -1, 2, 3], [4, -1, -1, -1], [5, 6, 7, -1], [8, 9, -1, 10]])
-    table = SimpleNamespace(photos=photos)
-    # groups 0, 2 and 3 have three photos each; of their scenes 0 is in three, the others in two
-    assert cost.part_of(table, 3, 1).tolist() == [0, 5, 8]
-    draw = np.random.default_rng(5).random(4)
-    two = min((1, 2, 3), key=lambda scene: draw[scene])
-    expected = sorted(int(p) for p in photos[[0, 2, 3]][:, [0, two]].ravel() if p >= 0)
-    assert cost.part_of(table, 3, 2).tolist() == expected
-    assert cost.part_of(table, 9, 9).tolist() == sorted(p for p in photos.ravel().tolist() if p >= 0)

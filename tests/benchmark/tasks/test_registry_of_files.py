@@ -100,14 +100,6 @@ def test_tasks_of_a_file__are_known_by_name_when_it_is_no_longer_in_use(chosen):
     assert not tasks["probe/light"].about_group
 
 
-def test_templates__make_the_task_of_a_group():
-    for head, make in GROUP_TASKS.items():
-        template = all_tasks()[f"{head}/<group>"]
-        assert template.for_group is make
-        assert template.unfit(SimpleNamespace()) == "it has no groups (group=NAME=SOURCE gives one)"
-        assert (template.name, make("scanner").name) == (f"{head}/<group>", f"{head}/scanner")
-
-
 def test_leave_one_out__a_threshold_is_chosen_without_the_generator():
     """Of a detector made elsewhere; of training photos that are real or of the other generators."""
     rng = np.random.default_rng(1)

@@ -21,7 +21,6 @@ from benchmark.views import (
     iterate_views,
     loading,
     on_a_copy,
-    photo_bytes,
 )
 from benchmark.views.recipe import DecodedPhoto, OnACopy
 from benchmark.views.stream import DecodedPhotos
@@ -104,18 +103,6 @@ def test_iterate_views__held_photos_pinned_memory_and_shared_work(calls: list[di
     assert list(iterate_views(photos(3), [], recipe, [SMALL], workers=2)) == []
     assert len(list(iterate_views(photos(3), [2], PlainViews(), [SMALL], workers=0))) == 1
     assert len(calls) == 1
-
-
-def test_photo_bytes__of_all_views_and_preprocessings() -> None:
-    def refuses(image: Image.Image) -> np.ndarray:
-        raise ValueError
-
-    def numbers(image: Image.Image) -> np.ndarray:
-        return np.zeros(5, np.float32)
-
-    assert photo_bytes(PlainViews(), [SMALL]) == 8 * 8 * 3
-    assert photo_bytes(ProcessingViews(("jpeg-q75-420", ORIGINAL)), [SMALL, numbers]) == 2 * (8 * 8 * 3 + 5 * 4)
-    assert photo_bytes(MaskedViews(0.5), [refuses, numbers]) == 3 * 5 * 4
 
 
 def test_iterate_views__describes_each_photo() -> None:
