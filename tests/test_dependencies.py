@@ -32,6 +32,7 @@ PLACES = {
     "builders/flickrexif": {"flickr"},
     "builders/untrusted/addresses.py": {"flickr"},
     "builders/untrusted/ranges.py": {"flickr"},
+    "builders/untrusted/records.py": {"tables"},
     "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
     "builders/simcams/kernels": {"fast"},

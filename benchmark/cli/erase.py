@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from benchmark.cli.score import parser as score_parser
 from benchmark.cli.score import prepare_run
 from benchmark.cli.sweep import set_help
 from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
-from builders.cli import Names, Parser, run_command
+from builders.cli import Names, Parser, real_number, run_command
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.photos import cells_text
@@ -64,7 +63,7 @@ def parser() -> Parser:
     group.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
     group.add_argument(
         "--fit-share",
-        type=_share,
+        type=real_number(above=0, below=1),
         metavar="SHARE",
         help="of the train photos that are fitted on; readers learn from the others (default: half)",
     )
@@ -75,14 +74,6 @@ def parser() -> Parser:
     )
     p.set_defaults(run=run, readers=READERS, mask_ratio=0.0, output=Path("eraser"))
     return p
-
-
-def _share(text: str) -> float:
-    """A number between 0 and 1, neither of them."""
-    with contextlib.suppress(ValueError):
-        if 0 < (value := float(text)) < 1:
-            return value
-    raise argparse.ArgumentTypeError(f"{text}: give a share of more than 0 and less than 1")
 
 
 def run(args: argparse.Namespace) -> int:

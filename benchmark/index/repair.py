@@ -9,13 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from benchmark.erasing import ErasedView, Eraser, Source, fit_method, method_named, moments_of, part_of, unit_length
-from benchmark.index.measure import Measured, measured_group, nearest_of
+from benchmark.erasing import ErasedView, Eraser, Source, fit_method, moments_of, part_of, unit_length
+from benchmark.index.measure import Measured, control_of, measured_group, nearest_of
 from benchmark.index.opened import OpenedIndex
 from benchmark.judgement import ErasedReader, dimensions_text, erased_text, judge, judge_loss, retrieval_text
 from benchmark.probe import AsGiven, LabelledSplits, Rows, Some, labelled_probe
 from benchmark.stats import against_chance, paired_difference, photo_interval
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.photos import UNLABELLED
 
 READERS = ("linear", "knn", "mlp")
@@ -26,13 +26,13 @@ LEAST_PHOTOS = 20
 MOST_READ = 10_000
 """Most photos that readers learn from, and that they read."""
 
-MOST_CHOICE = 4_000
-"""Most photos of the fit among which a search tells how many dimensions are kept."""
+MOST_CHOICE = 1_000
+"""Most photos of the fit whose neighbours tell how many dimensions are kept."""
 
 PHOTOS_PER_DIMENSION = 128
-"""Photos of the fit for each dimension of the map. Of a trace that is taken out by n photos in d dimensions, errors of
-the estimated direction are left in all d. A linear reader of other n photos then expects Phi(sqrt(d / 2n)) right of two
-equally frequent values: 52.5 % with 128 photos for each dimension, 57.0 % with 16."""
+"""Photos of the fit for each dimension of the map. Errors of a direction that n photos estimate are left in all d
+dimensions: of two equally frequent values a linear reader that learns from other n photos then names Phi(sqrt(d / 2n))
+right, 52.5 % with 128 photos for each dimension and 57.0 % with 16."""
 
 LOSS_LIMIT = 0.01
 """Loss of retrieval that is judged: one point."""
@@ -126,11 +126,8 @@ def repaired(
         seed: of the halves.
 
     Raises:
-        UsageError: the method needs labels of what it is applied to.
         DataError: too few photos.
     """
-    if method_named(method).labels_at_test:
-        raise UsageError(f"--method {method} needs the group of every query: take another one")
     photos = index.photos
     every = np.arange(len(photos))
     fit = part_of(photos, every, 0.5, f"index fit\0{seed}")
@@ -152,7 +149,9 @@ def repaired(
         except DataError:
             continue
         measured[name] = (both[0], both[1])
-    readers, texts = [], [dimensions_text(kept, dimension, len(fit), needed)] if len(fit) < needed else []
+    readers, texts = [], []
+    if len(fit) < needed:
+        texts.append(dimensions_text(kept, dimension, len(fit), needed, control_of(index.label, None)))
     for group in groups:
         scores, text = _read(index, group, eraser, unseen, seed)
         readers += scores
@@ -186,7 +185,7 @@ def _photos_of(index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, dimen
 def _chosen(
     index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, method: str, least: int, k: int, seed: int
 ) -> tuple[Eraser, int]:
-    """The map, and how many principal components it keeps: the fewest, from ``least`` on, that cost the search among
+    """The map, and how many principal components it keeps: the fewest, from ``least`` on, that cost searches of
     photos of the fit less than a point.
 
     All where photos are many, or where there is no label to tell what fewer cost.
@@ -195,12 +194,11 @@ def _chosen(
     whole = _map(index, groups, fit, method)
     if least >= dimension or label is None:
         return whole, dimension
-    some = _at_most(fit[label.values[fit] != UNLABELLED], MOST_CHOICE, seed)
-    rows, units, labels = Some(index.vectors, some), index.units.index[some], label.values[some]
+    asked = _at_most(fit[label.values[fit] != UNLABELLED], MOST_CHOICE, seed)
 
     def right(eraser: Eraser) -> float:
-        near = nearest_of(ErasedView(rows, eraser), units, np.arange(len(some)), k)
-        return float(((labels[near] == labels[:, None]) & (near >= 0)).mean())
+        near = nearest_of(ErasedView(index.vectors, eraser), index.units.index, asked, k)
+        return float(((label.values[near] == label.values[asked][:, None]) & (near >= 0)).mean())
 
     limit = min(right(_identity(dimension, unit_rows=True)), right(whole)) - LOSS_LIMIT
     principal = _principal(Some(index.vectors, fit))
@@ -209,7 +207,7 @@ def _chosen(
         eraser = _map(index, groups, fit, method, principal.leading(kept))
         if right(eraser) >= limit:
             return eraser, kept
-        kept *= 2
+        kept += (kept + 1) // 2
     return whole, dimension
 
 

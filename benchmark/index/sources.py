@@ -149,8 +149,12 @@ def open_index(spec: IndexSpec, scratch: Path) -> StoredIndex:
         UsageError: a column is absent.
     """
     path = Path(spec.place).expanduser()
+    if spec.kind == "file" and not path.exists():
+        raise DataError(f"{spec.place}: no such file or folder")
     wanted = [name for name in (spec.options.get("image"), *spec.columns.of_table()) if name]
     if spec.kind == "file" and path.suffix == ".npy":
+        if "vector" in spec.options:
+            raise UsageError(f"{spec.name}: ?vector= names a column of Parquet or a server: the file is the array")
         vectors = _mapped(path)
         table = _table_beside(path, spec, wanted)
     elif spec.kind == "file" and path.suffix in (".faiss", ".index"):

@@ -149,7 +149,7 @@ def retrieval_text(before: float, after: float, loss: tuple[float, float, float]
     )
 
 
-def dimensions_text(kept: int, dimension: int, photos: int, needed: int) -> str:
+def dimensions_text(kept: int, dimension: int, photos: int, needed: int, control: Control) -> str:
     """A sentence about a fit of few photos for the dimensions.
 
     Args:
@@ -157,10 +157,13 @@ def dimensions_text(kept: int, dimension: int, photos: int, needed: int) -> str:
         dimension: of the vectors.
         photos: of the fit.
         needed: photos of a fit that leaves linear readers 2.5 points above chance or less in all dimensions.
+        control: what stands for the content.
     """
     about = f"{float(f'{needed:.2g}'):,.0f}"
     few = f"{photos:,} photos are few for a map of {dimension:,} dimensions: linear readers come within 2.5 points of"
     why = f"{few} chance where the map is fitted on about {about}."
-    if kept == dimension:
-        return f"{why} All dimensions are kept."
-    return f"{why} It keeps the {kept:,} leading principal components alone."
+    if kept < dimension:
+        return f"{why} It keeps the {kept:,} leading principal components alone."
+    labelled = control in ("label", "label and matched")
+    cost = "fewer cost more than a point" if labelled else "only a label (--label) can tell what fewer cost"
+    return f"{why} All dimensions are kept: {cost}."

@@ -169,7 +169,7 @@ def build_exif_folder(photos: PhotoSet, options: BuildOptions, *, license: str =
 def exif_features(photos: PhotoSet) -> Features:
     """Columns of every config: those of FlickrExif, then the numbers that Exif states."""
     classes = {name: column.names for name, column in photos.attributes.items()}
-    further = {**dict.fromkeys(_NUMBERS, "float64"), "year": "int32", "device_type": "string"}
+    further = {**dict.fromkeys(_NUMBERS, "float64"), "year_taken": "int32", "device_type": "string"}
     return Features({**photo_features(classes, pixels=True), **{name: Value(kind) for name, kind in further.items()}})
 
 
@@ -183,7 +183,7 @@ def _columns(photos: PhotoSet, license: str) -> list[dict[str, Any]]:
             "photo_id": f"{hash64(photo_id):016x}",
             "owner": owners.get(str(photos.columns["owner"][i]), ""),
             "licence": license,
-            "year": int(photos.columns["year"][i]),
+            "year_taken": int(photos.columns["year"][i]),
             "device_type": str(photos.columns["device_type"][i]),
             **{name: float(photos.columns[column][i]) for name, column in _NUMBERS.items()},
         }

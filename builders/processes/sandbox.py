@@ -31,7 +31,7 @@ MAX_ANSWER_BYTES = 2**20
 """Of one line of JSON."""
 
 ALARM_S = 5.0
-"""Seconds after its limit of time at which a worker ends itself: its parent has ended it before, unless that is gone."""
+"""Seconds after its limit of time at which a worker ends itself: its parent ended it before, unless that is gone."""
 
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading an answer raises that is not as the function makes it."""

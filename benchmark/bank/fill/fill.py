@@ -193,7 +193,7 @@ class ViewRequest:
         sizes = [len(photos_of(block)) for block in blocks]
         bytes_a_photo = photo_bytes(plan.recipe, plan.preprocesses)
         together = photos_together(len(plan.recipe.names), batch_size, bytes_a_photo, max(sizes))
-        first = (1, -(-batch_size // len(plan.recipe.names)))
+        first = (max(1, batch_size // len(plan.recipe.names)),) * 2
         of_blocks = [tuple(gather_sizes([size], together, () if at else first)) for at, size in enumerate(sizes)]
         stream = StreamRequest(
             photos,

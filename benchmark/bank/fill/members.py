@@ -221,7 +221,7 @@ def gather_sizes(blocks: Sequence[int], together: int, first: Sequence[int] = ()
     Args:
         blocks: numbers of photos.
         together: photos of a gather.
-        first: photos of the first gathers, where they are fewer: the speed of a slow network is then known early.
+        first: photos of the first gathers, where they are fewer, so that the speed of a slow network is known early.
 
     >>> gather_sizes([64, 22], 32), gather_sizes([64, 22], 32, first=[1, 5])
     ([32, 32, 22], [1, 5, 32, 26, 22])

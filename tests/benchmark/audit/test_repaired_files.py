@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.audit.repair_plan import Repair, RepairPlan, parse_repair
+from benchmark.audit import parse_repair
+from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.repairs import (
     carried_columns,
     described,

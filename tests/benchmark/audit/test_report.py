@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from benchmark.audit.report import audit_text, card_section
-from benchmark.audit.result import Audit, Carrier
+from benchmark.audit import Audit, card_section
+from benchmark.audit.report import audit_text
+from benchmark.audit.result import Carrier
 from benchmark.judgement import ConfoundVerdict
 from tests.benchmark.audit.test_verdict import layer, question
 

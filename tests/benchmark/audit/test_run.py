@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.audit import repairs, report, run
+from benchmark.audit import repairs, report, run, write_audit
 from benchmark.audit.repair_plan import Repair, RepairPlan
-from benchmark.audit.report import audit_text, write_audit
+from benchmark.audit.report import audit_text
 from benchmark.audit.result import page_html
 from benchmark.audit.scan import Plan
 from benchmark.audit.subjects import StreamedSubject, photo_subject

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.audit import subjects
+from benchmark.audit import audit, subjects
 from benchmark.audit.open import dataset_photos, frame_photos, open_subject
-from benchmark.audit.run import audit
 from benchmark.audit.scan import Plan, shown
 from benchmark.audit.subjects import PhotoSubject, Row, StreamedSubject, describe, photo_subject
 from builders.errors import PhotoError, UsageError

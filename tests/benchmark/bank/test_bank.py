@@ -13,19 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
-from benchmark.bank.fill.fill import fill_banks
+from benchmark.bank import Bank, PhotoHashes, bank_key, fill_banks, key_hash
 from benchmark.bank.fill.members import preprocess_index
-from benchmark.bank.keys import bank_key, key_hash
-from benchmark.encoders import Encoder, EncoderInfo, Runtime
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders import Encoder, EncoderInfo, Pixels, Runtime
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
 from benchmark.encoders.preprocess.verified import FromTransform, candidates_of_transform, verified
 from benchmark.encoders.runtime.choose import RuntimeEmbedder
-from benchmark.views.recipe import ProcessingViews
+from benchmark.views import ProcessingViews
 from builders.errors import DataError, PhotoError
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from builders.pixels.process import process
 from tests.support.images import ppm
 from tests.support.processes import start_python

@@ -14,9 +14,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmark.bank import PassCost
 from benchmark.bank.fill import device_process, devices
 from benchmark.bank.fill.device_process import Share, Work, _Messages, check_same_encoder, fill_share
-from benchmark.bank.fill.fill import PassCost, PassOutcome
+from benchmark.bank.fill.fill import PassOutcome
 from benchmark.bank.keys import encoder_key
 from benchmark.encoders import Runtime
 from benchmark.views import PlainViews

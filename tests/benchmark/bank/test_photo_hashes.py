@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.bank import PhotoHashes, photo_hashes
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamps, photo_digest
-from builders.sources.folders import FolderSource, labelled_folder
+from builders.sources import FolderSource, labelled_folder
 from builders.sources.imagenet import TarSource
 
 LONG_AGO = 1_700_000_000

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from benchmark.answers import ClosedQuestion, questions_hash, reversed_order
-from benchmark.bank import Asking, Blocks, PhotoHashes, answering, hash_of_block, missing_parts
+from benchmark.bank import Asking, Blocks, PassCost, PhotoHashes, answering, hash_of_block, missing_parts
 from benchmark.bank.fill.batches import of_same_shapes
 from benchmark.bank.fill.device_copy import joined
 from benchmark.bank.fill.device_process import check_same_encoder
-from benchmark.bank.fill.fill import PassCost, PassOutcome
+from benchmark.bank.fill.fill import PassOutcome
 from benchmark.bank.fill.members import (
     GATHERED_BATCHES,
     GATHERED_BYTES,

@@ -8,13 +8,14 @@ import pytest
 
 import benchmark.bank.gates as gate
 from benchmark.__main__ import main
-from benchmark.bank.gates import check_precision, neighbouring, trace_to_noise
+from benchmark.bank import check_precision
+from benchmark.bank.gates import neighbouring, trace_to_noise
 from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
-from benchmark.results.schema import read_result
-from benchmark.views.recipe import ProcessingViews
+from benchmark.results import read_result
+from benchmark.views import ProcessingViews
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
+from builders.pixels import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support.scoring import toy_encoder
 

@@ -11,18 +11,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
+from benchmark.bank import Bank, PassCost, PhotoHashes, bank_key, fill_banks, fill_banks_on
 from benchmark.bank.fill.device_process import check_same_encoder
-from benchmark.bank.fill.devices import fill_banks_on, merge_outcomes
-from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
-from benchmark.bank.keys import bank_key
-from benchmark.compute import named_devices, share_machine
-from benchmark.compute.memory import free_on_host
+from benchmark.bank.fill.devices import merge_outcomes
+from benchmark.bank.fill.fill import PassOutcome
+from benchmark.compute import free_on_host, named_devices, share_machine
+from benchmark.scoring import PassTimes
 from benchmark.scoring.estimating.measuring import Measured
-from benchmark.scoring.estimating.pass_costs import PassTimes
 from benchmark.scoring.estimating.text import pass_seconds
-from benchmark.views.acquisition import PlainViews
+from benchmark.views import PlainViews
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet, photo_digest
 from tests.support import card as fake_card

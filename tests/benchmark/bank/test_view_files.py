@@ -10,17 +10,14 @@ import torch
 
 import benchmark.views.prefetch
 import benchmark.views.recipe
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
-from benchmark.bank.fill.fill import fill_banks
-from benchmark.bank.keys import LAYOUT, bank_key, key_hash
-from benchmark.bank.view_file import Blocks, ViewFile, view_key
+from benchmark.bank import Bank, Blocks, PhotoHashes, bank_key, fill_banks, key_hash
+from benchmark.bank.keys import LAYOUT
+from benchmark.bank.view_file import ViewFile, view_key
 from benchmark.encoders import Output
-from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.recipe import ProcessingViews, StoredViews
+from benchmark.views import MaskedViews, PlainViews, ProcessingViews, StoredViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from tests.support.images import ppm
 from tests.support.processes import start_python
 from tests.support.scoring import CountingEncoder

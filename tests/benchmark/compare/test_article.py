@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.compare.article import _bars, _lines, _points, draw_article, is_free, label_box
-from benchmark.compare.published import published_rows
+from benchmark.compare import draw_article, published_rows
+from benchmark.compare.article import _bars, _lines, _points, is_free, label_box
 from benchmark.results import Result, Score, published_encoders
 from benchmark.scoring import Row
 from benchmark.tasks import all_tasks

@@ -11,8 +11,7 @@ import pytest
 
 import camtrace
 from benchmark.cli.compare import main
-from benchmark.compare import compare_runs, gate_runs, gate_text
-from benchmark.compare.judged import Loss
+from benchmark.compare import Loss, compare_runs, gate_runs, gate_text
 from benchmark.judgement import accepted_loss
 from benchmark.results import Failure, PhotoValues, Result, Run
 from benchmark.stats import paired_difference

@@ -9,10 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.compare import Compared, Tie, compare_runs, comparison_json, comparison_text, gate_runs, gate_text
-from benchmark.compare.judged import Gate, GateRow, Loss, MissingScore
+from benchmark.compare import (
+    Compared,
+    Gate,
+    GateRow,
+    Loss,
+    MissingScore,
+    Tie,
+    compare_runs,
+    comparison_json,
+    comparison_text,
+    gate_runs,
+    gate_text,
+    study_text,
+    write_published,
+)
 from benchmark.compare.paired import check_patterns, is_wanted
-from benchmark.compare.published import PublishedRow, pair_with_published, study_text, write_published
+from benchmark.compare.published import PublishedRow, pair_with_published
 from benchmark.results import Failure, PhotoValues, PublishedEncoder, PublishedScore, Result, Run, Score
 from benchmark.scoring import Row
 from benchmark.stats import paired_difference

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.compare import compare_runs, comparison_text, gate_runs
-from benchmark.compare.paired import check_pair, warn_of_unreadable
-from benchmark.compare.published import (
-    CSV_COLUMNS,
-    pair_with_published,
-    published_encoder,
+from benchmark.compare import (
+    compare_runs,
+    comparison_text,
+    gate_runs,
     published_rows,
     published_text,
     study_text,
     write_published,
 )
+from benchmark.compare.paired import check_pair, warn_of_unreadable
+from benchmark.compare.published import CSV_COLUMNS, pair_with_published, published_encoder
 from benchmark.results import Failure, PhotoValues, Result, Run, Score, published_encoders
 from benchmark.scoring import Row
 from builders.errors import DataError, UsageError

@@ -15,8 +15,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from benchmark.encoders import Encoder, Pixels, with_library
-from benchmark.encoders.encoder import EncoderInfo
+from benchmark.encoders import Encoder, EncoderInfo, Pixels, with_library
 from benchmark.encoders.preprocess import by_library
 from benchmark.encoders.preprocess.by_library import ByLibrary, LibraryTransform
 from benchmark.encoders.preprocess.pixels import (

@@ -11,16 +11,9 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from benchmark.encoders import Pixels
 from benchmark.encoders.network import Normalisation, probe_image
-from benchmark.encoders.preprocess.pixels import (
-    CenterCrop,
-    CenterPad,
-    Pixels,
-    ResizeInside,
-    ResizeLong,
-    ResizeShort,
-    ResizeTo,
-)
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterPad, ResizeInside, ResizeLong, ResizeShort, ResizeTo
 from benchmark.encoders.preprocess.stated import shorter_side, sides, three_numbers
 from benchmark.encoders.preprocess.verified import (
     Candidate,

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.encoders import Encoder
 from benchmark.encoders.admission.second_load import require_two_equal_loads
-from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.transformers.classifiers import classifier_embedding
 from benchmark.encoders.loaders.transformers.embeddings import Loaded, plain
 from benchmark.encoders.loaders.transformers.towers import TowerTokens, without_language_layers

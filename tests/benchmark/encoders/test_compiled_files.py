@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.encoders import CompiledFile
 from benchmark.encoders.runtime import cache, trial
-from benchmark.encoders.runtime.cache import CompiledFile, CompiledNetwork, package_versions
+from benchmark.encoders.runtime.cache import CompiledNetwork, package_versions
 from builders.errors import EncoderError
 from builders.processes import SandboxError, WorkerLost
 

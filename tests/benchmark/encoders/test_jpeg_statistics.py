@@ -24,7 +24,7 @@ from benchmark.encoders.loaders.jpeg_statistics import (
     _definition_sha256,
     jpeg_statistics,
 )
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS
+from builders.pixels import PARAMETERS, PROCESSINGS
 from builders.pixels.process import process
 
 

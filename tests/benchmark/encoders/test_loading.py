@@ -16,6 +16,8 @@ import torch
 from PIL import Image
 
 from benchmark.encoders import (
+    MODERN,
+    STUDY,
     Embedder,
     EncoderInfo,
     installed_lists,
@@ -24,11 +26,9 @@ from benchmark.encoders import (
     load_encoder,
     move_to_host,
 )
-from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.network import Network, call_module, network_encoder
 from benchmark.encoders.placement import Placement, tf32_only_if_requested
-from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import NAMED
 from benchmark.encoders.suggestions import OTHER_NAMES, nearest_name
 from builders.errors import EncoderError, UsageError

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders import MODERN, STUDY, InstalledLists, list_encoders
-from benchmark.encoders.catalogue import installed_lists, study_row
+from benchmark.encoders import MODERN, STUDY, InstalledLists, Pixels, installed_lists, list_encoders
+from benchmark.encoders.catalogue import study_row
 from benchmark.encoders.loaders import bundled, study_weights
 from benchmark.encoders.loaders.study_weights import SOURCES, read_encoder
-from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, ResizeShort
 from benchmark.encoders.registry import NAMED
 from builders.errors import CamtraceError
 

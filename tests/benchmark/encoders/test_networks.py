@@ -11,13 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.network import (
-    Embedder,
-    Normalisation,
-    hash_state_dict,
-    network_encoder,
-    probe_image,
-)
+from benchmark.encoders import Embedder
+from benchmark.encoders.network import Normalisation, hash_state_dict, network_encoder, probe_image
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError
 from tests.support.plain_network import CPU, PLAIN, means, network, small

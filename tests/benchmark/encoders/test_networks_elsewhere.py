@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.encoders import Embedder, move_to_host
 from benchmark.encoders import network as networks
-from benchmark.encoders.network import CPU_CHUNK, Embedder, channel_axis, move_to_host, pooled
+from benchmark.encoders.network import CPU_CHUNK, channel_axis, pooled
 from benchmark.encoders.placement import Placement
 from tests.support.plain_network import CPU, means
 

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders.encoder import COMPLEX
-from benchmark.encoders.loaders.python import as_encoder, function_encoder, is_module, load_callable
+from benchmark.encoders import COMPLEX, as_encoder, is_module
+from benchmark.encoders.loaders.python import function_encoder, load_callable
 from benchmark.encoders.loaders.user_code import AsArray, AsVector, required_arguments, user_errors
 from benchmark.encoders.network import hash_state_dict, probe_image
 from benchmark.encoders.registry import LoadRequest, refuse_placement

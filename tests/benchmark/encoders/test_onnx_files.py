@@ -16,7 +16,7 @@ from torch import nn
 from benchmark.cli.score import main
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.onnx.file import read_description
-from benchmark.results.schema import read_result
+from benchmark.results import read_result
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")

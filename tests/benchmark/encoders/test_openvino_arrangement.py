@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.network import Embedder
+from benchmark.encoders import Embedder
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.openvino import _traced
 from benchmark.encoders.runtime.openvino_graph import (

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.encoders import largest_relative_error
-from benchmark.encoders.network import Embedder
+from benchmark.encoders import Embedder, largest_relative_error
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.cache import CompiledNetwork, remove_least_recently_used
 from benchmark.encoders.runtime.openvino import _traced

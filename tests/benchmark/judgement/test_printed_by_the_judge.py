@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.erasing import Row
-from benchmark.erasing.card import verdict
+from benchmark.erasing import Row, verdict
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.erasing import fit
-from benchmark.erasing.moments import Source
+from benchmark.erasing import Source, fit
 from benchmark.probe.solver import rows, sgd
 from benchmark.probe.solver.rows import Gathered
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
+from benchmark.probe import (
+    LabelledSplits,
+    LearningCurve,
+    Some,
+    labelled_curve,
+    labelled_probe,
+    processing_curve,
+    processing_probe,
+)
 from benchmark.probe.parts import ORDER_SEED, order_of, part
 from benchmark.probe.probe import joined_clusters
-from benchmark.probe.problem import LabelledSplits
-from benchmark.probe.solver.rows import Some
 from benchmark.stats import Difference, photo_interval
 from builders.errors import DataError
 

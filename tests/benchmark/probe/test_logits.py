@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import class_layer, class_scores, labelled_probe
-from benchmark.probe.problem import LabelledSplits, predict, stratified_split
+from benchmark.probe import LabelledSplits, class_layer, class_scores, labelled_probe
+from benchmark.probe.problem import predict, stratified_split
 
 RNG = np.random.default_rng(6)
 N, D = 60, 8

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe import PROTOCOLS, ProbeAnswers, labelled_probe, processing_probe
-from benchmark.probe.problem import LabelledSplits, predict, stratified_split
+from benchmark.probe import PROTOCOLS, LabelledSplits, ProbeAnswers, labelled_probe, processing_probe
+from benchmark.probe.problem import predict, stratified_split
 from benchmark.probe.protocols import converged as converged_module
 from benchmark.probe.solver.rows import Stacked, gather, normalised
 from builders.errors import DataError, UsageError

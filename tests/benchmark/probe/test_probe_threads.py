@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from benchmark.compute.threads import LITTLE_WORK
-from benchmark.probe import labelled_probe, processing_probe
-from benchmark.probe.problem import LabelledSplits
+from benchmark.probe import LabelledSplits, labelled_probe, processing_probe
 from benchmark.probe.solver.design import Design, design
 from benchmark.probe.solver.products import ONCE, of_each
 from benchmark.probe.solver.rows import gather

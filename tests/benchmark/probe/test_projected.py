@@ -10,8 +10,15 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe import LabelledSplits, labelled_curve, labelled_probe, labelled_spread, probe, shuffled_accuracies
-from benchmark.probe.probe import in_solver_space
+from benchmark.probe import (
+    LabelledSplits,
+    in_solver_space,
+    labelled_curve,
+    labelled_probe,
+    labelled_spread,
+    probe,
+    shuffled_accuracies,
+)
 from benchmark.probe.solver import design as design_module
 from benchmark.probe.solver.design import Design, Frame, design
 from benchmark.probe.solver.kernels import newton as newton_compiled

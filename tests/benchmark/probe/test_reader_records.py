@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.probe import AsGiven
 from benchmark.probe.problem import Problem
 from benchmark.probe.readers import mlp
 from benchmark.probe.readers.knn import read_knn, vote
 from benchmark.probe.readers.mlp import read_mlp, train
 from benchmark.probe.readers.registry import Read, sampled
-from benchmark.probe.solver.rows import AsGiven
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(5)

@@ -5,19 +5,9 @@ import pytest
 import torch
 
 from benchmark.bank import BankView
-from benchmark.probe import probe, processing_probe
+from benchmark.probe import AsGiven, Some, probe, processing_probe
 from benchmark.probe.solver import rows as rows_module
-from benchmark.probe.solver.rows import (
-    AsGiven,
-    Gathered,
-    Some,
-    Stacked,
-    features,
-    gather,
-    is_as_given,
-    normalised,
-    picked,
-)
+from benchmark.probe.solver.rows import Gathered, Stacked, features, gather, is_as_given, normalised, picked
 from builders.errors import DataError
 
 RNG = np.random.default_rng(5)

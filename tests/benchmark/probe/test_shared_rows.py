@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.probe import Among, LabelledSplits, SharedRows, SharedSplits, labelled_probe, labelled_spread
-from benchmark.probe.probe import in_solver_space
+from benchmark.probe import (
+    Among,
+    LabelledSplits,
+    SharedRows,
+    SharedSplits,
+    in_solver_space,
+    labelled_probe,
+    labelled_spread,
+)
 from benchmark.probe.solver import projected as together_module
 from benchmark.probe.solver.rows import normalised
 

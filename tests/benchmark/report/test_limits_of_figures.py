@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmark.compare.article import is_free, label_box
-from benchmark.judgement.scenes import components_text
+from benchmark.judgement import components_text
 from benchmark.report.scenes import draw_matrix
 from benchmark.results import Score
 from tests.benchmark.report.test_scenes import matrix_of

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.report.pipeline import Processed, _cut, decibel, pipeline_page, pipeline_rows, pipeline_table
+from benchmark.report import Processed, pipeline_page, pipeline_rows, pipeline_table
+from benchmark.report.pipeline import _cut, decibel
 from builders.errors import PhotoError
 from builders.pixels import decode_rgb, engine_of, open_processed, processed_file, psnr, read_definitions, ssim
 from tests.support.images import image_bytes

@@ -64,7 +64,7 @@ def test_draw_components__a_bar_for_each_effect() -> None:
 
 
 def test_report_figure__has_the_components() -> None:
-    from benchmark.report.figure import report_figure
+    from benchmark.report import report_figure
     from benchmark.tasks import all_tasks
 
     figure = report_figure([variance_result()], all_tasks())

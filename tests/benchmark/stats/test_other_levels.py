@@ -20,10 +20,10 @@ from benchmark.stats import (
     paired_power,
     photo_interval,
     photo_intervals,
+    statistic_of,
+    units_of_sets,
 )
-from benchmark.stats.leave_one_out import statistic_of
 from benchmark.stats.student import ends, unit_means
-from benchmark.stats.units import units_of_sets
 
 LEVELS = (0.6, 0.8, 0.9, 0.99)
 

@@ -8,12 +8,11 @@ import pytest
 from PIL import Image
 
 from benchmark.options import RunOptions
-from benchmark.report.text import report_text
-from benchmark.results.answers import read_answers
+from benchmark.report import report_text
+from benchmark.results import read_answers
 from benchmark.results.check import check_forms
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks import adversary
-from benchmark.tasks.registry import all_tasks
+from benchmark.scoring import score_encoders
+from benchmark.tasks import adversary, all_tasks
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS
 from builders.pixels.process import process

@@ -9,13 +9,13 @@ from sklearn.metrics import roc_auc_score
 
 from benchmark.judgement import biases, biases_text, moves
 from benchmark.probe import class_layer, class_scores
-from benchmark.report.text import report_text
-from benchmark.results import Score
-from benchmark.results.answers import NO_FACTS, read_answers
+from benchmark.report import report_text
+from benchmark.results import Score, read_answers
+from benchmark.results.answers import NO_FACTS
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from benchmark.tasks.forensics.detect import BALANCED, _statistics
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels
 from builders.pixels import ALL_PROCESSINGS, STUDY_PROCESSINGS, process_by_pillow

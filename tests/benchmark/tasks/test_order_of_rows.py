@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.judgement import statements
-from benchmark.results.answers import read_answers
+from benchmark.results import read_answers
 from benchmark.tasks import all_tasks
 from builders.data_specs import open_photos
 from builders.errors import DataError

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.encoders.encoder import StatedDetector, StoredEmbeddings
+from benchmark.encoders import StatedDetector, StoredEmbeddings
 from benchmark.options import RunOptions
-from benchmark.tasks import TaskInput, all_tasks, tasks_without_views
-from benchmark.tasks.stored_files import can_answer
+from benchmark.tasks import TaskInput, all_tasks, can_answer, tasks_without_views
 from builders.errors import CamtraceError, DataError
 from builders.photos import PhotoSet, labels_of
 

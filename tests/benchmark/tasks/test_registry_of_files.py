@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.detection import best_threshold
-from benchmark.encoders.encoder import StatedDetector, StoredEmbeddings
+from benchmark.encoders import StatedDetector, StoredEmbeddings
 from benchmark.options import RunOptions
 from benchmark.tasks import Shared, TaskInput, all_tasks, chosen_processings, traces
 from benchmark.tasks.answers.parameter import _moved

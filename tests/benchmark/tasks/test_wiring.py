@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.knn.setups import knn_setups
-from benchmark.probe.probe import processing_probe
+from benchmark.knn import knn_setups
+from benchmark.probe import processing_probe
 from benchmark.scoring.run import Scored
-from benchmark.stats.intervals import photo_interval
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.stats import photo_interval
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
 from tests.support.images import image_bytes
 from tests.support.scoring import as_floats, score_tasks, toy_encoder

@@ -12,10 +12,18 @@ from PIL import Image
 
 from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import ResizeTo
-from benchmark.views import loading
-from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.loading import iterate_views, photo_bytes
-from benchmark.views.recipe import ORIGINAL, DecodedPhoto, OnACopy, PhotoViews, ProcessingViews, on_a_copy
+from benchmark.views import (
+    ORIGINAL,
+    MaskedViews,
+    PhotoViews,
+    PlainViews,
+    ProcessingViews,
+    iterate_views,
+    loading,
+    on_a_copy,
+    photo_bytes,
+)
+from benchmark.views.recipe import DecodedPhoto, OnACopy
 from benchmark.views.stream import DecodedPhotos
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Ring, Row, SlotPlan

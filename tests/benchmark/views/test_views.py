@@ -7,14 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
-from benchmark.views.acquisition import PlainViews
-from benchmark.views.loading import iterate_views
-from benchmark.views.recipe import ORIGINAL, ProcessingViews
+from benchmark.encoders import Pixels
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
+from benchmark.views import ORIGINAL, PlainViews, ProcessingViews, iterate_views
 from builders.kernels import VARIABLE
 from builders.photos import Labels, PhotoSet
-from builders.pixels.parameters import PROCESSINGS
-from builders.pixels.reference import process_by_pillow
+from builders.pixels import PROCESSINGS, process_by_pillow
 from tests.support.images import image_bytes, mean_colour
 
 PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))

@@ -19,9 +19,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmark.compute import blamed
-from benchmark.views.acquisition import PlainViews
-from benchmark.views.loading import iterate_views
-from benchmark.views.recipe import PhotoViews
+from benchmark.views import PhotoViews, PlainViews, iterate_views
 from benchmark.views.workers import pool as workers_module
 from benchmark.views.workers import ring as ring_module
 from benchmark.views.workers.pool import made_by_workers

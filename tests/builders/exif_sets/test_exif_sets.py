@@ -29,7 +29,7 @@ def shot(owner: str, number: int, orientation: int = 1) -> bytes:
         "Exif": {
             piexif.ExifIFD.BodySerialNumber: SECRETS[0],
             piexif.ExifIFD.ISOSpeedRatings: (100, 400)[number % 2],
-            piexif.ExifIFD.DateTimeOriginal: f"2015:01:{1 + number // 3:02} 03:04:05".encode(),
+            piexif.ExifIFD.DateTimeOriginal: f"{2014 + number // 15}:01:{1 + number // 3:02} 03:04:05".encode(),
         },
         "GPS": {piexif.GPSIFD.GPSAreaInformation: SECRETS[2]},
     }  # fmt: skip
@@ -74,7 +74,7 @@ def test_build__labels_pixels_and_no_secret(folder, tmp_path):
             days.setdefault((path.parent.name, int(path.stem) // 3), set()).add(split)
     assert {len(splits) for splits in days.values()} == {1}
     assert main(["check", str(tmp_path / "out")]) == 0
-    assert set(open_photos(f"flickrexif:{tmp_path / 'out'}").attributes) >= {"make", "iso"}
+    assert set(open_photos(f"flickrexif:{tmp_path / 'out'}").attributes) >= {"make", "iso", "year"}
 
 
 @pytest.mark.slow

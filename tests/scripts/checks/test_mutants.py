@@ -1,7 +1,6 @@
 """Faults that are put into source, the tests that are chosen for a line, and what a worker says of a mutant."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from scripts.checks.mutants.__main__ import ROOT, main
 from scripts.checks.mutants.operators import Mutant, changes, mutants_of
 from scripts.checks.mutants.tests_of_lines import TestsOfLines, _test
+from tests.support.processes import run_python
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,8 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
         for name, text in faults.items()
     ]
     (tmp_path / "trials.json").write_text(json.dumps(trials))
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.checks.mutants.worker",
-        str(tmp_path / "trials.json"),
-        str(tmp_path),
-        "3",
-    ]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
+    words = ("-m", "scripts.checks.mutants.worker", tmp_path / "trials.json", tmp_path, 3)
+    made = run_python(*words, cwd=ROOT, timeout=600).stdout
     outcomes = {outcome["name"]: outcome for outcome in map(json.loads, made.splitlines())}
     assert {name: outcome["killed"] for name, outcome in outcomes.items()} == {
         "max": True, "swapped": False, "loop": True,

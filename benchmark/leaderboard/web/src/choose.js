@@ -1,4 +1,4 @@
-// Beside the table's overview: the plane of its two scores, and in one sentence who has the least (or most) trace of those accurate enough.
+// Above the table's overview, in one sentence who has the least (or most) trace of those accurate enough; beside it, the plane.
 import { fill, h } from "./dom.js";
 import { frontOf } from "./drawing.js";
 import { counted, isShare, percent, shown, unit } from "./format.js";
@@ -9,9 +9,9 @@ import { plane } from "./plane.js";
 /** How many points below the best a score may lie unless the reader says how much is enough. */
 const BELOW_BEST = 0.05;
 
-export function createChoice({ board, container, change, linkTo }) {
+export function createChoice({ board, verdict, container, change, linkTo }) {
   return function render(state) {
-    container.hidden = state.family !== m.OVERVIEW;
+    container.hidden = verdict.hidden = state.family !== m.OVERVIEW;
     if (container.hidden) return;
     const rows = board.rows.filter((row) => m.passes(row, state));
     const [trace, want] = m.pair(board, state);
@@ -35,18 +35,19 @@ export function createChoice({ board, container, change, linkTo }) {
     const front = frontOf(points.map((p) => ({ ...p, x: -p.y, y: p.x })), least ? "least" : "most").map(({ row }) => row);
     const word = least ? "least" : "most";
     const value = (row, column) => `${shown(row.cells[column.index].value, column)} ${unit(column)}`;
+    fill(verdict,
+      h("p", { class: "answer" }, both.length === 1
+        ? [h("strong", {}, both[0].name), `: trace ${value(both[0], trace)}${isShare(trace) ? ` (chance ${percent(trace.chance)} %)` : ""}, accuracy ${value(both[0], want)}. No other encoder has these two scores.`]
+        : first
+        ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`,
+          ties ? ` ${counted(ties, "other")} may keep as ${least ? "little" : "much"}: the intervals do not decide.` : ""]
+        : `No encoder in view reaches ${percent(enough)} %.`));
     fill(
       container,
       figure(context, {
         id: "choose",
         title: null,
         lead: [
-          h("p", { class: "answer" }, both.length === 1
-            ? [h("strong", {}, both[0].name), `: trace ${value(both[0], trace)}${isShare(trace) ? ` (chance ${percent(trace.chance)} %)` : ""}, accuracy ${value(both[0], want)}. No other encoder has these two scores.`]
-            : first
-            ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`,
-              ties ? ` ${counted(ties, "other")} may keep as ${least ? "little" : "much"}: the intervals do not decide.` : ""]
-            : `No encoder in view reaches ${percent(enough)} %.`),
           h("p", { class: "legend" }, board.groups.filter(({ id }) => both.some(({ group }) => group === id)).map(({ id, label }) =>
             h("span", {}, h("span", { class: `dot group-${id.toLowerCase()}`, "aria-hidden": "true" }), label)),
             board.mixed ? h("span", {}, "◆ measured with camtrace") : null),

@@ -8,10 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from benchmark.compare import Columns
 from benchmark.compare.items import inspect_logs
 from benchmark.compare.items.harness_logs import is_samples_file, read_samples, task_of_samples
 from benchmark.compare.items.inspect_logs import is_inspect_log, is_inspect_name, read_inspect_log
-from benchmark.compare.items.scores import Columns
 from builders.errors import DataError, UsageError
 
 DATE = "2026-11-29T05-22-07.116389"

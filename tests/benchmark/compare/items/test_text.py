@@ -6,11 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.compare import items_text
+from benchmark.compare import ComparedItems, Gate, ItemRanks, ItemRow, flat_rows, items_record, items_text
 from benchmark.compare.items.alignment import Missing
-from benchmark.compare.items.comparison import ComparedItems, ItemRanks, ItemRow
-from benchmark.compare.items.text import flat_rows, items_record, notes, rank_rows, row_cells, shown_rows
-from benchmark.compare.judged import Gate
+from benchmark.compare.items.text import notes, rank_rows, row_cells, shown_rows
 from benchmark.judgement import RANKS_RULE, differing_text
 from benchmark.report import markdown_table
 from benchmark.stats import paired_differences

@@ -7,20 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
-from benchmark.bank.fill.fill import fill_banks
-from benchmark.bank.keys import bank_key
-from benchmark.encoders import load_encoder
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
+from benchmark.bank import Bank, PhotoHashes, bank_key, fill_banks
+from benchmark.encoders import Pixels, load_encoder
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort, ResizeTo
+from benchmark.views import ProcessingViews, StoredViews, choose_views, iterate_views, view_stream
 from benchmark.views import stream as stage
-from benchmark.views.choose import choose_views
 from benchmark.views.device import views as self_test
-from benchmark.views.loading import iterate_views
-from benchmark.views.recipe import ProcessingViews, StoredViews
-from benchmark.views.stream import view_stream
 from builders.photos import PhotoSet
-from builders.pixels.parameters import STUDY_PROCESSINGS
+from builders.pixels import STUDY_PROCESSINGS
 from tests.support.images import image_bytes
 from tests.support.scoring import as_rows, toy_encoder
 

@@ -12,18 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders.encoder import Encoder, Runtime
+from benchmark.encoders import NO_FILE, Encoder, Runtime, compiled_file, largest_relative_error, leaves_views_unchanged
 from benchmark.encoders.network import Network, Normalisation, network_encoder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.runtime.cache import NO_FILE
-from benchmark.encoders.runtime.choose import (
-    RuntimeEmbedder,
-    chunk_sizes,
-    compiled_file,
-    largest_relative_error,
-    leaves_views_unchanged,
-    on_runtime,
-)
+from benchmark.encoders.runtime.choose import RuntimeEmbedder, chunk_sizes, on_runtime
 from benchmark.encoders.runtime.speed import Choice, cached_choice, choice_of, store_choice
 from builders.errors import CamtraceError
 

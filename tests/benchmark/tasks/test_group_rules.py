@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from benchmark.options import RunOptions
-from benchmark.tasks import TaskInput, all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks import TaskInput, all_tasks, fitting_tasks, select_tasks, trace_of, traces
 from benchmark.tasks.groups.data import group_data
-from benchmark.tasks.registry import trace_of, traces
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet, labels_of
 

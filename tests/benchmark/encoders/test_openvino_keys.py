@@ -16,11 +16,9 @@ import torch
 from torch import nn
 
 from benchmark.compute import library_version
-from benchmark.encoders.encoder import EncoderInfo
-from benchmark.encoders.network import Embedder
+from benchmark.encoders import CompiledFile, Embedder, EncoderInfo
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime import choose, onnxruntime, openvino, openvino_graph, speed
-from benchmark.encoders.runtime.cache import CompiledFile
 from benchmark.encoders.runtime.openvino_graph import fixed_size_models, no_telemetry
 from builders.errors import EncoderError
 from tests.benchmark.encoders.test_compiled_files import Model

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.cli.compare import main
-from benchmark.compare.paired import Compared, compare_runs, comparison_text
+from benchmark.compare import Compared, compare_runs, comparison_text
 from benchmark.results import Result, Run, Score
-from benchmark.scoring.output import write_scored
+from benchmark.scoring import write_scored
 from benchmark.scoring.run import Scored
 from tests.support.probe_runs import read_run, true_score
 

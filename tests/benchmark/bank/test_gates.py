@@ -6,18 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.bank import check_precision, gates, resolve_runtime
-from benchmark.bank.gates import (
-    GateVerdict,
-    PrecisionVerdict,
-    RuntimeVerdict,
-    TraceToNoise,
-    all_views,
-    embedded_by_both,
-    neighbouring,
-    trace_to_noise,
-)
-from benchmark.bank.keys import bank_key, key_hash
+from benchmark.bank import PrecisionVerdict, RuntimeVerdict, bank_key, check_precision, gates, key_hash, resolve_runtime
+from benchmark.bank.gates import GateVerdict, TraceToNoise, all_views, embedded_by_both, neighbouring, trace_to_noise
 from benchmark.encoders import Runtime
 from benchmark.options import RunOptions
 from benchmark.views import PlainViews

@@ -6,11 +6,9 @@ import dataclasses
 
 import pytest
 
-from benchmark.report import report_text
+from benchmark.report import depth_figure, markdown_table, report_figure, report_text
 from benchmark.report.copies import copies_text
-from benchmark.report.figure import depth_figure, report_figure
 from benchmark.report.groups import groups_text
-from benchmark.report.tables import markdown_table
 from benchmark.report.training import curves_table
 from benchmark.results import Score
 from benchmark.tasks import all_tasks

@@ -7,13 +7,23 @@ from typing import Any
 
 import pytest
 
-from benchmark.judgement import extremes, moves
+from benchmark.judgement import (
+    AGAINST_FINAL,
+    chance_flags,
+    chance_of,
+    choose_outputs,
+    decide_differences,
+    depth_curves,
+    extremes,
+    find_score,
+    judge,
+    loss_level,
+    moves,
+    training_margin,
+)
 from benchmark.judgement.deciding import Comparison, decide, p_of_less, p_of_more
-from benchmark.judgement.differences import decide_differences, loss_level
-from benchmark.judgement.outputs import AGAINST_FINAL, choose_outputs, depth_curves
-from benchmark.judgement.scores import chance_of, find_score, units_of
-from benchmark.judgement.traces import chance_flags, judge
-from benchmark.judgement.training import rising, training_margin
+from benchmark.judgement.scores import units_of
+from benchmark.judgement.training import rising
 from benchmark.results import OutputScores, Result, Score
 from benchmark.stats import Difference, p_above, p_below
 from benchmark.tasks import all_tasks

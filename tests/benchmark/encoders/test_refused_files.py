@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.answers import NOISE_VIEWS, ClosedQuestion, every_view
-from benchmark.answers.questions import QuestionRule, questions_of_rows
+from benchmark.answers import NOISE_VIEWS, ClosedQuestion, QuestionRule, every_view
+from benchmark.answers.questions import questions_of_rows
 from benchmark.encoders import as_encoder, load_encoder
 from benchmark.encoders.loaders.answers.file import FileAnswers
 from builders.errors import CamtraceError

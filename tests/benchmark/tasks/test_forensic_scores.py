@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from benchmark.encoders.encoder import StatedDetector, StoredEmbeddings
+from benchmark.encoders import StatedDetector, StoredEmbeddings
 from benchmark.options import RunOptions
 from benchmark.tasks import TaskInput, all_tasks
 from benchmark.tasks.forensics.data import detection_data, frequent_values

@@ -13,18 +13,20 @@ from scipy import stats as reference
 from benchmark.stats import (
     Difference,
     Interval,
+    Jackknife,
+    bootstrap_interval,
     effect_size,
     is_gain,
     jackknife,
     null_range,
+    p_above,
+    p_below,
     ratio_p_value,
     statistic_interval,
+    statistic_of,
     table_p_value,
     upper_p_value,
 )
-from benchmark.stats.bootstrap import bootstrap_interval
-from benchmark.stats.leave_one_out import Jackknife, statistic_of
-from benchmark.stats.one_sided import p_above, p_below
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
 

@@ -11,9 +11,8 @@ import zlib
 import numpy as np
 import pytest
 
-from benchmark.bank import Bank, BankView, BlockBank, Blocks, blocks_bytes, merge_blocks
+from benchmark.bank import Bank, BankView, BlockBank, Blocks, blocks_bytes, key_hash, merge_blocks
 from benchmark.bank.block_files import block_bytes, read_block, view_path
-from benchmark.bank.keys import key_hash
 from benchmark.bank.view_file import Block, ViewFile, check_key
 from benchmark.encoders import Output
 from builders.cluster import StorageFolder

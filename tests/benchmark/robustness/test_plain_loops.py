@@ -17,13 +17,14 @@ from benchmark.robustness import (
     Cells,
     neighbours_of,
     performance_drop,
+    setup_chances,
     simulated_chance,
 )
 from benchmark.robustness import drop as drop_module
 from benchmark.robustness import neighbours as neighbours_module
 from benchmark.robustness.clustering import _best_clusters, _without_blocks, adjusted_rand, k_means
 from benchmark.robustness.drop import ASSOCIATIONS, _accuracies, _plan, logistic_path
-from benchmark.robustness.index import _drawn_accuracy, setup_chances
+from benchmark.robustness.index import _drawn_accuracy
 from benchmark.robustness.removals import Removals
 
 
