@@ -145,7 +145,9 @@ def score(
     sources: dict[str, EncoderSource] = {}
     for name, thing in by_name.items():
         if isinstance(thing, str):
-            sources[name] = EncoderSource(partial(load_encoder, thing, revision=revision, **loading), thing)
+            sources[name] = EncoderSource(
+                partial(load_encoder, thing, revision=revision, isolated=True, **loading), thing
+            )
         else:
             encoder_name = name if isinstance(model, Mapping) else ""
             module_preprocess = transform if is_module(thing) else None

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         photos, also = open_limited(data[0], options), [open_limited(spec, options) for spec in args.also or []]
         for line in (line for opened in (photos, *also) for line in cells_text(opened).splitlines()):
             console.info(line)
-        encoder = load_encoder(models[0], revision=args.revision, **loading_options(args))
+        encoder = load_encoder(models[0], revision=args.revision, isolated=True, **loading_options(args))
         erased: dict[str, Erased] = {}
         for trace in traces:
             request = _request(args, trace, options, len(photos), transfer=args.transfer or len(traces) > 1)

@@ -125,7 +125,7 @@ def _request(
 
     loading = {"revision": args.revision, **loading_options(args)}
     return Request(
-        {spec: EncoderSource(partial(load_encoder, spec, **loading), spec) for spec in specs},
+        {spec: EncoderSource(partial(load_encoder, spec, isolated=True, **loading), spec) for spec in specs},
         data,
         args.tasks or [],
         options,

@@ -139,7 +139,7 @@ class EmbeddingWork:
             for spec in self._groups[group]:
                 if spec in self._runtimes:
                     loading = {**self._planned.loading, "runtime": self._runtimes[spec]}
-                    encoders[spec] = load_encoder(spec, **loading)
+                    encoders[spec] = load_encoder(spec, isolated=True, **loading)
             self._loaded = (group, encoders)
         return self._loaded[1]
 

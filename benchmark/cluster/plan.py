@@ -91,7 +91,7 @@ def planned_fields(request: Request, rank_seconds: float, count: int | None) -> 
         bytes_hashes = [hashes_of_set.bytes_hash() for hashes_of_set in hashes]
         for spec in progress_bar(run.specs, desc="measuring", unit="encoder", delay=2):
             try:
-                encoder = load_encoder(spec, **run.loading)
+                encoder = load_encoder(spec, isolated=True, **run.loading)
                 for number, job in enumerate(run.sets):
                     frozen[f"{number}/{spec}"] = _freeze(spec, encoder, job, bytes_hashes[number], run, device)
             except Exception as error:  # whatever a library raises on the weights of others: left out of the ranks

@@ -1,8 +1,9 @@
 """Encoders whose code runs in a process of its own: pictures and views go there, arrays and embeddings come back.
 
 A module that a user names, or code of a repository, may change what this process relies on: Pillow's flags, functions
-of NumPy, the default device of torch. The process of this run decodes photos, runs tasks and writes files, and never
-imports such code. See ``isolated_server.py`` for the other end.
+of NumPy, the default device of torch; a network that was downloaded may end it. The process of this run decodes photos,
+runs tasks and writes files, and has neither, but for networks on a GPU (``docs/explanation/design.md``). See
+``isolated_server.py`` for the other end.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 LOAD_S = 3600.0
 """Longest wait for an encoder to be imported and loaded, which may download its weights, in seconds."""
+DOWNLOAD_S = 86_400.0
+"""The same of a network of a known library, of which each file has limits of its own."""
 FORWARD_S = "CAMTRACE_FORWARD_S"
 """Environment variable: longest wait for a first forward pass, and for the array of a picture, in seconds."""
 SLOWER = 20.0
@@ -63,26 +66,27 @@ def _forward_s() -> float:
 
 
 def load_isolated(
-    spec: str, options: Mapping[str, Any], before_conversion: Callable[[Encoder], object]
+    spec: str, options: Mapping[str, Any], before_conversion: Callable[[Encoder], object], load_s: float = LOAD_S
 ) -> Encoder | None:
     """Load an encoder in a process of its own; None if it is of a kind that only the run's process can use.
 
     Args:
         spec, options, before_conversion: arguments of ``load_encoder``; options are JSON values.
+        load_s: longest wait for it, in seconds.
 
     Raises:
         CamtraceError: as ``load_encoder``, which is called there.
         EncoderCrash: its code ended the process.
         EncoderError: it takes too long.
     """
-    return _Remote(spec).load(options, before_conversion)
+    return _Remote(spec, load_s).load(options, before_conversion)
 
 
 class _Remote:
     """The process of one encoder, and its channel."""
 
-    def __init__(self, spec: str) -> None:
-        self.name = spec
+    def __init__(self, spec: str, load_s: float) -> None:
+        self.name, self._load_s = spec, load_s
         self._folder = tempfile.mkdtemp(prefix=scratch_prefix())
         self.address = os.path.join(self._folder, "pictures")
         if len(self.address) > 100:  # of about 104 that a system takes
@@ -100,10 +104,10 @@ class _Remote:
         def event(header: Mapping[str, Any]) -> float:
             if header["event"] == "in torch":
                 before_conversion(self._encoder(header["encoder"]))
-            return _forward_s() if header["event"] == "forward" else LOAD_S
+            return _forward_s() if header["event"] == "forward" else self._load_s
 
         arguments = {"spec": self.name, **options}
-        reply = self._call({"call": "load", "arguments": arguments, "address": self.address}, LOAD_S, event=event)
+        reply = self._call({"call": "load", "arguments": arguments, "address": self.address}, self._load_s, event=event)
         self.token = reply.header["token"]
         described = reply.header["encoder"]
         self.name = str(described["info"]["id"])

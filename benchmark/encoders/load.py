@@ -41,7 +41,7 @@ from typing import Any
 from benchmark.compute import blamed, can_isolate, foreign_code, refuse_crashed
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
-from benchmark.encoders.isolated import load_isolated
+from benchmark.encoders.isolated import DOWNLOAD_S, LOAD_S, load_isolated
 from benchmark.encoders.loaders.python import load_callable, load_of_plugin
 from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
@@ -100,6 +100,7 @@ def load_encoder(
     runtime: str = "auto",
     cache: str | Path | None = None,
     preprocess: str = "own",
+    isolated: bool = False,
     before_conversion: Callable[[Encoder], object] = lambda in_torch: None,
 ) -> Encoder:
     """Load one encoder, ready to embed.
@@ -118,6 +119,7 @@ def load_encoder(
         cache: folder below which compiled networks are stored; by default ``$CAMTRACE_CACHE``, or the user's cache.
         preprocess: ``own``, ``study`` (as the ICCV 2025 study did it), ``short-side`` or ``squash``: see the table in
             ``preprocess/modes.py``.
+        isolated: a network of others that computes on the CPU has a process of its own, as code of users always has.
         before_conversion: called with the encoder in torch before another runtime is tried for the first time, which
             takes a second or more on one core.
 
@@ -146,11 +148,18 @@ def load_encoder(
         "runtime": runtime,
         "cache": cache,
         "preprocess": preprocess,
+        "isolated": isolated,
     }
     again = partial(load_encoder, spec, **options)
-    if (loader in (load_callable, load_of_plugin) or trust_remote_code) and can_isolate():
-        where = {**options, "device": device, "cache": None if cache is None else str(cache.absolute())}
-        remote = load_isolated(spec, where, before_conversion)
+    of_users = loader in (load_callable, load_of_plugin) or trust_remote_code
+    if (of_users or (isolated and _is_downloaded(spec, device))) and can_isolate():
+        where = {
+            **options,
+            "isolated": False,
+            "device": device,
+            "cache": None if cache is None else str(cache.absolute()),
+        }
+        remote = load_isolated(spec, where, before_conversion, LOAD_S if of_users else DOWNLOAD_S)
         if remote is not None:
             return _with_float32(replace(remote, reload=again), spec, options, device)
     try:
@@ -176,11 +185,24 @@ def load_encoder(
     return _with_float32(replace(encoder, reload=again), spec, options, device)
 
 
+_OWN = ("bundled", "control", "embeddings", "answers", "scores", "vlm")
+"""Prefixes of encoders that the run's process has: of this package, without a network, or that answer questions."""
+
+
+def _is_downloaded(spec: str, device: str) -> bool:
+    """Whether a specification names a network of others, and it computes on the CPU."""
+    if spec.partition(":")[0] in _OWN:
+        return False
+    from benchmark.encoders.placement import placement
+
+    return placement(device, "float32").device == "cpu"
+
+
 def _with_float32(encoder: Encoder, spec: str, options: dict[str, Any], device: str) -> Encoder:
     """The encoder with the same one in float32 beside it, where it computes in less."""
     if options["dtype"] == "float32":
         return encoder
-    kept = {name: options[name] for name in ("revision", "trust_remote_code", "preprocess")}
+    kept = {name: options[name] for name in ("revision", "trust_remote_code", "preprocess", "isolated")}
     return replace(encoder, in_float32=partial(load_encoder, spec, device=device, runtime="torch", **kept))
 
 
