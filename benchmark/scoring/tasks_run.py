@@ -34,6 +34,7 @@ from benchmark.tasks import Task, TaskInput, TaskOutcome, all_tasks
 from builders.errors import CamtraceError
 from builders.files import write_bytes_atomically, write_text_atomically
 from builders.photos import PhotoSet
+from builders.plugins import plugins
 from builders.processes import step_bar
 from builders.untrusted import UntrustedInputError, error_text, parse_in_turn, read_untrusted_arrays
 
@@ -110,7 +111,7 @@ def cached_outcome(
     device: str,
     output: Output | None,
 ) -> CachedOutcome | None:
-    """The cache entry of a task's outcome; None for a task that is not in the registry, whose code is in no hash.
+    """The cache entry of a task's outcome; None for a task of a plug-in or of a caller, whose code is in no hash.
 
     Args:
         task: the task.
@@ -121,7 +122,7 @@ def cached_outcome(
         device: of the computation.
         output: of the encoder; None for its embedding.
     """
-    if all_tasks().get(task.name) != task:
+    if all_tasks().get(task.name) != task or task.name.partition("/")[0] in plugins("tasks"):
         return None
     key = {
         "task": task.name,

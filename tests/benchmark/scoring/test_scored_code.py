@@ -21,6 +21,7 @@ COVERED = {
         "builders.kernels",
         "builders.photos",
         "builders.pixels",
+        "builders.plugins",
         "builders.processes",
         "builders.splits",
     ),
