@@ -9,8 +9,13 @@ from functools import partial
 from benchmark.compute import run_and_exit, run_supervised, wait_asleep
 from builders.cli import Command, Parser, group_parser, run_parsed
 
+_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure")
+"""What people call ``score``."""
+
 COMMANDS: dict[str, Command] = {
-    "score": Command("benchmark.cli.score:parser", "what encoders keep of the camera and the codec, on photos"),
+    "score": Command(
+        "benchmark.cli.score:parser", "what encoders keep of the camera and the codec, on photos", _OF_SCORE
+    ),
     "list": Command("benchmark.cli.list:parser", "encoders, tasks, parameters or data that can be named"),
     "sweep": Command("benchmark.cli.sweep:parser", "score many encoders; resumes, estimates beforehand"),
     "erase": Command("benchmark.cli.erase:parser", "take a trace out of embeddings, and see whether it is out"),

@@ -19,7 +19,8 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 EXTRA_OF = {
     "cv2": "decoders",
@@ -194,14 +195,22 @@ def notice_of_old_spelling(what: str, now: str) -> None:
     logging.getLogger("camtrace").warning("%s %s; the old spelling still works", what, now)
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+def unknown_name(
+    kind: str, name: str, known: Iterable[str], *, other_names: Mapping[str, str] = MappingProxyType({})
+) -> UsageError:
     """The error of an unknown name, with the nearest known one.
+
+    Args:
+        kind: of the name, for the sentence.
+        name: as given.
+        known: names of this kind.
+        other_names: what people call some of them -> the known name.
 
     >>> str(unknown_name("task", "prob/jpeg", ["probe/jpeg", "knn/jpeg"]))
     "unknown task 'prob/jpeg': did you mean 'probe/jpeg'?"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = [other_names[name]] if name in other_names else difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     return UsageError(f"unknown {kind} {name!r}: {hint}")
 

@@ -32,6 +32,7 @@ PLACES = {
     "builders/flickrexif": {"flickr"},
     "builders/untrusted/addresses.py": {"flickr"},
     "builders/untrusted/ranges.py": {"flickr"},
+    "builders/untrusted/records.py": {"tables"},
     "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
     "builders/simcams/kernels": {"fast"},
@@ -50,6 +51,7 @@ PLACES = {
 
 COMES_ALONG = {
     "_typeshed": "types for mypy, which brings them",
+    "typing_extensions": "types for mypy, which brings them",
     "tokenizers": "transformers' own, at the version that it asks for",
     "griffe": "what mkdocstrings reads Python with, and brings",
     "hf_xet": "huggingface_hub's own, imported only beside it",
@@ -299,29 +301,37 @@ def base_environment(tmp_path_factory):
 def test_base_alone__audits_compares_and_reads_results_without_torch(base_environment, photo_folder, tmp_path):
     python, size = base_environment
     print(f"the base is {size:.0f} MB")  # pytest -s shows it
-    places = {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf"), "CAMTRACE_CACHE": str(tmp_path / "cache")}
-    score = "import camtrace as c; c.score('control:jpeg-statistics', data={0!r}, tasks={1}, workers=0).save({2!r})"
+    import camtrace
+
+    result = camtrace.score(
+        "control:jpeg-statistics",
+        data=f"folder:{photo_folder}",
+        tasks=["probe/jpeg", "knn/jpeg"],
+        workers=0,
+        cache=tmp_path / "bank",
+    )
     for name in ("old", "new"):
-        words = f"folder:{photo_folder}", ["probe/jpeg", "knn/jpeg"], name
-        done = run_without((), score.format(*words), tmp_path)
-        assert done.returncode == 0, done.stderr
-
-    def run(*words, status=0):
-        done = subprocess.run([str(python), *words], cwd=tmp_path, env=places, capture_output=True, text=True)
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout
-
-    absent = "import importlib.util as i; print([n for n in ('torch', 'timm', 'transformers') if i.find_spec(n)])"
-    assert run("-c", absent).strip() == "[]"
-    run("-m", "camtrace", "audit", f"folder:{photo_folder}", "--output", "audit")
+        result.save(tmp_path / name)
+    commands = (
+        f"audit folder:{photo_folder} --output audit",
+        "compare old new --worse-by 5 --exit-code",
+        "compare old --published 'CLIP (ViT-B/16, WIT)' --across-presets",
+        "leaderboard old --output site",
+        "verify old",
+        f"build folder --source {photo_folder} --parameter jpeg --output built",
+        "build check built",
+    )
+    program = (
+        "import importlib.util, shlex, camtrace\n"
+        "from benchmark.__main__ import camtrace as command\n"
+        "assert not any(map(importlib.util.find_spec, ('torch', 'timm', 'transformers')))\n"
+        f"for words in {commands}:\n    assert command(shlex.split(words)) == 0, words\n"
+        "results = camtrace.load_results('old')\nresults.save('copy')\nassert len(results)\n"
+    )
+    places = {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf"), "CAMTRACE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([str(python), "-c", program], cwd=tmp_path, env=places, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "audit" / "audit.html").exists()
-    run("-m", "camtrace", "compare", "old", "new", "--worse-by", "5", "--exit-code")
-    run("-m", "camtrace", "compare", "old", "--published", "CLIP (ViT-B/16, WIT)", "--across-presets")
-    run("-m", "camtrace", "leaderboard", "old", "--output", "site")
-    run("-m", "camtrace", "verify", "old")
-    run("-m", "camtrace", "build", "folder", "--source", str(photo_folder), "--parameter", "jpeg", "--output", "built")
-    run("-m", "camtrace", "build", "check", "built")
-    assert run("-c", "import camtrace; r = camtrace.load_results('old'); r.save('copy'); print(len(r))").strip() != "0"
 
 
 def test_missing_package__names_what_installs_it():

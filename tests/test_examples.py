@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import run_python
-from tests.test_docs import TUTORIALS
+from tests.test_docs import TUTORIALS, command_lines
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -144,4 +145,45 @@ def test_page__its_python_runs(name: str, tmp_path: Path) -> None:
     program = "\n".join([before, *(block for block in blocks(DOCS / name) if not reason_not_run(block)), after])
     (tmp_path / "example.py").write_text(f"{program}\n")
     ran = run_python("example.py", cwd=tmp_path, timeout=600)
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+
+
+COMMANDS = ("audit", "build-and-publish", "compare-systems", "copies", "diff", "gate-in-ci", "own-processings")
+"""How-to guides whose command lines run on small photos and a small network, but for those that need others' data."""
+
+OF_OTHERS = re.compile(
+    r"hub:|imagenet|inat2018|paircams|out/before|me/my-traces --push|parquet|logs/|org__|ModelA|onnx| ms "
+)
+
+TABLES = """
+import pandas, shutil
+frame = pandas.DataFrame({"id": range(80), "question": range(80), "document": [i // 4 for i in range(80)]})
+for name, every in (("old", 2), ("new", 3)):
+    frame.assign(correct=[int(i % every == 0) for i in range(80)]).to_csv(f"{name}.csv", index=False)
+for name, qualities in (("cat", (90, 90, 90, 60)), ("dog", (60, 60, 60, 90))):  # an audit finds this, and can match it
+    for number in range(8, 48):
+        picture = Image.fromarray(rng.integers(0, 255, (40, 48, 3)).astype(np.uint8))
+        picture.save(Path("photos", "train", name, f"{number}.jpg"), quality=qualities[number % 4])
+shutil.copytree("photos", "real_and_fake")
+shutil.copy("photos/train/cat/0.jpg", "photo.jpg")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_page__its_commands_run(name: str, tmp_path: Path) -> None:
+    text = (DOCS / "how-to" / f"{name}.md").read_text(encoding="utf-8")
+    lines = [line for line, whole in command_lines(text) if whole and not OF_OTHERS.search(line)]
+    assert lines
+    if settings := re.search(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        (tmp_path / "mine.toml").write_text(settings[1])
+    program = [PHOTOS, ENCODER, TABLES, COMMAND, "import shlex"]
+    if name == "gate-in-ci":  # the check of the first block has results already
+        lines.sort(key=lambda line: line.startswith("camtrace compare"))
+    for line in lines:
+        words = shlex.split(re.sub(r"\b(?:OLD_|NEW_)?MODEL\b|(?<=--model )M\b", "encoder", line), comments=True)[1:]
+        ends = (0, 1) if "--exit-code" in words else (0,)
+        program.append(f"assert command({words!r}) in {ends}, {line!r}")
+    (tmp_path / "commands.py").write_text("\n".join(program))
+    ran = run_python("commands.py", cwd=tmp_path, timeout=600)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]

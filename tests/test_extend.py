@@ -84,15 +84,6 @@ tf.ViTModel(config).eval().save_pretrained("vit")
 tf.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained("vit")
 assert camtrace.load_encoder("local-dir:vit", device="cpu").info.pooling == "the last patch"
 """,
-    "Task": """
-import camtrace
-results = camtrace.score("control:jpeg-statistics", data="sample", tasks="nearest/class", workers=0, limit=60)
-score = results["nearest/class"]
-assert score.low <= score.value <= score.high and score.n > 10
-import numpy as np
-from benchmark.tasks.nearest import same_class
-assert same_class(np.eye(3)[[0, 0, 1, 2]] + 0.1, np.array([0, 0, 1, 1])).tolist() == [1, 1, 0, 0]
-""",
     "Probe protocol": """
 import numpy as np
 from benchmark.probe import LabelledSplits, labelled_probe

@@ -1,5 +1,6 @@
 """What stands in several files of the project's frame stands there alike."""
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def test_citation__names_this_version_and_licence():
     assert str(citation["version"]) == project["version"]
     assert citation["license"] == project["license"]
     assert citation["keywords"][0] in project["keywords"]
+    codemeta = json.loads(read("codemeta.json"))
+    assert (codemeta["name"], codemeta["version"]) == (project["name"], project["version"])
+    assert codemeta["license"].endswith(f"/{project['license']}")
+    assert [author["name"] for author in codemeta["author"]] == [author["name"] for author in citation["authors"]]
+    assert codemeta["keywords"] == citation["keywords"]
 
 
 def test_workflow__runs_the_checks_on_every_python_that_is_promised():

@@ -15,6 +15,8 @@ from PIL import Image
 from scripts.docs_tables.notebooks import NOTEBOOKS, texts
 from scripts.docs_tables.notebooks import executed as executed_notebook
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 CELLS = {
@@ -92,7 +94,6 @@ def inline_picture(html):
     return Image.open(io.BytesIO(base64.b64decode(encoded)))
 
 
-@pytest.mark.slow
 def test_notebook__shows_the_table_and_the_picture(executed):
     outputs, _ = executed
     for name in ("named", "shown"):
@@ -131,7 +132,6 @@ def test_notebook__nothing_else_is_printed(executed):
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "out", "photos"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_tutorial__its_outputs_are_those_of_a_new_run(path, tmp_path):
     stored = nbformat.read(path, as_version=4)

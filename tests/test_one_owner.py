@@ -1,6 +1,7 @@
 """Calls that lose or break something outside the one module that knows how to make them stand nowhere else."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -53,24 +54,42 @@ def offending(tree):
                 yield "getsource", node.lineno
 
 
-def callers(names):
-    """Paths of the modules that call a function, method or class of one of these names."""
-    return {
-        path.relative_to(ROOT).as_posix()
-        for path in modules()
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in names
-    }
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """What is looked for in one module of the product."""
+
+    calls: frozenset[str]
+    """Names of functions, methods and classes that it calls."""
+    option_lists: tuple[int, ...]
+    offences: frozenset[str]
 
 
-def test_processes__are_started_by_few_modules():
+@pytest.fixture(scope="module")
+def modules():
+    """By path; each is parsed once."""
+    made = {}
+    for side in ("benchmark", "builders"):
+        for path in sorted((ROOT / side).rglob("*.py")):
+            tree = ast.parse(path.read_text("utf-8"))
+            calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            made[path.relative_to(ROOT).as_posix()] = Module(
+                frozenset(call.rpartition(".")[2] for call in calls),
+                tuple(option_lists(tree)),
+                frozenset(kind for kind, _ in offending(tree)),
+            )
+    return made
+
+
+def test_processes__are_started_by_few_modules(modules):
     """Others would lack what ``builders/processes`` does: end with the parent, leave Ctrl-C to it, hold signals."""
-    assert callers({"ProcessPoolExecutor", "Pool", "get_context"}) == set(FORKS)
+    starters = {"ProcessPoolExecutor", "Pool", "get_context"}
+    assert {path for path, module in modules.items() if module.calls & starters} == set(FORKS)
 
 
-def test_repositories__are_opened_by_few_modules():
+def test_repositories__are_opened_by_few_modules(modules):
     """``DatasetRepo`` checks the card of an untrusted data set first, and limits what is downloaded."""
-    assert callers({"load_dataset", "load_dataset_builder", "get_dataset_config_names"}) == set(LOADS)
+    openers = {"load_dataset", "load_dataset_builder", "get_dataset_config_names"}
+    assert {path for path, module in modules.items() if module.calls & openers} == set(LOADS)
 
 
 CHANGES_QUESTION = {option.name for option in OPTIONS if option.changes_question}
@@ -85,21 +104,15 @@ def option_lists(tree):
             yield node.lineno
 
 
-def test_options__roles_say_which_change_the_question_and_no_list_does():
+def test_options__roles_say_which_change_the_question_and_no_list_does(modules):
     """A list in a second place lacks the next option: two runs that differ in it would pass for equal ones."""
-    lists = {p.relative_to(ROOT).as_posix(): list(option_lists(ast.parse(p.read_text("utf-8")))) for p in modules()}
-    assert {path: lines for path, lines in lists.items() if lines} == {}
+    assert {path: module.option_lists for path, module in modules.items() if module.option_lists} == {}
     assert list(option_lists(ast.parse('X = ("protocol", "ties", "seed", "other")'))) == [1]
 
 
-def modules():
-    return sorted(path for side in ("benchmark", "builders") for path in (ROOT / side).rglob("*.py"))
-
-
-def test_arrays__are_read_by_one_module_and_no_other_parses_python():
+def test_arrays__are_read_by_one_module_and_no_other_parses_python(modules):
     """Other readers call ``ast`` in threads, which some Pythons cannot do (CPython gh-106905)."""
-    trees = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in modules()}
-    places = {(path, kind) for path, tree in trees.items() for kind, _ in offending(tree)}
+    places = {(path, kind) for path, module in modules.items() for kind in module.offences}
     assert places == {(ARRAYS, "numpy"), (PARSING, "ast")}
 
 

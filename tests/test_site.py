@@ -6,7 +6,6 @@ import doctest
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -22,8 +21,9 @@ from tests.benchmark.leaderboard.conftest import AXE, axe, chromium  # noqa: F40
 
 pytest.importorskip("mkdocs", reason="pip install 'camtrace[docs]'")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
-ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 OWN_LINKS = {"https://diataxis.fr", "https://arxiv.org/abs/2508.10637"}
 """Addresses outside that readers may follow. Nothing is loaded from them."""
 
@@ -86,26 +86,11 @@ def broken(pages: dict[Path, References]) -> list[str]:
     return problems
 
 
-@pytest.mark.slow
 def test_site__has_every_page(site: Path) -> None:
     sources = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.ipynb")]
     expected = {source.relative_to(ROOT / "docs").with_suffix(".html") for source in sources}
     expected |= {Path(f"{name}.html") for name in ("overview", "changelog", "contributing", "security", "404")}
     assert {page.relative_to(site) for page in site.rglob("*.html")} == expected
-
-
-@pytest.mark.slow
-def test_navigation__lists_pages_that_the_configuration_does_not_name(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    for name in ROOT_PAGES:
-        shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "docs" / "how-to" / "new-page.md").write_text("# How to be new\n")
-    configuration = tmp_path / "docs" / "site" / "mkdocs.yml"
-    without_python = re.sub(r"  - mkdocstrings:\n(    .*\n)+", "", configuration.read_text(encoding="utf-8"))
-    configuration.write_text(without_python, encoding="utf-8")
-    build(configuration, tmp_path / "site")
-    other_page = References((tmp_path / "site" / "how-to" / "audit.html").read_text(encoding="utf-8"))
-    assert "new-page.html" in other_page.links
 
 
 def test_site__loads_nothing_from_the_network(pages: dict[Path, References]) -> None:
@@ -169,7 +154,6 @@ def tab(chromium):  # noqa: F811
     context.close()
 
 
-@pytest.mark.slow
 def test_search__works_in_a_page_that_is_opened_from_a_file(site: Path, tab) -> None:
     page, problems = tab
     page.goto((site / "index.html").as_uri())

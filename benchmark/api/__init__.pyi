@@ -1,7 +1,7 @@
 from .comparison import Comparison, compare
 from .item_comparison import ItemComparison, compare_items
 from .results import NoSuchScore, Results, load_results
-from .scoring import score
+from .scoring import ScoreOptions, score
 from .training import TraceCallback
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "ItemComparison",
     "NoSuchScore",
     "Results",
+    "ScoreOptions",
     "TraceCallback",
     "compare",
     "compare_items",

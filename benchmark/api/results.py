@@ -293,6 +293,7 @@ def _headline(task: str, metrics: list[str]) -> str:
 
 
 def _none(kind: str, name: str, known: list[str]) -> NoSuchScore:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    near = [task for task in known if task.rpartition("/")[2] == name.rpartition("/")[2]]  # probes are first
+    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(dict.fromkeys(known)) or 'none'}"
     return NoSuchScore(f"unknown {kind} {name!r}: {hint}")

@@ -9,7 +9,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from benchmark.api.results import Results
 from benchmark.encoders import Encoder, as_encoder, is_module, load_encoder
@@ -18,7 +18,6 @@ from benchmark.options import (
     DEFAULT_DATA,
     DEFAULT_MODEL,
     OPTIONS,
-    RunOptions,
     default_arguments,
     initial_value,
     loading_options,
@@ -31,10 +30,41 @@ from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
     from torch import nn
+    from typing_extensions import Unpack
 
     EncoderLike = str | Encoder | nn.Module | Callable[[Any], Any]
 
-_DEFAULTS = RunOptions()
+
+class ScoreOptions(TypedDict, total=False):
+    """The options that ``score`` passes on, for type checkers and editors; defaults are ``RunOptions``'."""
+
+    processings: str | Path
+    preset: str | None
+    protocol: str | None
+    readers: str
+    ties: str | None
+    orientation: str | None
+    neighbours: int | None
+    queries: int | None
+    distractors: str
+    mask_ratio: float
+    limit: int | None
+    stream: bool
+    min_usable: float
+    seed: int
+    device: str
+    dtype: str
+    storage: str
+    force_dtype: bool
+    allow_random: bool
+    runtime: str
+    compile: bool
+    batch_size: int
+    workers: int
+    views: str
+    memory: int | str | None
+    verify_bytes: bool
+    fresh: bool
 
 
 def score(
@@ -42,40 +72,14 @@ def score(
     *,
     data: str | PhotoSet | Sequence[str | PhotoSet] = DEFAULT_DATA,
     tasks: str | Sequence[str] = (),
-    processings: str | Path = "",
+    preprocess: str | Callable[[Any], Any] | None = None,
     outputs: str | Sequence[str] | None = None,
     eraser: str | Path | None = None,
-    preset: str | None = None,
-    preprocess: str | Callable[[Any], Any] | None = None,
-    limit: int | None = None,
-    protocol: str | None = None,
-    readers: str = _DEFAULTS.readers,
-    ties: str | None = None,
-    orientation: str | None = None,
-    neighbours: int | None = None,
-    queries: int | None = None,
-    distractors: str = _DEFAULTS.distractors,
-    mask_ratio: float = _DEFAULTS.mask_ratio,
-    min_usable: float = _DEFAULTS.min_usable,
-    seed: int = _DEFAULTS.seed,
-    device: str = _DEFAULTS.device,
-    dtype: str = _DEFAULTS.dtype,
-    storage: str = _DEFAULTS.storage,
-    force_dtype: bool = False,
-    allow_random: bool = False,
-    compile: bool = False,
-    runtime: str = _DEFAULTS.runtime,
-    batch_size: int = _DEFAULTS.batch_size,
-    workers: int = _DEFAULTS.workers,
-    views: str = _DEFAULTS.views,
-    memory: int | str | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
     cache: str | Path | None = None,
-    verify_bytes: bool = False,
-    fresh: bool = False,
     output: str | Path | None = None,
-    **unknown: Any,
+    **options: Unpack[ScoreOptions],
 ) -> Results:
     """Score what encoders keep of the camera and the codec.
 
@@ -84,19 +88,18 @@ def score(
             from an RGB ``PIL.Image`` to a vector, or an ``Encoder``. A mapping gives names to those that have none.
         data: one or several: what ``--data`` takes, or photo sets.
         tasks: patterns such as ``"probe/*"``; all that the photos can answer by default.
-        processings: a TOML file of processings (``docs/how-to/own-processings.md``), or a preset such as ``"web"``.
-        outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
-        eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: applied before any score.
-        preset: ``"camtrace"`` (ours, the default) or ``"iccv2025"`` (the published study's); decides ``protocol``,
-            ``preprocess``, ``ties`` and ``orientation`` if they are not given.
         preprocess: ``"own"``, ``"study"``, ``"short-side"`` or ``"squash"``, of every encoder; or, of modules in
             memory, RGB ``PIL.Image`` -> tensor, as for their evaluation. With a name, a module in memory needs
             an attribute ``preprocess``.
-        memory: that pictures being decoded share, in bytes or as ``"8G"``.
+        outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
+        eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: applied before any score.
+        revision, trust_remote_code: of an encoder of the Hub, as for ``load_encoder``.
+        cache: folder of the banks of embeddings; by default the user's cache.
         output: a folder for the files that the command writes. Without it only the bank of embeddings is written.
-
-    The other options are those of ``camtrace score``, with the same names and defaults; ``camtrace score --help``
-    explains them.
+        options: those of ``camtrace score``, with the same names and defaults; ``camtrace score --help`` explains them.
+            Of ``preset``, ``"camtrace"`` is ours, the default, and ``"iccv2025"`` the published study's; it decides
+            ``protocol``, ``preprocess``, ``ties`` and ``orientation`` if they are not given. ``processings`` is a TOML
+            file (``docs/how-to/own-processings.md``) or a preset such as ``"web"``; ``memory`` is in bytes or ``"8G"``.
 
     Returns:
         Every score. What failed is in ``failures``, with a warning if it is an encoder or a data set.
@@ -110,16 +113,19 @@ def score(
     ...
     builders.errors.UsageError: unknown option 'batchsize': did you mean 'batch_size'?
     """
-    given = {**locals(), **unknown}
-    if "encoders" in unknown:
+    given: dict[str, Any] = dict(options)
+    if "encoders" in given:
         notice_of_old_spelling("camtrace.score(encoders=...)", "is now model=...")
-        model = unknown.pop("encoders")
-    for name in unknown:
+        model = given.pop("encoders")
+    for name in given:
         if name not in _PASSED_ON:
             raise _unknown_option(name)
-    given["memory"], given["processings"] = _bytes(memory), str(processings)
+    if "memory" in given:
+        given["memory"] = _bytes(given["memory"])
+    if "processings" in given:
+        given["processings"] = str(given["processings"])
     args = default_arguments()
-    vars(args).update({name: given[name] for name in _PASSED_ON if name in given}, trust_remote_code=trust_remote_code)
+    vars(args).update(given, trust_remote_code=trust_remote_code)
     transform = None if preprocess is None or isinstance(preprocess, str) else preprocess
     mode = preprocess if isinstance(preprocess, str) else None
     output_list = [outputs] if isinstance(outputs, str) else list(outputs or ())
@@ -176,16 +182,15 @@ _PASSED_ON = tuple(
 
 
 def _complete_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of ``score`` with every declared option: an option needs no second entry in this module."""
+    """The signature of ``score`` with every declared option and its default, for ``help`` and notebooks."""
     signature = inspect.signature(function)
-    *written, unknown = signature.parameters.values()
-    names = {parameter.name for parameter in written}
+    *written, _ = signature.parameters.values()
     declared = [
         inspect.Parameter(o.name, inspect.Parameter.KEYWORD_ONLY, default=initial_value(o), annotation=o.hint)
         for o in OPTIONS
-        if o.name in _PASSED_ON and o.name not in names
+        if o.name in _PASSED_ON
     ]
-    return signature.replace(parameters=[*written, *declared, unknown])
+    return signature.replace(parameters=[*written, *declared])
 
 
 score.__signature__ = _complete_signature(score)  # type: ignore[attr-defined]
@@ -197,7 +202,7 @@ _SYNONYMS = {"encoder": "model", "models": "model", "photos": "data", "task": "t
 
 def _unknown_option(name: str) -> UsageError:
     """The error of an unknown option, with the nearest one if one is near."""
-    known = set(inspect.signature(score).parameters) - {"unknown"}
+    known = inspect.signature(score).parameters
     near = _SYNONYMS.get(name) or next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
     hint = f"did you mean {near!r}?" if near else "help(camtrace.score) names the options"
     return UsageError(f"unknown option {name!r}: {hint}")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmark.cluster import CODE, absolute, code, go_to_folder, ranked, read_request, request_of
-from builders.cli import Parser, Renamed, add_messages, real_number, size_in_bytes, whole_number, write_record
+from builders.cli import (
+    Parser,
+    Renamed,
+    add_messages,
+    real_number,
+    repository_name,
+    size_in_bytes,
+    whole_number,
+    write_record,
+)
 from builders.cluster import (
     LATE_S,
     PACKAGES,
@@ -30,9 +38,7 @@ from builders.cluster import (
     versions_here,
     write_plan,
 )
-from builders.errors import DataError, UsageError
-
-_REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+from builders.errors import DataError
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -78,8 +84,6 @@ def status(args: argparse.Namespace) -> int:
 
 
 def finish(args: argparse.Namespace) -> int:
-    if args.push_to is not None and not _REPO.fullmatch(args.push_to):
-        raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME")
     plan, storage = read_plan(absolute(args.plan))
     now = progress(plan, storage)
     if now.missing:
@@ -275,6 +279,7 @@ def finish_parser() -> Parser:
     )
     p.add_argument(
         "--push-to",
+        type=repository_name,
         metavar="OWNER/NAME",
         help="publish to the Hub, as 'camtrace publish' and 'camtrace build publish' do: at most 100 files a commit, "
         "only what differs",

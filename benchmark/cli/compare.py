@@ -28,7 +28,10 @@ def parser() -> Parser:
         "(tables, logs of inspect_ai, lm-evaluation-harness, lmms-eval and VLMEvalKit), with p-values corrected for "
         "their number; with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next "
         "to the study's numbers.",
-        most_used=("--tasks", "--item", "--score", "--worse-by", "--exit-code"),
+        most_used=(
+            *("--tasks", "--worse-by", "--exit-code", "--figure", "--published"),
+            *("--item", "--score", "--cluster", "--on-missing", "--output"),
+        ),
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
             "camtrace compare old.csv new.csv --item id --score correct --cluster page",
@@ -164,6 +167,9 @@ def run(args: argparse.Namespace) -> int:
     runs, refused = _read(args)
     if args.figure is not None:
         _draw(args, [run for of_folder in runs for run in of_folder])
+        if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
+            write_record(args, {"figure": args.figure})
+            return 1 if refused else 0
     if args.published is not None:
         texts = [
             published_text(run, args.published, args.tasks, across_presets=args.across_presets)
@@ -185,6 +191,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if refused else 0
 
 
+def _can_be_paired(runs: Sequence[Run]) -> bool:
+    """Whether two runs are on the same data; of one folder without them a figure is all that can be made."""
+    return len({run.data for run in runs}) < len(runs)
+
+
 def _is_gate(args: argparse.Namespace) -> bool:
     return args.worse_by is not None or args.exit_code or args.fail_undecided
 
@@ -202,6 +213,7 @@ def _is_by_item(args: argparse.Namespace) -> bool:
         UsageError: options of both kinds of comparison, or results with scores by item.
     """
     from benchmark.compare import is_item_source
+    from benchmark.results import find_runs
 
     named = [name for name in ("item", "score", "cluster", "task", "system", "range", "output") if getattr(args, name)]
     named += ["lower_is_better"] if args.lower_is_better else []
@@ -209,6 +221,8 @@ def _is_by_item(args: argparse.Namespace) -> bool:
     by_item = [is_item_source(path) for path in args.folders]
     if not named and not any(by_item):
         return False
+    if not any(by_item) and any(find_runs(path) for path in args.folders if path.is_dir()):
+        raise UsageError(f"--{named[0].replace('_', '-')} goes with scores by item, not with results of camtrace")
     if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
         raise UsageError("results of camtrace and scores by item are not compared with each other")
     others = ["published", "preset"]

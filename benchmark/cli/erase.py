@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ from benchmark.cli.score import parser as score_parser
 from benchmark.cli.score import prepare_run
 from benchmark.cli.sweep import set_help
 from benchmark.options import DEFAULT_MODEL, RunOptions, loading_options, to_run_options
-from builders.cli import Names, Parser, run_command
+from builders.cli import Names, Parser, real_number, run_command
 from builders.errors import UsageError
 from builders.files import write_text_atomically
 from builders.photos import cells_text
@@ -38,7 +36,10 @@ def parser() -> Parser:
         "has not seen. Photos are whole unless --mask-ratio says otherwise."
     )
     p.epilog = "The folder holds eraser.safetensors, eraser.json and a card with lines of numpy that apply it."
-    p.most_used = ("--model", "--data", "--trace", "--method", "--output")
+    p.most_used = (
+        *("--model", "--data", "--trace", "--method", "--output"),
+        *("--also", "--transfer", "--limit", "--device", "--verbose"),
+    )
     p.examples = (
         "camtrace erase --model ORG/NAME --data imagenet:/data/imagenet --trace jpeg",
         "camtrace erase --model ORG/NAME --data folder:photos --trace jpeg,make",
@@ -62,7 +63,7 @@ def parser() -> Parser:
     group.add_argument("--seen-cameras", action="store_true", help="measure on cameras that the fit has seen too")
     group.add_argument(
         "--fit-share",
-        type=_share,
+        type=real_number(above=0, below=1),
         metavar="SHARE",
         help="of the train photos that are fitted on; readers learn from the others (default: half)",
     )
@@ -73,14 +74,6 @@ def parser() -> Parser:
     )
     p.set_defaults(run=run, readers=READERS, mask_ratio=0.0, output=Path("eraser"))
     return p
-
-
-def _share(text: str) -> float:
-    """A number between 0 and 1, neither of them."""
-    with contextlib.suppress(ValueError):
-        if 0 < (value := float(text)) < 1:
-            return value
-    raise argparse.ArgumentTypeError(f"{text}: give a share of more than 0 and less than 1")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -140,8 +133,8 @@ def _refuse_what_does_not_go_together(
         raise UsageError("--tasks, --eraser, --dry-run and --figure go with camtrace score")
     if args.fit_share and args.shared_train:
         raise UsageError("--shared-train fits on all train photos: leave out --fit-share")
-    if args.push_to and (len(traces) > 1 or not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", args.push_to)):
-        raise UsageError(f"--push-to {args.push_to}: write OWNER/NAME, and give one --trace")
+    if args.push_to and len(traces) > 1:
+        raise UsageError(f"--push-to {args.push_to} takes one eraser: give one --trace")
 
 
 def _request(args: argparse.Namespace, trace: str, options: RunOptions, photos: int, *, transfer: bool) -> EraseRequest:

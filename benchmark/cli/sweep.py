@@ -21,7 +21,10 @@ def parser() -> Parser:
         "that an interrupted sweep goes on; an encoder that fails is a row with its reason."
     )
     p.epilog = None
-    p.most_used = ("--models", "--published", "--data", "--output", "--dry-run")
+    p.most_used = (
+        *("--models", "--published", "--modern", "--data", "--tasks", "--output", "--dry-run"),
+        *("--limit", "--preset", "--device"),
+    )
     p.examples = (
         "camtrace sweep --models models.txt --data imagenet:/data/imagenet --dry-run",
         "camtrace sweep --published --data imagenet:/data/imagenet --output out",

@@ -56,7 +56,9 @@ def read_request(words: Sequence[str]) -> Request:
     Raises:
         UsageError: the command cannot be planned, or has an option that does not go with a plan.
     """
-    kind = words[0] if words else ""
+    if not words:
+        raise UsageError(f"which command? give one of: {', '.join(KINDS)}")
+    kind = words[0]
     if kind not in KINDS:
         raise unknown_name("kind of plan", kind, KINDS)
     rest = list(words[1:])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -135,6 +137,61 @@ def out_of_memory(error: BaseException) -> bool:
             return True
         cause = cause.__cause__
     return False
+
+
+_limits: list[int] = []
+"""Bytes of private memory that each ``memory_limited`` allows this process, while others run."""
+_unlimited = -1
+"""Soft limit of the process outside of them."""
+_limiting = threading.Lock()
+
+
+@contextlib.contextmanager
+def memory_limited(more: int) -> Iterator[None]:
+    """A context in which this process may take so many bytes more than it has: beyond, ``out_of_memory`` errors.
+
+    Only on Linux without a GPU, whose driver reserves address space that is no memory, and only where more is free.
+    """
+    global _unlimited
+    if sys.platform != "linux" or has_gpu_driver() or more >= free_on_host():
+        yield
+        return
+    import resource
+
+    limit = private_bytes() + more
+    with _limiting:
+        if not _limits:
+            _unlimited = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        _limits.append(limit)
+        _set_soft(max(_limits))
+    try:
+        yield
+    finally:
+        with _limiting:
+            _limits.remove(limit)
+            _set_soft(max(_limits) if _limits else _unlimited)
+
+
+def _set_soft(limit: int) -> None:
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard != resource.RLIM_INFINITY and (limit == resource.RLIM_INFINITY or limit > hard):
+        limit = hard
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+def has_gpu_driver() -> bool:
+    """Whether this machine has NVIDIA's driver."""
+    return Path("/dev/nvidiactl").exists()
+
+
+def private_bytes() -> int:
+    """Bytes of private memory of this process (Linux)."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) << 10
+    raise OSError
 
 
 Answer = TypeVar("Answer")

@@ -199,18 +199,12 @@ def _limit_memory() -> None:
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    if resource is None or Path("/dev/nvidiactl").exists():
+    if resource is None:
         return
-    from benchmark.compute.memory import free_on_host  # imports torch
+    from benchmark.compute.memory import free_on_host, has_gpu_driver, private_bytes  # imports torch
 
+    if has_gpu_driver():
+        return
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        limit = _data_bytes() + free_on_host()
+        limit = private_bytes() + free_on_host()
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-
-
-def _data_bytes() -> int:
-    """Bytes of private memory of this process."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) << 10
-    raise OSError

@@ -27,17 +27,6 @@ _slots = mmap.mmap(-1, _SLOTS * _SLOT_BYTES)
 """What runs in which thread of which process; shared with all forks of this process."""
 
 
-class _Last(threading.local):
-    name = ""
-    """The encoder that was blamed last in this thread; empty if there is none since it was forgotten."""
-
-
-_last = _Last()
-_supervised = _worker = 0
-"""The process of the run that ``run_supervised`` has called, and this one if it is a worker of a run; 0 in others."""
-LIMITED, CLOSED = 120, 121
-"""Statuses of runs that ended because code of an encoder lowered a limit for good, or closed descriptors of the run."""
-_OF_HARM = {LIMITED: "it lowered a limit of the process for good", CLOSED: "it closed descriptors of the run"}
 _crashed: dict[str, int] = {}
 """Status of the process that an encoder has ended, by its name; a fork inherits it."""
 
@@ -52,9 +41,10 @@ def blamed(name: str) -> Iterator[None]:
     if not name:
         yield
         return
-    process, start, _last.name = os.getpid(), _slot(), name
+    process, start = os.getpid(), _slot()
     outer = _slots[start : start + _SLOT_BYTES]
-    _blame(start, name)
+    text = name.encode("utf-8", "backslashreplace")[: _SLOT_BYTES - _HEAD.size]
+    _slots[start : start + _HEAD.size + len(text)] = _HEAD.pack(process, time.monotonic(), len(text)) + text
     try:
         yield
     finally:
@@ -67,12 +57,6 @@ def blamed(name: str) -> Iterator[None]:
 def _slot() -> int:
     """Where the slot of this thread begins."""
     return hash((os.getpid(), threading.get_ident())) % _SLOTS * _SLOT_BYTES
-
-
-def _blame(start: int, name: str) -> None:
-    """Write an encoder into the slot that begins there."""
-    text = name.encode("utf-8", "backslashreplace")[: _SLOT_BYTES - _HEAD.size]
-    _slots[start : start + _HEAD.size + len(text)] = _HEAD.pack(os.getpid(), time.monotonic(), len(text)) + text
 
 
 def blamed_in(process: int) -> str:
@@ -92,8 +76,6 @@ def how_it_ended(status: int) -> str:
     >>> how_it_ended(-11), how_it_ended(3)
     ('SIGSEGV', 'status 3')
     """
-    if status in _OF_HARM:
-        return _OF_HARM[status]
     return signal.Signals(-status).name if status < 0 else f"status {status}"
 
 
@@ -109,31 +91,6 @@ def refuse_crashed(name: str) -> None:
     """Raise ``EncoderCrash`` if code of an encoder has ended an earlier process of this run."""
     if name in _crashed:
         raise EncoderCrash(name, _crashed[name])
-
-
-def is_laid_to_encoder() -> bool:
-    """Whether the end of this process, if it comes now, is laid to the encoder whose code ran last in this thread.
-
-    The run then begins again without it, or goes on with another worker. Of no use but right before the end: the
-    encoder stays blamed.
-    """
-    here = os.getpid()
-    if here not in (_supervised, _worker):
-        return False
-    if not blamed_in(here) and _last.name:
-        _blame(_slot(), _last.name)
-    return bool(blamed_in(here))
-
-
-def declare_worker() -> None:
-    """Declare this process as a worker whose parent looks for whom to blame (``blamed_in``) when it has ended."""
-    global _worker
-    _worker = os.getpid()
-
-
-def forget_blamed() -> None:
-    """Forget whose code ran last in this thread: what happens from now on is not its doing."""
-    _last.name = ""
 
 
 def run_supervised(run: Callable[[], int]) -> int:
@@ -159,8 +116,6 @@ def run_supervised(run: Callable[[], int]) -> int:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
         child = _fork(mask)
         if not child:
-            global _supervised
-            _supervised = os.getpid()
             try:
                 return run()
             finally:

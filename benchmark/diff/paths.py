@@ -60,6 +60,10 @@ class PathSpec:
 
 _DEFAULTS: dict[str, str] = {f.name: str(f.default) for f in fields(PathSpec) if "choices" in f.metadata}
 _CHOICES: dict[str, tuple[str, ...]] = {f.name: f.metadata["choices"] for f in fields(PathSpec) if f.name in _DEFAULTS}
+_OTHER_NAMES = {
+    "decoder": {"cv2": "opencv", "pil": "pillow", "PIL": "pillow", "torch": "torchvision", "turbojpeg": "simplejpeg"}
+}
+"""By step, what people call some of its values."""
 _NEXT = re.compile(rf",(?=(?:{'|'.join(_DEFAULTS)}|\w+)=)")
 
 
@@ -99,7 +103,7 @@ def parse_path(given: str | Mapping[str, str] | Transform | PathSpec, base: Path
         if name not in _DEFAULTS:
             raise unknown_name("step of a path", name, _DEFAULTS)
         if _CHOICES[name] and value not in _CHOICES[name]:
-            raise unknown_name(f"value of {name}=", value, _CHOICES[name])
+            raise unknown_name(f"value of {name}=", value, _CHOICES[name], other_names=_OTHER_NAMES.get(name, {}))
     if (processing := values.get("processing")) and processing not in ALL_PROCESSINGS:
         raise unknown_name("value of processing=", processing, ALL_PROCESSINGS)
     named: dict[str, Any] = values

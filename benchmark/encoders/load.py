@@ -19,6 +19,7 @@
 ``scores:FILE``                 scores of a detector of generated photos (``loaders/scores.py``: form of the file)
 ``...?output=projected``        of a folder or Hub repo for transformers: another output than the default
 ``...?patches=256``             of a model that keeps the aspect ratio of photos: at most so many patches
+``PREFIX:NAME``                 what an installed package adds under this prefix (``builders/plugins.py``)
 ``MODULE:NAME``                 anything importable (``loaders/python.py``); ``callable:MODULE:NAME`` where the module
                                 has the name of one of the prefixes above
 ==============================  =================================================================================
@@ -41,13 +42,15 @@ from benchmark.compute import blamed, can_isolate, foreign_code, refuse_crashed
 from benchmark.encoders.catalogue import list_encoders
 from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.isolated import load_isolated
-from benchmark.encoders.loaders.python import load_callable
+from benchmark.encoders.loaders.python import load_callable, load_of_plugin
 from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
 from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
 from benchmark.options import default_cache
+from builders.data_specs import KINDS
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
+from builders.plugins import plugins
 from builders.untrusted import describe_error
 
 PREFIXES = {
@@ -71,6 +74,9 @@ PREFIXES = {
 
 _OF_THE_HUB = ("load_hub", "load_timm", "load_vlm")
 """Loaders whose weights may come from a Hub repo, which has revisions."""
+
+_NO_PREFIX = ("hf", "huggingface", "transformers")
+"""What people write before names on the Hub, which have no prefix."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?(\?[\w=&.,%-]*)?")
 _ADDRESS = re.compile(
@@ -142,7 +148,7 @@ def load_encoder(
         "preprocess": preprocess,
     }
     again = partial(load_encoder, spec, **options)
-    if (loader is load_callable or trust_remote_code) and can_isolate():
+    if (loader in (load_callable, load_of_plugin) or trust_remote_code) and can_isolate():
         where = {**options, "device": device, "cache": None if cache is None else str(cache.absolute())}
         remote = load_isolated(spec, where, before_conversion)
         if remote is not None:
@@ -185,13 +191,18 @@ def _with_statement(encoder: Encoder) -> Encoder:
 
 
 def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
-    prefix, colon, _ = spec.partition(":")
+    prefix, colon, name = spec.partition(":")
     if colon and prefix in PREFIXES:
         if PREFIXES[prefix] != "named":
             return _imported(PREFIXES[prefix])
         if spec in NAMED:
             return NAMED[spec].load
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
+    if colon and prefix in plugins("encoders"):
+        return load_of_plugin
+    if prefix in _NO_PREFIX and colon and (prefix == "transformers" or importlib.util.find_spec(prefix) is None):
+        hint = did_you_mean(name) if _REPO.fullmatch(name) else "a model of the Hub is ORG/NAME, without a prefix"
+        raise UsageError(f"unknown encoder {spec!r}: {hint}")
     if spec.startswith((".", "/", "~")) or ((path := spec.partition("?")[0]) and Path(path).exists()):
         return _imported(PREFIXES["local-dir"])
     if _FILE.fullmatch(spec):
@@ -201,6 +212,8 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         return load_callable
     if _REPO.fullmatch(spec):
         return _imported("benchmark.encoders.loaders.hub:load_hub")
+    if "*" in spec:
+        raise UsageError(f"{spec}: no file or folder has such a name")
     nearest = named_elsewhere(spec) or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
     remedy = "give a name from 'list encoders', ORG/NAME on the Hub, a folder, a file, or module:function"
     raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
@@ -239,9 +252,11 @@ def _refuse_misspelt_prefix(spec: str) -> None:
     near = nearest_name(spec, [*NAMED, *_prefixed(spec)])
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:
         raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(near)}")
+    if module in KINDS:
+        raise UsageError(f"unknown encoder {spec!r}: these are photos, which --data names")
 
 
 def _prefixed(spec: str) -> list[str]:
     """A specification under every prefix, of which one may be misspelt in it."""
     _, colon, rest = spec.partition(":")
-    return [f"{prefix}:{rest}" for prefix in PREFIXES] if colon else []
+    return [f"{prefix}:{rest}" for prefix in (*PREFIXES, *plugins("encoders"))] if colon else []

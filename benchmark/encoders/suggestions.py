@@ -49,8 +49,8 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     (None, None)
     """
     meant = [other for other in known if _same_kind(name, other)]
-    near = difflib.get_close_matches(name, meant, n=1, cutoff=0.4)
-    return near[0] if near else None
+    ratio = {other: difflib.SequenceMatcher(None, other, name).ratio() for other in meant}
+    return max((other for other in sorted(ratio) if ratio[other] >= 0.4), key=ratio.__getitem__, default=None)
 
 
 def named_elsewhere(name: str) -> tuple[str, ...]:
@@ -66,6 +66,11 @@ def named_elsewhere(name: str) -> tuple[str, ...]:
         return (OTHER_NAMES[name],)
     if not re.fullmatch(r"[\w.-]+", name):
         return ()
+    spellings = dict.fromkeys((name, name.replace("-", "_"), name.replace("-", "")))
+    return next(filter(None, map(_in_libraries, spellings)), ())
+
+
+def _in_libraries(name: str) -> tuple[str, ...]:
     specs = []
     try:
         from timm.models import is_model_pretrained

@@ -110,7 +110,7 @@ def measured_group(
         known &= label.values != UNLABELLED
     values = len(np.unique(group.values[known]))
     if values < 2:
-        raise DataError(f"{name} has {'one value' if values else 'no value'} among these photos")
+        raise DataError(f"{name}: {'one value' if values else 'no value'} among these photos")
     place = np.cumsum(known) - 1
     labels = np.zeros(int(known.sum()), np.int64) if label is None else label.values[known].astype(np.int64)
     clusters = np.unique(units.index[known], return_inverse=True)[1].reshape(-1)

@@ -49,6 +49,8 @@ def opened_index(
         DataError: the index or its table cannot be read.
     """
     spec = parse_index(text)
+    if spec.kind == "file" and not Path(spec.place).exists():
+        raise DataError(f"{spec.place}: no such file or folder")
     groups = dict(spec.columns.groups)
     if not groups and images is not None:
         groups = {field: f"{HEADER}{field}" for field in HEADER_FIELDS}
@@ -56,6 +58,8 @@ def opened_index(
         raise UsageError(
             f"{spec.name}: give the folder of the pictures (--images ROOT), or name groups (?group=COLUMN)"
         )
+    if images is not None and not Path(images).expanduser().is_dir():
+        raise UsageError(f"--images {images}: no such folder")
     given = spec.columns
     columns = ColumnSources(label or given.label, groups, cluster or given.cluster, "", given.source, given.scene)
     stored = open_index(dataclasses.replace(spec, columns=columns), scratch)
@@ -66,7 +70,7 @@ def opened_index(
         ids = tuple(str(v) for v in values)
         source: NoPictures | FolderSource = NoPictures()
     else:
-        ids = picture_paths(values, Path(images).expanduser(), stored.table.name)
+        ids = picture_paths(values, Path(images).expanduser(), stored.table.name, "--images ROOT")
         source = FolderSource(str(Path(images).expanduser()), ids)
     if len(set(ids)) < len(ids):
         raise DataError(f"{spec.name}: two vectors name one picture in {stored.image}: name another column (?image=)")

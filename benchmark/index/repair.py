@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from benchmark.erasing import ErasedView, Eraser, Source, fit_method, method_named, moments_of, part_of, unit_length
-from benchmark.index.measure import Measured, measured_group, nearest_of
+from benchmark.erasing import ErasedView, Eraser, Source, fit_method, moments_of, part_of, unit_length
+from benchmark.index.measure import Measured, control_of, measured_group, nearest_of
 from benchmark.index.opened import OpenedIndex
-from benchmark.judgement import ErasedReader, erased_text, judge, judge_loss, retrieval_text
-from benchmark.probe import AsGiven, LabelledSplits, Some, labelled_probe
-from benchmark.scoring import LabelledRows, choose_options
+from benchmark.judgement import ErasedReader, dimensions_text, erased_text, judge, judge_loss, retrieval_text
+from benchmark.probe import AsGiven, LabelledSplits, Rows, Some, labelled_probe
 from benchmark.stats import against_chance, paired_difference, photo_interval
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.photos import UNLABELLED
 
 READERS = ("linear", "knn", "mlp")
@@ -27,11 +26,48 @@ LEAST_PHOTOS = 20
 MOST_READ = 10_000
 """Most photos that readers learn from, and that they read."""
 
-MOST_CHOICE = 4_000
-"""Most photos by which options of the method are chosen, on each side."""
+MOST_CHOICE = 1_000
+"""Most photos of the fit whose neighbours tell how many dimensions are kept."""
+
+PHOTOS_PER_DIMENSION = 128
+"""Photos of the fit for each dimension of the map. Errors of a direction that n photos estimate are left in all d
+dimensions: of two equally frequent values a linear reader that learns from other n photos then names Phi(sqrt(d / 2n))
+right, 52.5 % with 128 photos for each dimension and 57.0 % with 16."""
 
 LOSS_LIMIT = 0.01
 """Loss of retrieval that is judged: one point."""
+
+
+class Principal(NamedTuple):
+    """Principal components of rows of unit length."""
+
+    mean: np.ndarray
+    """float32 [d]."""
+    axes: np.ndarray
+    """float32 [d, components], the strongest last."""
+
+    def leading(self, count: int) -> Principal:
+        return Principal(self.mean, self.axes[:, -count:])
+
+    def lifted(self, eraser: Eraser) -> Eraser:
+        """A map of coordinates as one of rows, that takes all other components out."""
+        dimension, count = self.axes.shape
+        projection = self.axes @ eraser.projection @ self.axes.T
+        mean = self.mean + self.axes @ eraser.mean
+        return Eraser(eraser.method, mean, projection, dimension - count + eraser.rank, unit_rows=True)
+
+
+class Coordinates:
+    """Rows as their principal components."""
+
+    reads_rows: ClassVar[bool] = True
+
+    def __init__(self, rows: Rows, principal: Principal) -> None:
+        self._rows, self._principal = rows, principal
+        self.shape = (int(rows.shape[0]), principal.axes.shape[1])
+
+    def __getitem__(self, at: Any) -> np.ndarray:
+        return np.asarray((unit_length(self._rows[at]) - self._principal.mean) @ self._principal.axes)
 
 
 @dataclass(frozen=True)
@@ -67,6 +103,8 @@ class Repair:
     readers: tuple[ReaderScore, ...]
     kept: float
     """Share of the neighbours before that are neighbours after."""
+    dimensions: int
+    """Principal components that the map keeps before it takes groups out."""
     retrieval: Mapping[str, float] | None
     """Share of neighbours of the right label ``before`` and ``after``, their ``loss``, ``low`` and ``high``."""
     texts: tuple[str, ...]
@@ -88,21 +126,16 @@ def repaired(
         seed: of the halves.
 
     Raises:
-        UsageError: the method needs labels of what it is applied to.
         DataError: too few photos.
     """
-    if method_named(method).labels_at_test:
-        raise UsageError(f"--method {method} needs the group of every query: take another one")
     photos = index.photos
     every = np.arange(len(photos))
     fit = part_of(photos, every, 0.5, f"index fit\0{seed}")
     unseen = np.setdiff1d(every, fit)
-    eraser, options = _identity(index.vectors.shape[1]), {}
-    for place, group in enumerate(groups):
-        if not any(_follows(index, group, earlier) for earlier in groups[:place]):
-            second, options[group] = _fitted(index, group, eraser, fit, method, seed)
-            eraser = _also(eraser, second)
-    about = {"attribute": "+".join(groups), "index": index.name, "n_photos": len(fit), "options": options}
+    dimension = int(index.vectors.shape[1])
+    count, needed = _photos_of(index, groups, fit, dimension)
+    eraser, kept = _chosen(index, groups, fit, method, count // PHOTOS_PER_DIMENSION, neighbours.shape[1], seed)
+    about = {"attribute": "+".join(groups), "index": index.name, "n_photos": len(fit), "dimensions": kept}
     eraser = dataclasses.replace(eraser, method=method, provenance=about)
     asked = np.isin(queries, unseen)
     chosen, before = queries[asked], neighbours[asked]
@@ -117,6 +150,8 @@ def repaired(
             continue
         measured[name] = (both[0], both[1])
     readers, texts = [], []
+    if len(fit) < needed:
+        texts.append(dimensions_text(kept, dimension, len(fit), needed, control_of(index.label, None)))
     for group in groups:
         scores, text = _read(index, group, eraser, unseen, seed)
         readers += scores
@@ -125,12 +160,71 @@ def repaired(
     if retrieval is not None:
         ends = (retrieval["loss"], retrieval["low"], retrieval["high"])
         texts.append(retrieval_text(retrieval["before"], retrieval["after"], ends, judge_loss(*ends[1:], LOSS_LIMIT)))
-    kept = float((before[:, :, None] == after[:, None]).any(axis=2).mean())
-    return Repair(eraser, tuple(groups), chosen, before, after, measured, tuple(readers), kept, retrieval, tuple(texts))
+    same = float((before[:, :, None] == after[:, None]).any(axis=2).mean())
+    return Repair(
+        *(eraser, tuple(groups), chosen, before, after, measured, tuple(readers), same, kept, retrieval, tuple(texts))
+    )
 
 
-def _identity(dimension: int) -> Eraser:
-    return Eraser("identity", np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32), 0, unit_rows=True)
+def _photos_of(index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, dimension: int) -> tuple[int, int]:
+    """Photos of the fit that count, and photos of a fit in all dimensions.
+
+    The errors of two means are those of half as many photos as the harmonic mean of theirs says; photos that err
+    together count once.
+    """
+    counts = []
+    for group in groups:
+        values = index.photos.groups[group].values[fit]
+        units = [len(np.unique(index.units.index[fit[values == value]])) for value in range(int(values.max()) + 1)]
+        usual = np.array([count for count in units if count >= LEAST_PHOTOS])
+        counts.append(2 / (1 / usual).mean() if len(usual) > 1 else 1.0)
+    count = max(1, int(min(counts)))
+    return count, round(PHOTOS_PER_DIMENSION * dimension * len(fit) / count)
+
+
+def _chosen(
+    index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, method: str, least: int, k: int, seed: int
+) -> tuple[Eraser, int]:
+    """The map, and how many principal components it keeps: the fewest, from ``least`` on, that cost searches of
+    photos of the fit less than a point.
+
+    All where photos are many, or where there is no label to tell what fewer cost.
+    """
+    dimension, label = int(index.vectors.shape[1]), index.label
+    whole = _map(index, groups, fit, method)
+    if least >= dimension or label is None:
+        return whole, dimension
+    asked = _at_most(fit[label.values[fit] != UNLABELLED], MOST_CHOICE, seed)
+
+    def right(eraser: Eraser) -> float:
+        near = nearest_of(ErasedView(index.vectors, eraser), index.units.index, asked, k)
+        return float(((label.values[near] == label.values[asked][:, None]) & (near >= 0)).mean())
+
+    limit = min(right(_identity(dimension, unit_rows=True)), right(whole)) - LOSS_LIMIT
+    principal = _principal(Some(index.vectors, fit))
+    kept = max(2, least)
+    while kept < dimension:
+        eraser = _map(index, groups, fit, method, principal.leading(kept))
+        if right(eraser) >= limit:
+            return eraser, kept
+        kept += (kept + 1) // 2
+    return whole, dimension
+
+
+def _map(
+    index: OpenedIndex, groups: Sequence[str], fit: np.ndarray, method: str, kept: Principal | None = None
+) -> Eraser:
+    """Groups are taken out one after the other, unless an earlier one tells them; of principal components, if given."""
+    rows: Rows = index.vectors if kept is None else Coordinates(index.vectors, kept)
+    eraser = _identity(int(rows.shape[1]), unit_rows=kept is None)
+    for place, group in enumerate(groups):
+        if not any(_follows(index, group, earlier) for earlier in groups[:place]):
+            eraser = _also(eraser, _fitted(index, rows, group, eraser, fit, method))
+    return eraser if kept is None else kept.lifted(eraser)
+
+
+def _identity(dimension: int, unit_rows: bool) -> Eraser:
+    return Eraser("identity", np.zeros(dimension, np.float32), np.eye(dimension, dtype=np.float32), 0, unit_rows)
 
 
 def _follows(index: OpenedIndex, group: str, earlier: str) -> bool:
@@ -143,41 +237,30 @@ def _also(first: Eraser, second: Eraser) -> Eraser:
     """One map after the other. Both act about one mean: a shift of all rows tells no group."""
     mean = second.mean if first.rank == 0 else first.mean
     product = second.projection.astype(np.float64) @ first.projection.astype(np.float64)
-    return Eraser(second.method, mean, product.astype(np.float32), first.rank + second.rank, unit_rows=True)
+    return Eraser(second.method, mean, product.astype(np.float32), first.rank + second.rank, first.unit_rows)
 
 
-def _fitted(
-    index: OpenedIndex, group: str, before: Eraser, fit: np.ndarray, method: str, seed: int
-) -> tuple[Eraser, dict[str, float]]:
-    """The map of one group, fitted on rows that an earlier map gave, and the options of the method."""
-    values = index.photos.groups[group].values
+def _principal(rows: Rows) -> Principal:
+    """All components of rows."""
+    moments = moments_of(Source([rows], np.zeros((1, int(rows.shape[0])), np.int64), 1, unit_rows=True))
+    axes = np.linalg.eigh(moments.covariance.numpy())[1]
+    return Principal(moments.mean.numpy().astype(np.float32), axes.astype(np.float32))
+
+
+def _fitted(index: OpenedIndex, rows: Rows, group: str, before: Eraser, fit: np.ndarray, method: str) -> Eraser:
+    """The map of one group, fitted on rows that an earlier map gave."""
+    values, label = index.photos.groups[group].values, index.label
     known = fit[values[fit] != UNLABELLED]
-    label = index.label
-
-    def source(rows: np.ndarray) -> Source:
-        names, codes = np.unique(values[rows], return_inverse=True)
-        kept = None if label is None or (label.values[rows] < 0).any() else label.values[rows].astype(np.int64)
-        view = ErasedView(Some(index.vectors, rows), before)  # its rows are of unit length before the first map
-        n_kept = 0 if kept is None or label is None else len(label.names)
-        return Source([view], codes.reshape(1, -1).astype(np.int64), len(names), kept, n_kept)
-
-    candidates = method_named(method).candidates()
-    options: dict[str, float] = candidates[0]
-    if len(candidates) > 1:
-        held = part_of(index.photos, known, 0.2, f"index choice\0{seed}")
-        learn = np.setdiff1d(known, held)
-        names = np.unique(values[learn])
-        sides = []
-        for rows in (learn, held[np.isin(values[held], names)]):
-            some = _at_most(rows, MOST_CHOICE, seed)
-            x = before.apply(index.vectors[some])
-            sides.append(LabelledRows(x, np.searchsorted(names, values[some]).astype(np.int64)))
-        if len(sides[1].rows) and len(names) > 1:
-            options, _ = choose_options(method, source(learn), sides[0], sides[1], len(sides[1].rows))
-    whole = source(known)
-    if whole.n_classes < 2:
+    names, codes = np.unique(values[known], return_inverse=True)
+    if len(names) < 2:
         raise DataError(f"{group} has one value among the {len(known)} photos of the fit: there is nothing to take out")
-    return fit_method(method, whole, moments_of(whole), **options), options
+    view = ErasedView(Some(rows, known), before)
+    labels, kept = codes.reshape(1, -1).astype(np.int64), None if label is None else label.values[known]
+    if label is None or kept is None or (kept < 0).any():
+        source = Source([view], labels, len(names))
+    else:
+        source = Source([view], labels, len(names), kept.astype(np.int64), len(label.names))
+    return fit_method(method, source, moments_of(source))
 
 
 def _read(

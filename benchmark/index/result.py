@@ -59,7 +59,14 @@ class IndexAudit:
     def sentences(self) -> list[str]:
         """What was found, one sentence each."""
         said = [group_text(m.neighbours, judged, m.observed, self.k) for m, judged in self.groups]
-        return [*said, *(f"{name}: {reason}." for name, reason in self.left_out.items())]
+        return [*said, *self.not_compared]
+
+    @property
+    def not_compared(self) -> list[str]:
+        """The groups that could not be compared, a sentence for each reason."""
+        reasons = dict.fromkeys(self.left_out.values())
+        by_reason = {why: ", ".join(name for name, its in self.left_out.items() if its == why) for why in reasons}
+        return [f"Not compared: {names} ({reason})." for reason, names in by_reason.items()]
 
     @property
     def about(self) -> str:

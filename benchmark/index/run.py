@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.erasing import method_named
 from benchmark.index.measure import QUERIES, K, Measured, control_of, drawn_queries, measured_group, nearest_of
 from benchmark.index.opened import matched_vectors, opened_index
 from benchmark.index.repair import repaired
 from benchmark.index.result import IndexAudit
 from benchmark.judgement import judge_index
-from builders.errors import DataError, disk_error, unknown_name
+from builders.errors import DataError, UsageError, disk_error, unknown_name
 from builders.files import scratch_prefix, sweep_scratch
 
 
@@ -56,6 +57,8 @@ def audit_index(
         DataError: the index cannot be read, or no group can be compared.
         RemoteError: a server refuses.
     """
+    if method_named(method).labels_at_test:
+        raise UsageError(f"--method {method} needs the group of every query: take another one")
     with _scratch() as scratch:
         clock = _Clock()
         opened = opened_index(index, scratch, images=images, label=label, cluster=cluster)
@@ -63,6 +66,8 @@ def audit_index(
         for name in groups:
             if name not in photos.groups:
                 raise unknown_name("group", name, photos.groups)
+        if k >= len(photos):
+            raise UsageError(f"--neighbours {k}: {opened.name} has {len(photos):,} vectors")
         matched_rows = matched_vectors(second, opened, scratch) if second else None
         clock.lap("read")
         asked = drawn_queries(photos, queries, seed)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -81,13 +81,29 @@ class IndexSpec:
         return f"{self.kind}:{self.options.get('table', last)}"
 
 
+class StoredRows:
+    """Rows of a file, which is mapped anew for each block: pages that were read are given back."""
+
+    reads_rows: ClassVar[bool] = True
+
+    def __init__(self, mapped: Callable[[], np.ndarray]) -> None:
+        self._mapped = mapped
+        self.shape = mapped().shape
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.array(self._mapped()[rows])
+
+
 @dataclass(frozen=True, eq=False)
 class StoredIndex:
     """The vectors of an index and the columns of its rows."""
 
     name: str
-    vectors: np.ndarray
-    """[n, d], memory-mapped."""
+    vectors: StoredRows
+    """[n, d]."""
     table: Table
     image: str
     """Column of the paths of the pictures."""
@@ -133,8 +149,12 @@ def open_index(spec: IndexSpec, scratch: Path) -> StoredIndex:
         UsageError: a column is absent.
     """
     path = Path(spec.place).expanduser()
+    if spec.kind == "file" and not path.exists():
+        raise DataError(f"{spec.place}: no such file or folder")
     wanted = [name for name in (spec.options.get("image"), *spec.columns.of_table()) if name]
     if spec.kind == "file" and path.suffix == ".npy":
+        if "vector" in spec.options:
+            raise UsageError(f"{spec.name}: ?vector= names a column of Parquet or a server: the file is the array")
         vectors = _mapped(path)
         table = _table_beside(path, spec, wanted)
     elif spec.kind == "file" and path.suffix in (".faiss", ".index"):
@@ -160,14 +180,14 @@ def open_index(spec: IndexSpec, scratch: Path) -> StoredIndex:
     return StoredIndex(spec.name, vectors, table, image)
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path) -> StoredRows:
     try:
         vectors = map_array(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: no array that can be read ({first_line(error)})") from None
     if vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.size:
         raise DataError(f"{path}: it holds {vectors.dtype} {list(vectors.shape)}, not vectors [rows, dimension]")
-    return vectors
+    return StoredRows(partial(map_array, path))
 
 
 def _table_beside(path: Path, spec: IndexSpec, wanted: Sequence[str]) -> Table:
@@ -179,7 +199,7 @@ def _table_beside(path: Path, spec: IndexSpec, wanted: Sequence[str]) -> Table:
     return open_table(table, [*IMAGE_COLUMNS, *wanted])
 
 
-def _spooled(batches: Iterator[Batch], scratch: Path, name: str) -> tuple[np.ndarray, dict[str, list[str | None]]]:
+def _spooled(batches: Iterator[Batch], scratch: Path, name: str) -> tuple[StoredRows, dict[str, list[str | None]]]:
     """Vectors copied to a scratch file, and their columns as text."""
     columns: dict[str, list[str | None]] = {}
     path, rows, dimension = scratch / f"vectors-{len(os.listdir(scratch))}.f32", 0, 0
@@ -195,7 +215,7 @@ def _spooled(batches: Iterator[Batch], scratch: Path, name: str) -> tuple[np.nda
             bar.update(len(batch.vectors))
     if not rows:
         raise DataError(f"{name}: it holds no vector")
-    return np.memmap(path, "<f4", "r", shape=(rows, dimension)), columns
+    return StoredRows(partial(np.memmap, path, "<f4", "r", 0, (rows, dimension))), columns
 
 
 def _parquet_files(path: Path) -> list[Path]:

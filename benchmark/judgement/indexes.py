@@ -147,3 +147,23 @@ def retrieval_text(before: float, after: float, loss: tuple[float, float, float]
         f"{percent(before)} % of the nearest neighbours have the right label before and {percent(after)} % after: a "
         f"loss of {percent(loss[0], True)} points ({interval(loss[1], loss[2], True)}), {words[judged]}."
     )
+
+
+def dimensions_text(kept: int, dimension: int, photos: int, needed: int, control: Control) -> str:
+    """A sentence about a fit of few photos for the dimensions.
+
+    Args:
+        kept: principal components that are left.
+        dimension: of the vectors.
+        photos: of the fit.
+        needed: photos of a fit that leaves linear readers 2.5 points above chance or less in all dimensions.
+        control: what stands for the content.
+    """
+    about = f"{float(f'{needed:.2g}'):,.0f}"
+    few = f"{photos:,} photos are few for a map of {dimension:,} dimensions: linear readers come within 2.5 points of"
+    why = f"{few} chance where the map is fitted on about {about}."
+    if kept < dimension:
+        return f"{why} It keeps the {kept:,} leading principal components alone."
+    labelled = control in ("label", "label and matched")
+    cost = "fewer cost more than a point" if labelled else "only a label (--label) can tell what fewer cost"
+    return f"{why} All dimensions are kept: {cost}."

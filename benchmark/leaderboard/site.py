@@ -15,7 +15,7 @@ from benchmark.leaderboard.board import Board, build_board
 from benchmark.leaderboard.board_data import as_json, board_csv, board_json, newest_time, script_safe
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
 from benchmark.results import ReadResults, Refusal, ResultFile, published_encoders, read_results
-from builders.errors import UsageError
+from builders.errors import DataError, UsageError
 from builders.files import sweep_temporaries, write_text_atomically
 from builders.untrusted import files_matching, list_folder
 
@@ -76,6 +76,8 @@ def _read_all(sources: Sequence[str]) -> ReadResults:
     refused: list[Refusal] = []
     for source in sources:
         read = read_results(source, objection)
+        if not read.accepted and not read.refused:
+            raise DataError(f"{source}: there is no result.json; give the --output of a run")
         accepted += read.accepted
         refused += read.refused
     seen: dict[str, str] = {}

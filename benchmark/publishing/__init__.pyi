@@ -1,9 +1,8 @@
 from .metric_spaces import write_space
-from .publish import REPO, PublishRequest, publish_eraser, publish_results, push_folder_of_results
+from .publish import PublishRequest, publish_eraser, publish_results, push_folder_of_results
 from .verify import VERDICTS, Verification, verified
 
 __all__ = [
-    "REPO",
     "VERDICTS",
     "PublishRequest",
     "Verification",

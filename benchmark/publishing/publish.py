@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,12 +10,10 @@ from typing import Any
 
 from benchmark.publishing.files import Gathered, gather_results
 from benchmark.results import Result
-from builders.errors import DataError, RemoteError, UsageError
+from builders.errors import DataError, RemoteError
 from builders.files import scratch_prefix, write_text_atomically
 from builders.processes import notice
 from builders.untrusted import files_below, from_hub
-
-REPO = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -79,11 +76,8 @@ def push_folder_of_results(folder: Path, repo: str, *, public: bool = False) -> 
     """Publish every publishable result of a folder, as ``--push-to`` does after scoring, and name the others.
 
     Raises:
-        UsageError: the repository's name is not OWNER/NAME.
         DataError, RemoteError: as ``publish_results``.
     """
-    if not REPO.fullmatch(repo):
-        raise UsageError(f"--push-to {repo}: write OWNER/NAME")
     publish_results(PublishRequest(folder, repo, public=public, push=True))
 
 

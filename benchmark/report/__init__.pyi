@@ -1,3 +1,4 @@
+from .brief import brief_text
 from .course import courses, draw_courses, in_step_order, step_of
 from .figure import depth_figure, draw_report, report_figure
 from .paper import COLUMN, checked_format, summary_figure, write_figure
@@ -9,6 +10,7 @@ __all__ = [
     "COLUMN",
     "Processed",
     "as_json",
+    "brief_text",
     "can_draw",
     "checked_format",
     "courses",

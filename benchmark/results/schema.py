@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from benchmark.results.numbers import interval, percent
 from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.untrusted import first_line, parse_json, read_untrusted_text, readable
@@ -68,9 +69,13 @@ MAX_FILE_BYTES = 16 * 2**20
 """A result of all tasks has far less than 1 MB; a larger file than this is not opened."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Score:
-    """One number with its interval, its chance and the count behind it."""
+    """One number with its interval, its chance and the count behind it.
+
+    >>> Score("probe/jpeg", "sample", "accuracy", 0.267, 0.252, 0.288, 110, 1 / 6)
+    <Score probe/jpeg accuracy on sample: 26.7 % (25.2 to 28.8), chance 16.7 %, 110 photos>
+    """
 
     task: str
     """Name of the question: ``probe/jpeg``, ``knn/resizing``, ``retrieval/pairs``, ..."""
@@ -132,6 +137,10 @@ class Score:
     - ``variance/components``: ``estimate``, the share, which may be below 0; of ``scene`` ``components``: every
       ``effect`` with ``share``, ``low``, ``high``, ``p_value`` of a share of 0 and ``cells``; ``merged`` effects.
     """
+
+    def __repr__(self) -> str:
+        numbers = f"{percent(self.value)} % ({interval(self.low, self.high)}), chance {percent(self.chance)} %"
+        return f"<Score {self.task} {self.metric} on {self.data}: {numbers}, {self.n:,} photos>"
 
 
 @dataclass(frozen=True)

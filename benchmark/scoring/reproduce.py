@@ -37,6 +37,7 @@ from builders.pixels import (
     engine_of,
     queried_processings,
 )
+from builders.plugins import plugin_versions
 
 if TYPE_CHECKING:
     from benchmark.encoders import EncoderInfo
@@ -93,7 +94,7 @@ def environment_record(
     """What a result records of where and how it was computed."""
     several = named_devices(options.device)
     return {
-        "versions": {name: library_version(name) for name in PACKAGES},
+        "versions": {name: library_version(name) for name in PACKAGES} | plugin_versions(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "codec": codec_versions(),

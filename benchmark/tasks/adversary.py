@@ -16,7 +16,7 @@ from benchmark.tasks.facts import adversary_facts, jitter_details, neighbour_cha
 from benchmark.tasks.knn import QuerySet, query_set, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import upright
 from benchmark.tasks.scores import score_of, unit_answers, units_of
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_processings
 from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
 
@@ -315,6 +315,7 @@ def adversary_task(processings: tuple[str, ...]) -> Task:
         metrics=metrics_of(len(processings)),
         recipe=partial(_recipe, processings),
         unfit=unfit_for_plain_knn,
+        with_processings=of_processings(adversary_task),
         run=partial(run_adversary, processings),
         run_part=partial(run_adversary_part, processings),
         read_answers=read_adversary,

@@ -11,6 +11,7 @@ gives the recall at this threshold and the rate of false matches.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues
 from benchmark.tasks.processing_probe import train_and_test, unfit_for_splits, upright
 from benchmark.tasks.scores import score_of, unit_answers, units_of
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_processings
 from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
@@ -245,7 +246,7 @@ def _task(name: str, title: str, explain: str, recipe: Callable[..., Any], run: 
 
 def copies_task(processings: tuple[str, ...]) -> Task:
     """``copies/processed`` with these processings, by name."""
-    return _task(
+    task = _task(
         PROCESSED,
         "Processed copies",
         f"The photo under each of {len(processings)} processings.",
@@ -253,6 +254,7 @@ def copies_task(processings: tuple[str, ...]) -> Task:
         partial(run_copies, processings, PROCESSED),
         "a processed copy",
     )
+    return replace(task, with_processings=of_processings(copies_task))
 
 
 def _run_edited(inputs: TaskInput) -> TaskOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -22,7 +23,7 @@ from benchmark.tasks.processing_probe import (
 )
 from benchmark.tasks.scores import score_of, unit_answers, units_of
 from benchmark.tasks.similarity import sampled_queries, similarity_details
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
 from builders.pixels import BUILT_IN, Parameter
 
@@ -345,6 +346,7 @@ def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     return unfit_for_processing(parameter, photos)
 
 
+@functools.lru_cache(maxsize=1024)
 def parameter_knn(p: Parameter) -> Task:
     """``knn/<parameter>``."""
     return Task(
@@ -356,6 +358,7 @@ def parameter_knn(p: Parameter) -> Task:
         metrics=SET_UPS,
         recipe=partial(processing_views, p),
         unfit=partial(_unfit_for_knn, p),
+        with_processings=of_each_parameter(parameter_knn),
         by_name=p.by_name,
         run=partial(run_knn, p),
         run_part=partial(run_knn_part, p),

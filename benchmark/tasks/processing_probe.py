@@ -14,7 +14,7 @@ from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues, Score
 from benchmark.tasks.facts import processing_facts
 from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
 from builders.pixels import BUILT_IN, Parameter, assigned_classes
@@ -219,6 +219,7 @@ def upright(options: RunOptions) -> bool:
     return options.orientation == "upright"
 
 
+@functools.lru_cache(maxsize=1024)
 def parameter_probe(p: Parameter) -> Task:
     """``probe/<parameter>``."""
     return Task(
@@ -230,6 +231,7 @@ def parameter_probe(p: Parameter) -> Task:
         metrics=(ACCURACY, *OTHER_READERS),
         recipe=partial(processing_views, p),
         unfit=partial(unfit_for_processing, p),
+        with_processings=of_each_parameter(parameter_probe),
         by_name=p.by_name,
         run=partial(run_processing_probe, p),
         read_answers=read_processing_probe,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -14,11 +14,11 @@ import numpy as np
 from benchmark.options import RunOptions
 from benchmark.results import subject_of
 from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labels
-from benchmark.tasks.adversary import ADVERSARY_TASKS, adversary_task
+from benchmark.tasks.adversary import ADVERSARY_TASKS
 from benchmark.tasks.answers.parameter import ANSWER_TASKS, parameter_answers
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
-from benchmark.tasks.copies import COPY_TASKS, PROCESSED, copies_task
-from benchmark.tasks.forensics.crossing import CROSSING, CROSSING_TASK, crossing_task
+from benchmark.tasks.copies import COPY_TASKS
+from benchmark.tasks.forensics.crossing import CROSSING_TASK
 from benchmark.tasks.forensics.detect import DETECT_TASK
 from benchmark.tasks.forensics.floor import FLOOR_TASK
 from benchmark.tasks.forensics.unseen import LEAVE_ONE_OUT_TASK
@@ -42,6 +42,7 @@ from builders.pixels import (
     processings_in_use,
     read_definitions,
 )
+from builders.plugins import left_out, load_plugin, plugins, source_of
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -84,16 +85,38 @@ WATCHED = "probe/jpeg"
 """The default task for watching a training: it needs few photos, and every file has the trace."""
 
 
+@functools.cache
+def plugin_tasks(family: str) -> Mapping[str, Task]:
+    """The tasks ``family/...`` that an installed package adds, by name. They are run only where they are named.
+
+    Raises:
+        UsageError: the package cannot be imported, or gives something else.
+    """
+    tasks: dict[str, Task] = {}
+    for task in load_plugin("tasks", family, Iterable):  # type: ignore[type-abstract]
+        if not isinstance(task, Task) or task.name.partition("/")[0] != family or task.name in TASKS:
+            what = task.name if isinstance(task, Task) else type(task).__name__
+            where = source_of(plugins("tasks")[family])
+            raise UsageError(f"{where}: its {family!r} of camtrace.tasks holds {what}, no new task {family}/...")
+        tasks[task.name] = replace(task, by_name=True, by_family=True)
+    return MappingProxyType(tasks)
+
+
+@functools.cache
+def _all_plugin_tasks() -> Mapping[str, Task]:
+    tasks: dict[str, Task] = {}
+    for family in plugins("tasks"):
+        try:
+            tasks |= plugin_tasks(family)
+        except UsageError as error:
+            left_out(error)
+    return MappingProxyType(tasks)
+
+
 @functools.lru_cache(maxsize=1024)
 def group_task(head: str, group: str) -> Task:
     """The task of a group; the same object at every call."""
     return GROUP_TASKS[head](group)
-
-
-@functools.lru_cache(maxsize=1024)
-def parameter_task(head: str, parameter: Parameter) -> Task:
-    """The task of a parameter of a processing file; the same object at every call."""
-    return PARAMETER_TASKS[head](parameter)
 
 
 def tasks_with(processings: str) -> Mapping[str, Task]:
@@ -110,22 +133,14 @@ def tasks_with(processings: str) -> Mapping[str, Task]:
 @functools.lru_cache(maxsize=8)
 def _tasks_of_file(processings: str) -> Mapping[str, Task]:
     definitions = read_definitions(processings)
-    of_file = {f"{h}/{n}": parameter_task(h, p) for h in PARAMETER_TASKS for n, p in definitions.parameters.items()}
-    left_out = {f"{head}/{name}" for head in PARAMETER_TASKS for name in BUILT_IN}
     listed: dict[str, Task] = {}
     for name, task in TASKS.items():
-        if name in left_out:  # those of the file stand before the first of the built-in ones
-            head = name.partition("/")[0]
-            listed |= {n: t for n, t in of_file.items() if n.startswith(f"{head}/") and n not in listed}
-            listed.setdefault(name, replace(task, by_name=True, by_family=False))
-        elif name in ADVERSARY_TASKS:
-            listed[name] = adversary_task(tuple(definitions.processings))
-        elif name == PROCESSED:
-            listed[name] = copies_task(tuple(definitions.processings))
-        elif name == CROSSING:
-            listed[name] = crossing_task(tuple(definitions.processings))
-        else:
+        if task.with_processings is None:
             listed[name] = task
+            continue
+        for made in task.with_processings(definitions):
+            listed.setdefault(made.name, made)
+        listed.setdefault(name, replace(task, by_name=True, by_family=False))
     return MappingProxyType(listed)
 
 
@@ -154,17 +169,19 @@ class _AllTasks(Mapping[str, Task]):
             if name in known:
                 return known[name]
         head, _, subject = name.partition("/")
+        if head in plugins("tasks") and name in plugin_tasks(head):
+            return plugin_tasks(head)[name]
         if head in PARAMETER_TASKS and subject in known_parameters():
-            return parameter_task(head, known_parameters()[subject])
+            return PARAMETER_TASKS[head](known_parameters()[subject])
         if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(subject):
             raise KeyError(name)
         return group_task(head, subject)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*tasks_with(processings_in_use()), *TEMPLATES))
+        return iter((*tasks_with(processings_in_use()), *TEMPLATES, *_all_plugin_tasks()))
 
     def __len__(self) -> int:
-        return len(tasks_with(processings_in_use())) + len(TEMPLATES)
+        return len(tasks_with(processings_in_use())) + len(TEMPLATES) + len(_all_plugin_tasks())
 
 
 _ALL_TASKS = _AllTasks()
@@ -210,7 +227,11 @@ def select_tasks(
         possible = groups is None and head in ("*", *GROUP_TASKS) and GROUP_NAME.fullmatch(group) is not None
         if not named and not possible:
             known = [*tasks, *(f"{h}/{g}" for g in groups or () for h in GROUP_TASKS)]
-            raise unknown_name("task", pattern, known)
+            if "*" in pattern:
+                known += [f"{head}/*" for head in dict.fromkeys(name.partition("/")[0] for name in known)]
+            subject = pattern.rpartition("/")[2]
+            same = [name for name in known if name.rpartition("/")[2] == subject != "*"]  # probes are first
+            raise unknown_name("task", pattern, known, other_names={pattern: same[0]} if same else {})
     listed = [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
     return [*listed, *dict.fromkeys(of_groups)] if of_groups else listed
 

@@ -8,7 +8,7 @@ explaining tasks needs neither torch nor a bank.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from benchmark.encoders import StoredEmbeddings
     from benchmark.erasing import ErasedView, Eraser
     from benchmark.views import ViewRecipe
+    from builders.pixels import Definitions, Parameter
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class Task:
     """Whether it reads the answers of a vision-language model, which only some encoders give."""
     for_group: Callable[[str], Task] | None = None
     """Makes the task of a group; of a task that stands for those of every group of a photo set (``probe/<group>``)."""
+    with_processings: Callable[[Definitions], Sequence[Task]] | None = None
+    """The tasks that take its place while a processing file is in use; None if it has nothing to do with processings.
+    A task that is not among them stays known by name."""
 
     @property
     def about_acquisition(self) -> bool:
@@ -196,6 +200,16 @@ class TaskOutcome:
     scores: tuple[Score, ...]
     answers: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Compact arrays by name, stored next to the result; ``Task.read_answers`` reads them."""
+
+
+def of_each_parameter(make: Callable[[Parameter], Task]) -> Callable[[Definitions], Sequence[Task]]:
+    """``Task.with_processings`` of a task of one parameter: one for each parameter of the file."""
+    return lambda definitions: [make(parameter) for parameter in definitions.parameters.values()]
+
+
+def of_processings(make: Callable[[tuple[str, ...]], Task]) -> Callable[[Definitions], Sequence[Task]]:
+    """``Task.with_processings`` of a task of several processings: the same one of those of the file."""
+    return lambda definitions: [make(tuple(definitions.processings))]
 
 
 def groups_of(eraser: Eraser, photos: PhotoSet, view: str, indices: np.ndarray) -> np.ndarray | None:

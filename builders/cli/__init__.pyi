@@ -11,7 +11,17 @@ from .commands import (
     write_record,
 )
 from .numbers import real_number, whole_number
-from .parser import Joined, Names, Parser, Renamed, add_messages, add_push, size_in_bytes, unknown_option
+from .parser import (
+    Joined,
+    Names,
+    Parser,
+    Renamed,
+    add_messages,
+    add_push,
+    repository_name,
+    size_in_bytes,
+    unknown_option,
+)
 from .queries import parse_query
 
 __all__ = [
@@ -27,6 +37,7 @@ __all__ = [
     "guarded",
     "parse_query",
     "real_number",
+    "repository_name",
     "result_stream",
     "run_command",
     "run_parsed",

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from builders.cli.parser import Parser
@@ -48,6 +49,8 @@ class Command:
     """``"package.module:function"``, imported only when the command is used."""
     summary: str
     """A line for the list of commands."""
+    other_names: tuple[str, ...] = ()
+    """What people call it, for the suggestion after an unknown command."""
 
     def parser(self) -> argparse.ArgumentParser:
         """The parser, by importing and calling ``target``."""
@@ -59,6 +62,11 @@ class LazyParser(Parser):
     """Placeholder in the list of sub-commands for a parser that is made when it is used."""
 
     command: Command
+
+    @property
+    def other_names(self) -> tuple[str, ...]:
+        """What people call the command."""
+        return self.command.other_names
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, messages=False, **kwargs)
@@ -108,6 +116,7 @@ def group_parser(
 
 class _Group(Parser):
     stray = ""
+    help_action = MappingProxyType({"action": "help", "help": "show this page"})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -252,8 +261,11 @@ def check_writable(option: str, folder: Path) -> None:
     """Check that a folder can be written to, before the work begins.
 
     Raises:
+        UsageError: it is a file.
         DiskError: it cannot be written to.
     """
+    if folder.is_file():
+        raise UsageError(f"{option} {folder}: is a file; give a folder")
     try:
         try_writing(folder)
     except OSError as error:

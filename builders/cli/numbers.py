@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -18,17 +19,22 @@ def whole_number(least: int) -> Callable[[str], int]:
     """
 
     def number(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if value < least:
             raise argparse.ArgumentTypeError(f"{text}: at least {least} is needed")
         return value
 
-    number.__name__ = "int"  # argparse: "invalid int value"
+    number.__name__ = "int"
     return number
 
 
-def real_number(*, least: float = -math.inf, above: float = -math.inf) -> Callable[[str], float]:
-    """Finite numbers of at least ``least`` that are greater than ``above``, as ``type`` of an option.
+def real_number(
+    *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+) -> Callable[[str], float]:
+    """Finite numbers of at least ``least`` that lie between ``above`` and ``below``, as ``type`` of an option.
 
     >>> real_number(least=0)("0.5")
     0.5
@@ -38,9 +44,13 @@ def real_number(*, least: float = -math.inf, above: float = -math.inf) -> Callab
     """
 
     def number(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if text.endswith("%"):
+                raise argparse.ArgumentTypeError(f"{text}: give a share, {float(text[:-1]) / 100:g}")
         value = float(text)
-        if not (math.isfinite(value) and value >= least and value > above):
+        if not (math.isfinite(value) and value >= least and above < value < below):
             limit = f"above {above:g}" if above > -math.inf else f"of at least {least:g}"
+            limit += f" and below {below:g}" if below < math.inf else ""
             raise argparse.ArgumentTypeError(f"{text}: a finite number {limit} is needed")
         return value
 

@@ -7,9 +7,11 @@ import difflib
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from builders.errors import UsageError, unknown_name
@@ -20,6 +22,12 @@ WIDTH = 80
 
 MOST_USED = "most used"
 OTHERS = "other options"
+
+LONG = 20
+"""Options from which ``--help`` shows those that are most used, and names the others by group."""
+
+ALL = ("all", "h")
+"""What ``--help`` takes for the whole page: ``--help all``, or ``-hh``."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,18 @@ class Renamed:
     """From the value under the old spelling to that under the new one."""
 
 
+class _Help(argparse._HelpAction):
+    """``-h``, ``--help``: the page, of a long one the most used options; ``--help all`` or ``-hh``: the whole page."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, help="show this page; --help all, or -hh, shows every option")
+        self.nargs, self.metavar = "?", "all"
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
+        print(parser.format_help(whole=values in ALL or not parser.is_long), end="")
+        parser.exit()
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises ``UsageError`` with the nearest known option; options cannot be abbreviated.
 
@@ -43,6 +63,9 @@ class Parser(argparse.ArgumentParser):
         messages: whether it has ``--json`` and ``--quiet``, as every command has that does something.
     """
 
+    help_action: Mapping[str, Any] = MappingProxyType({"action": _Help})
+    """Arguments of ``add_argument`` for ``--help``."""
+
     def __init__(
         self,
         *args: Any,
@@ -52,7 +75,11 @@ class Parser(argparse.ArgumentParser):
         messages: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": _Formatter, **kwargs})
+        has_help = kwargs.pop("add_help", True)
+        defaults = {"allow_abbrev": False, "formatter_class": _Formatter, "add_help": False}
+        super().__init__(*args, **{**defaults, **kwargs})
+        if has_help:
+            self.add_argument("-h", "--help", **self.help_action)
         self.most_used, self.examples = tuple(most_used), tuple(examples)
         self.renamed: tuple[Renamed, ...] = tuple(renamed)
         if messages:
@@ -117,11 +144,22 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             of_options = "/".join(action.option_strings) or action.metavar or action.dest
-            kind = "command" if isinstance(action, argparse._SubParsersAction) else f"value of {of_options}"
-            raise unknown_name(kind, str(value), map(str, action.choices))
+            if isinstance(action, argparse._SubParsersAction):
+                others = {other: name for name, p in action.choices.items() for other in getattr(p, "other_names", ())}
+                raise unknown_name("command", str(value), action.choices, other_names=others)
+            raise unknown_name(f"value of {of_options}", str(value), map(str, action.choices))
 
-    def format_help(self) -> str:
-        """The help page: what most people need first, then the other options in their groups, then examples."""
+    @property
+    def is_long(self) -> bool:
+        """Whether ``--help`` shows a part of the options."""
+        return bool(self.most_used) and len(self.known_options()) > LONG
+
+    def format_help(self, *, whole: bool = True) -> str:
+        """The help page: what most people need first, then the other options in their groups, then examples.
+
+        Args:
+            whole: else the other options are only named, a line for each group.
+        """
         formatter = self._get_formatter()
         groups = [group for group in self._action_groups if group._group_actions]
         positionals = [action for action in self._actions if not action.option_strings]
@@ -135,13 +173,20 @@ class Parser(argparse.ArgumentParser):
         if self._subparsers is None:
             self._section(formatter, "arguments", positionals)
         self._section(formatter, MOST_USED, first)
-        for group in groups:
-            if group not in (self._optionals, self._positionals):
-                rest = [action for action in group._group_actions if action not in first]
-                self._section(formatter, group.title or "", rest)
+        sections = [
+            (group.title or "", group.description, [action for action in group._group_actions if action not in first])
+            for group in groups
+            if group not in (self._optionals, self._positionals)
+        ]
         others = [action for action in self._optionals._group_actions if action not in first]
-        self._section(formatter, OTHERS if first else "options", others)
+        sections.append((OTHERS if first else "options", None, others))
+        if whole:
+            for title, about, actions in sections:
+                self._section(formatter, title, actions, about)
         text = formatter.format_help()
+        if not whole:
+            text += f"\nmore ('{self.prog} --help all', or -hh, explains them):\n"
+            text += "".join(_named(title, actions, formatter._width) for title, _, actions in sections)
         if self.examples:
             text += "\nexamples:\n" + "".join(f"  {example}\n" for example in self.examples)
         if self.epilog:
@@ -151,10 +196,23 @@ class Parser(argparse.ArgumentParser):
         return text
 
     @staticmethod
-    def _section(formatter: argparse.HelpFormatter, title: str, actions: Sequence[argparse.Action]) -> None:
+    def _section(
+        formatter: argparse.HelpFormatter, title: str, actions: Sequence[argparse.Action], about: str | None = None
+    ) -> None:
         formatter.start_section(title)
+        formatter.add_text(about if actions else None)
         formatter.add_arguments(actions)
         formatter.end_section()
+
+
+def _named(title: str, actions: Sequence[argparse.Action], width: int) -> str:
+    """A line with the names of a group's options; empty without any."""
+    names = [action.option_strings[-1] for action in actions if action.help != argparse.SUPPRESS]
+    names = [name for name in names if name != "--help"]
+    if not names:
+        return ""
+    text = f"{title}: {', '.join(names)}"
+    return textwrap.fill(text, width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False) + "\n"
 
 
 def _name_in_usage(action: argparse.Action) -> str:
@@ -178,6 +236,8 @@ class _Formatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=26, width=columns)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
+        if isinstance(action, _Help):
+            return ", ".join(action.option_strings)
         if not action.option_strings or action.nargs == 0:
             return super()._format_action_invocation(action)
         value = self._format_args(action, self._get_default_metavar_for_optional(action))
@@ -231,6 +291,17 @@ def unknown_option(name: str, known: Sequence[str], prog: str) -> UsageError:
     near = difflib.get_close_matches(name.lstrip("-").replace("_", "-"), plain, n=1, cutoff=0.6)
     hint = f"did you mean {plain[near[0]]!r}?" if near else f"'{prog} --help' lists the options"
     return UsageError(f"unknown option {name!r}: {hint}")
+
+
+def repository_name(text: str) -> str:
+    """The name of a repository on the Hub, as ``type`` of an option.
+
+    >>> repository_name("me/results")
+    'me/results'
+    """
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: write OWNER/NAME")
+    return text
 
 
 def size_in_bytes(text: str) -> int:

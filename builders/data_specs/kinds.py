@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from builders.data_specs.spec import MOST_DIGITS, DataSpec, Kind
 from builders.errors import UsageError
 from builders.photos import PhotoSet
+from builders.plugins import WithPlugins
 from builders.sources import CAMERA_SETS
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def _unless_remote(spec: DataSpec) -> bool:
     return not is_remote(spec.location)
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+_BUILT_IN: Mapping[str, Kind] = MappingProxyType(
     {
         "sample": Kind(
             "sample",
@@ -357,4 +358,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-"""Every kind of data specification by its name."""
+
+KINDS: Mapping[str, Kind] = WithPlugins(_BUILT_IN, "data", Kind)
+"""Every kind of data specification by its name, with those of installed packages."""

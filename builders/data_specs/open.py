@@ -104,11 +104,23 @@ def parse_data_spec(text: str) -> DataSpec:
     )
 
 
+def _near_folder(path: Path) -> Path | None:
+    """A folder beside this path, which is not there, with nearly its name."""
+    try:
+        folders = [beside.name for beside in path.parent.iterdir() if beside.is_dir()]
+    except OSError:
+        return None
+    near = difflib.get_close_matches(path.name, folders, n=1, cutoff=0.8)
+    return path.with_name(near[0]) if near else None
+
+
 def _unknown_data(text: str) -> UsageError:
     """The error for a path or a repository without its kind, or for a misspelt kind."""
     head = text.partition("?")[0]
     if Path(head).expanduser().exists():
         return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{text}'?")
+    if ":" not in head and (folder := _near_folder(Path(head).expanduser())):
+        return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{folder}'?")
     near = difflib.get_close_matches(head.partition(":")[0], KINDS, n=1, cutoff=0.7)
     if not near and re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", head):
         return UsageError(

@@ -21,6 +21,7 @@ from builders.pixels.parameters import (
 )
 from builders.pixels.processing import Processing, Subsampling
 from builders.pixels.requests import EngineRequest
+from builders.pixels.strict import strict_pillow
 from builders.untrusted import first_line
 
 
@@ -78,8 +79,9 @@ def encode_jpeg(image: Image.Image, quality: int, subsampling: Subsampling) -> b
 
 def open_processed(data: bytes) -> Image.Image:
     """The pixels of a file of ``processed_file``: RGB, as Pillow opens it."""
-    image = Image.open(io.BytesIO(data))
-    image.load()
+    with strict_pillow():
+        image = Image.open(io.BytesIO(data))
+        image.load()
     return image
 
 

@@ -52,6 +52,10 @@ def _on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
+FEWEST = 3
+"""Items from which a speed is taken."""
+
+
 class _Nowhere:
     """A stream that drops what is written."""
 
@@ -75,15 +79,24 @@ class _Counted(_Base):
         quiet = {"file": _Nowhere(), "miniters": sys.maxsize, "mininterval": float("inf"), "maxinterval": 0}
         super().__init__(iterable, **{**options, **quiet, "disable": False, "gui": False})
         self.began = time.monotonic()
+        self._first = self._last = (self.began, 0.0)
         _enter(self)
 
     def __iter__(self) -> Iterator[Any]:
         try:
             for item in self.iterable:
                 yield item
-                self.n += 1
+                self.update()
         finally:
             self.close()
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count ``n`` more."""
+        self.n += n or 0
+        self._last = (time.monotonic(), self.n)
+        if not self._first[1]:
+            self._first = self._last
+        return None
 
     def display(self, *_: Any, **__: Any) -> None:
         pass
@@ -102,8 +115,21 @@ class _Counted(_Base):
         if not self.total:
             return f"{stage}: {_count(self.n)} {self.unit}s, {_duration(seconds)}"
         of = f"{_count(self.n)} of {_count(self.total)} {self.unit}s"
-        left = f"about {_duration(seconds / self.n * (self.total - self.n))} left" if self.n else _duration(seconds)
-        return f"{stage}: {min(100, 100 * self.n / self.total):.0f} % ({of}), {left}"
+        left = self._left_s(self.total)
+        time_text = _duration(seconds) if left is None else f"about {_duration(left)} left"
+        return f"{stage}: {min(100, 100 * self.n / self.total):.0f} % ({of}), {time_text}"
+
+    def _left_s(self, total: float) -> float | None:
+        """Seconds that are left at the speed since the first count, which took what begins with the work too.
+
+        Of very few items, such as one task of eight, no speed is known: the next may take many times as long.
+        """
+        (began, first), (ended, last) = self._first, self._last
+        if last - first < FEWEST:
+            began, first = self.began, 0.0
+        if last - first < FEWEST:
+            return None
+        return max(0.0, (ended - began) / (last - first) * (total - self.n) - (time.monotonic() - ended))
 
 
 class _Stage:

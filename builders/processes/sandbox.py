@@ -13,6 +13,7 @@ import json
 import os
 import queue
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from builders.processes.memory import child_environment, in_this_context
 
 MAX_ANSWER_BYTES = 2**20
 """Of one line of JSON."""
+
+ALARM_S = 5.0
+"""Seconds after its limit of time at which a worker ends itself: its parent ended it before, unless that is gone."""
 
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading an answer raises that is not as the function makes it."""
@@ -65,6 +69,7 @@ class Sandbox:
     def __init__(self, target: str, *, timeout_s: float, memory_bytes: int) -> None:
         self.target, self.timeout_s, self.memory_bytes = target, timeout_s, memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
     def call(self, file: Path | bytes, *arguments: str, parse: Callable[[Any], _Result]) -> _Result:
         """Call the function in the worker.
@@ -78,7 +83,10 @@ class Sandbox:
             SandboxError: no result came. The worker is ended, and replaced at the next call.
         """
         if self._process is None:
-            self._process = _start(self.target, self.memory_bytes)
+            self._process = _start(self.target, self.memory_bytes, self.timeout_s)
+        if self._closed:
+            self.stop()
+            raise SandboxError("was interrupted")
         try:
             _send(self._process.stdin, file, arguments)  # type: ignore[arg-type]
             answer = self._answer(self._process)
@@ -103,6 +111,12 @@ class Sandbox:
                 raise OSError("the worker closed its output or sends without end")
             line += part
         return dict(json.loads(line))
+
+    def close(self) -> None:
+        """End the worker process for good, also during a call of another thread, which then ends soon."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.kill()
 
     def stop(self) -> int | None:
         """End the worker process; returns its exit status, or None if there is no process."""
@@ -157,7 +171,10 @@ def map_sandboxed(
         while pending:
             yield pending.popleft().result()
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        executor.shutdown(wait=False, cancel_futures=True)
+        for sandbox in sandboxes:  # idle, unless this is an interruption
+            sandbox.close()
+        executor.shutdown(wait=True)
         for sandbox in sandboxes:
             sandbox.stop()
 
@@ -171,10 +188,10 @@ main(*sys.argv[1:])
 """The program of a worker."""
 
 
-def _start(target: str, memory_bytes: int) -> subprocess.Popen[bytes]:
+def _start(target: str, memory_bytes: int, timeout_s: float) -> subprocess.Popen[bytes]:
     environment = {**child_environment(), "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, target, str(memory_bytes), str(os.getpid())],
+        [sys.executable, "-c", _PROGRAM, target, str(memory_bytes), str(timeout_s), str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -190,8 +207,11 @@ def _send(stream: BinaryIO, file: Path | bytes, arguments: tuple[str, ...]) -> N
     stream.flush()
 
 
-def _serve(target: str, memory_bytes: int, parent: int) -> None:
-    """The worker: requests on standard input until it closes, one line of JSON for each."""
+def _serve(target: str, memory_bytes: int, timeout_s: float, parent: int) -> None:
+    """The worker: requests on standard input until it closes, one line of JSON for each.
+
+    An alarm ends a worker whose parent was killed while compiled code ran, which lets no thread of Python run.
+    """
     setup_child()
     exit_with_parent(parent)
     # Closed by the end of the process, not before it: then the parent reads its exit status.
@@ -204,12 +224,19 @@ def _serve(target: str, memory_bytes: int, parent: int) -> None:
         header_bytes, data_bytes = struct.unpack(">QQ", lengths)
         path, *arguments = json.loads(requests.read(header_bytes))
         data = requests.read(data_bytes)
+        _alarm(timeout_s + ALARM_S)
         try:
             answer = {"ended": True, "value": function(data if path is None else Path(path), *arguments)}
         except MemoryError:
             answer = {"ended": False}
+        _alarm(0)
         answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
+
+
+def _alarm(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):  # not Windows
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _limit_memory(memory_bytes: int) -> None:
@@ -231,6 +258,6 @@ def _address_space() -> int:
         return 0
 
 
-def main(target: str, memory_bytes: str, parent: str) -> None:
+def main(target: str, memory_bytes: str, timeout_s: str, parent: str) -> None:
     """The program of a worker, with the arguments of its command line."""
-    _serve(target, int(memory_bytes), int(parent))
+    _serve(target, int(memory_bytes), float(timeout_s), int(parent))

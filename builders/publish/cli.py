@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.cli import Parser, add_push, run_command, write_record
+from builders.cli import Parser, add_push, repository_name, run_command, write_record
 from builders.dataset import BUILD_FILE, FAILURES_FILE, README_FILE, Build, file_sha256, read_build
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from builders.flickrexif import TOMBSTONES_FILE, taken_down_rows
 from builders.processed import RECIPE_FOLDER, write_recipe
 from builders.publish.push import PushReport, push_folder
@@ -169,7 +169,9 @@ def parser() -> Parser:
         description="Show what would be published of a built folder; with --push, publish it.",
     )
     p.add_argument("folder", type=Path, help="a folder that a builder finished")
-    p.add_argument("--repo", required=True, metavar="OWNER/NAME", help="data set repository on the Hub")
+    p.add_argument(
+        "--repo", type=repository_name, required=True, metavar="OWNER/NAME", help="data set repository on the Hub"
+    )
     p.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
     p.add_argument("--recipe", action="store_true", help="publish ids, labels and parameters only, no pixels")
     add_push(p)
@@ -182,8 +184,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.repo.count("/") != 1 or not all(arguments.repo.split("/")):
-        raise UsageError(f"--repo {arguments.repo}: write OWNER/NAME")
     publication = plan_publication(arguments.folder, arguments.repo, public=arguments.public, recipe=arguments.recipe)
     print(describe_publication(publication))
     if not arguments.push:

@@ -120,7 +120,10 @@ class DatasetRepo:
             if unknown_config_is_usage and type(error) is ValueError:  # datasets raises it for an unknown config
                 raise UsageError(f"{where}: {first_line(error)}") from None
             subject = f"config {config} " if config and not unknown_config_is_usage else ""
-            raise DataError(f"{where}: {subject}cannot be loaded ({client_message(error)})") from None
+            reason = client_message(error)
+            if "is not cached in" in reason:  # of ``datasets`` offline; its folder is None
+                reason = "the Hub cannot be reached, and the data set is not in the local cache"
+            raise DataError(f"{where}: {subject}cannot be loaded ({reason})") from None
 
     def splits_on_hub(self, where: str, config: str | None) -> tuple[dict[str, HubSplit], str]:
         """Its splits by name, of which nothing is read, and the commit that they are of.

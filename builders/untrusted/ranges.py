@@ -192,8 +192,12 @@ def _hub_range(address: str, offset: int, size: int) -> bytes:
         raise DataError(f"{readable(address)}: cannot be read ({client_message(error)})") from None
     if answer.status_code == 200:
         return data[offset : offset + size]
-    if not _begins_at(answer.headers.get("Content-Range", ""), offset):
+    stated = answer.headers.get("Content-Range", "")
+    if answer.status_code != 206 or not _begins_at(stated, offset):
         raise _other_part(address)
+    total = stated.rpartition("/")[2]
+    if len(data) < size and not (re.fullmatch(r"[0-9]{1,18}", total) and offset + len(data) == int(total)):
+        raise _broke_off(address)
     return data
 
 
@@ -229,7 +233,7 @@ def _http_range(address: str, offset: int, size: int) -> tuple[RemoteFacts, byte
     if not _begins_at(stated, offset) or len(data) > size:
         raise _other_part(address)
     if len(data) < min(size, int(total) - offset):
-        raise DataError(f"{readable(address)}: cannot be read (the server broke off within a part of it)")
+        raise _broke_off(address)
     return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")), data
 
 
@@ -251,6 +255,10 @@ def _begins_at(stated: str, offset: int) -> bool:
 
 def _other_part(address: str) -> DataError:
     return DataError(f"{readable(address)}: the server gives another part of the file than was requested")
+
+
+def _broke_off(address: str) -> DataError:
+    return DataError(f"{readable(address)}: cannot be read (the server broke off within a part of it)")
 
 
 ALLOW_LOOPBACK = False

@@ -33,7 +33,7 @@ def executed(path: Path, folder: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     environment = {"PYTHONPATH": str(ROOT), "CAMTRACE_CACHE": str(folder / "cache"), "JUPYTER_PLATFORM_DIRS": "1"}
     with patch.dict(os.environ, environment):
-        NotebookClient(notebook, timeout=280, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":

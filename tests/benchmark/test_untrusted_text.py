@@ -16,25 +16,19 @@ import torch
 from PIL import Image
 
 from benchmark.audit import scan
-from benchmark.bank import fill_banks
-from benchmark.bank.bank import Bank
+from benchmark.bank import Bank, fill_banks
 from benchmark.bank.block_files import read_block
 from benchmark.bank.keys import LAYOUT
 from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
-from benchmark.encoders import load_encoder
-from benchmark.encoders.loaders.python import as_encoder
+from benchmark.encoders import as_encoder, load_encoder
 from benchmark.encoders.loaders.study_weights import read_encoder
-from benchmark.erasing.folder import load_eraser
+from benchmark.erasing import load_eraser
 from benchmark.options import RunOptions
 from benchmark.report import text
-from benchmark.results.answers import read_answers
-from benchmark.results.schema import Failure, Result
-from benchmark.scoring import tasks_run
-from benchmark.scoring.request import EncoderSource, Request
-from benchmark.scoring.runner import Failed, run_request
-from benchmark.scoring.tasks_run import OUTCOME, CachedOutcome
+from benchmark.results import Failure, Result, read_answers
+from benchmark.scoring import OUTCOME, CachedOutcome, EncoderSource, Failed, Request, run_request, tasks_run
 from benchmark.views import PlainViews, iterate_views
 from builders.errors import DataError
 from builders.photos import PhotoSet

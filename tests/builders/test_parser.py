@@ -167,3 +167,30 @@ def test_write_record__plain_values_on_standard_output_alone(monkeypatch):
     for wrong in ({"x": {1}}, {"x": Pair}):
         with pytest.raises(TypeError):
             write_record(argparse.Namespace(json=True), wrong)
+
+
+def test_help__of_many_options_shows_the_most_used_and_names_the_others(capsys):
+    parser = made()
+    group = parser.add_argument_group("many", "Thirty of a kind.")
+    for number in range(30):
+        group.add_argument(f"--option-{number}", help=f"the {number}th")
+
+    def printed(*words):
+        with pytest.raises(SystemExit):
+            parser.parse_args(words)
+        return capsys.readouterr().out
+
+    short = printed("--help")
+    assert "most photos" in short
+    assert "--option-29" in short
+    assert "the 29th" not in short
+    assert printed("--help", "all") == printed("-hh") == parser.format_help()
+    assert "the 29th" in parser.format_help()
+    assert "Thirty of a kind." in parser.format_help()
+    assert "most photos" in made().format_help(whole=True)
+
+
+def test_help__of_few_options_is_whole(capsys):
+    with pytest.raises(SystemExit):
+        made().parse_args(["-h"])
+    assert capsys.readouterr().out == made().format_help()

@@ -18,8 +18,7 @@ import torch
 import transformers as tf
 from PIL import Image
 
-from benchmark.encoders import Encoder, load_encoder, pixel_backend
-from benchmark.encoders.network import Embedder
+from benchmark.encoders import Embedder, Encoder, load_encoder, pixel_backend
 from builders.errors import CamtraceError
 from builders.untrusted import describe_error
 from tests.encoders_by_hand.case import Case, randomise

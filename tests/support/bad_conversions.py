@@ -15,10 +15,3 @@ def hangs(file, *arguments):
 
 def fails(file, *arguments):
     return {"failure": "it lacks aten::svd"}
-
-
-def crashes_for_large_networks(file, *arguments):
-    """As OpenVINO does for some: networks of more than 100 kB."""
-    if file.with_suffix(".bin").stat().st_size > 100_000:
-        os.kill(os.getpid(), signal.SIGFPE)
-    return {"failure": ""}

@@ -123,7 +123,11 @@ def gather(photos: Sequence[PhotoViews], which: int, copy: DeviceCopy) -> Gather
 
 
 def embed_gathered(
-    members: Sequence[PassMember], names: Sequence[str], batches: Sequence[Gathered], rows: SerialThread
+    members: Sequence[PassMember],
+    names: Sequence[str],
+    batches: Sequence[Gathered],
+    rows: SerialThread,
+    written: Callable[[], object] = lambda: None,
 ) -> None:
     """Start the forward passes of every encoder; ``rows`` writes their embeddings.
 
@@ -132,6 +136,7 @@ def embed_gathered(
         names: of the gathered views.
         batches: per preprocessing.
         rows: thread that waits for embeddings.
+        written: called there once they are written.
     """
     started = []
     for member in members:
@@ -143,7 +148,7 @@ def embed_gathered(
             except EncoderError as error:
                 member.state.failure = str(error)
             member.state.begun_s += time.perf_counter() - began
-    rows.submit(_write_all, started)
+    rows.submit(_write_all, started, written)
 
 
 def _start(member: PassMember, names: Sequence[str], batch: Gathered) -> Embedded:
@@ -164,13 +169,14 @@ def _start(member: PassMember, names: Sequence[str], batch: Gathered) -> Embedde
     return Embedded(state, member.wanted, batch.indices, embeddings)
 
 
-def _write_all(started: Sequence[Embedded]) -> None:
+def _write_all(started: Sequence[Embedded], written: Callable[[], object] = lambda: None) -> None:
     for embedded in started:
         if not embedded.state.failure:
             try:
                 _write(embedded)
             except EncoderError as error:
                 embedded.state.failure = str(error)
+    written()
 
 
 def _write(embedded: Embedded) -> None:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -192,6 +193,8 @@ class ViewRequest:
         sizes = [len(photos_of(block)) for block in blocks]
         bytes_a_photo = photo_bytes(plan.recipe, plan.preprocesses)
         together = photos_together(len(plan.recipe.names), batch_size, bytes_a_photo, max(sizes))
+        first = (max(1, batch_size // len(plan.recipe.names)),) * 2
+        of_blocks = [tuple(gather_sizes([size], together, () if at else first)) for at, size in enumerate(sizes)]
         stream = StreamRequest(
             photos,
             tuple(index for block in blocks for index in photos_of(block)),
@@ -200,9 +203,8 @@ class ViewRequest:
             workers=workers,
             mode=views,
             targets=tuple(copy.device for copy in plan.copies),
-            gathers=tuple(gather_sizes(sizes, together)),
+            gathers=tuple(itertools.chain(*of_blocks)),
         )
-        of_blocks = (tuple(gather_sizes([size], together)) for size in sizes)
         return cls(stream, tuple(zip(blocks, of_blocks, strict=True)))
 
 
@@ -253,10 +255,9 @@ class _PartPass:
                 self.learn(photo.index, photo.digest)
                 if not photo.failure:
                     usable.append(photo)
-                self.bar.update()
-            if usable:
-                batches = [gather(usable, which, copy) for which, copy in enumerate(views.copies)]
-                self.forward.submit(embed_gathered, members, views.recipe.names, batches, self.rows)
+            batches = [gather(usable, which, copy) for which, copy in enumerate(views.copies)]
+            written = partial(self.bar.update, count)
+            self.forward.submit(embed_gathered, members, views.recipe.names, batches, self.rows, written)
         self.forward.submit(_end_block, members, block, notes, self.rows)
         return notes.seconds
 

@@ -215,10 +215,20 @@ def photos_together(views: int, batch_size: int, photo_bytes: int, block: int) -
     return min(range(1, most + 1), key=preference)
 
 
-def gather_sizes(blocks: Sequence[int], together: int) -> list[int]:
+def gather_sizes(blocks: Sequence[int], together: int, first: Sequence[int] = ()) -> list[int]:
     """Numbers of photos of all gathers, for blocks of these sizes; a gather never reaches into the next block.
 
-    >>> gather_sizes([64, 22], 32)
-    [32, 32, 22]
+    Args:
+        blocks: numbers of photos.
+        together: photos of a gather.
+        first: photos of the first gathers, where they are fewer, so that the speed of a slow network is known early.
+
+    >>> gather_sizes([64, 22], 32), gather_sizes([64, 22], 32, first=[1, 5])
+    ([32, 32, 22], [1, 5, 32, 26, 22])
     """
-    return [min(together, block - start) for block in blocks for start in range(0, block, together)]
+    sizes, smaller = list[int](), [size for size in first if size < together]
+    for block in blocks:
+        while block > 0:
+            sizes.append(min(block, smaller.pop(0) if smaller else together))
+            block -= sizes[-1]
+    return sizes

@@ -7,9 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.publishing import REPO, PublishRequest, publish_results
-from builders.cli import Parser, Renamed, add_push, run_command, write_record
-from builders.errors import UsageError
+from benchmark.publishing import PublishRequest, publish_results
+from builders.cli import Parser, Renamed, add_push, repository_name, run_command, write_record
 
 
 def parser() -> Parser:
@@ -26,8 +25,20 @@ def parser() -> Parser:
         "to write, a pull request is opened.",
     )
     p.add_argument("folder", type=Path, help="what a run or sweep wrote")
-    p.add_argument("--repo", dest="results", required=True, metavar="OWNER/NAME", help="data set repository of results")
-    p.add_argument("--space", metavar="OWNER/NAME", help="also rebuild the leaderboard in this static Space")
+    p.add_argument(
+        "--repo",
+        dest="results",
+        type=repository_name,
+        required=True,
+        metavar="OWNER/NAME",
+        help="data set repository of results",
+    )
+    p.add_argument(
+        "--space",
+        type=repository_name,
+        metavar="OWNER/NAME",
+        help="also rebuild the leaderboard in this static Space",
+    )
     p.add_argument(
         "--model-card",
         action="store_true",
@@ -51,9 +62,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    for option, repo in (("--repo", args.results), ("--space", args.space)):
-        if repo is not None and not REPO.fullmatch(repo):
-            raise UsageError(f"{option} {repo}: write OWNER/NAME")
     names = [field.name for field in dataclasses.fields(PublishRequest)]
     record = publish_results(PublishRequest(**{name: getattr(args, name) for name in names}))
     write_record(args, record)

@@ -11,6 +11,7 @@ from benchmark.report import markdown_table
 from benchmark.results import PROVEN, STATED, Refusal, ResultFile, proof_of, read_results
 from benchmark.tasks import all_tasks
 from builders.cli import Parser, run_command, write_record
+from builders.errors import DataError
 from builders.pixels import codec_canary
 
 
@@ -45,12 +46,13 @@ def run(args: argparse.Namespace) -> int:
 
     read = read_results(args.results, objection)
     verdicts = [verified(file) for file in read.accepted] + [_refused(refusal) for refusal in read.refused]
+    if not verdicts:
+        raise DataError(f"{args.results}: there is no result.json; give the --output of a run")
     order = list(VERDICTS)
     verdicts.sort(key=lambda v: (order.index(v.verdict), v.file))
     write_record(args, verdicts)
     rows = [[v.file, v.encoder, v.data, v.verdict, v.why] for v in verdicts]
-    if rows:
-        print(markdown_table(["file", "encoder", "data", "verdict", "why"], rows) + "\n")
+    print(markdown_table(["file", "encoder", "data", "verdict", "why"], rows) + "\n")
     counts = Counter(v.verdict for v in verdicts)
     print(f"{len(verdicts)} results; the codec here is {codec_canary()}")
     for verdict, meaning in VERDICTS.items():

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from benchmark.encoders.encoder import Encoder, named_by_weights
-from benchmark.encoders.loaders.checkpoint_files.counting import check_sizes
+from benchmark.encoders.loaders.checkpoint_files.counting import check_sizes, loading_limit
 from benchmark.encoders.loaders.checkpoint_files.folders import (
     checkpoint_folder,
     require_no_more_modules,
@@ -52,7 +52,7 @@ LARGEST_DESCRIPTION = 256 * 2**20
 """Largest size of a configuration or vocabulary in bytes; the largest vocabularies have 40 MB."""
 
 
-def check_files(folder: Path, name: str) -> None:
+def check_files(folder: Path, name: str) -> int:
     """Refuse a checkpoint that a library should not read: files that are not regular, or too large.
 
     Args:
@@ -76,7 +76,9 @@ def check_files(folder: Path, name: str) -> None:
                     pass
             except UntrustedInputError as refused:
                 raise EncoderError(f"{name}: {file.name}: {refused.reason}") from None
-    check_sizes(folder, name, sum(file.stat().st_size for file in files if file.suffix in WEIGHTS_SUFFIXES))
+    weights_bytes = sum(file.stat().st_size for file in files if file.suffix in WEIGHTS_SUFFIXES)
+    check_sizes(folder, name, weights_bytes)
+    return weights_bytes
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -320,7 +322,7 @@ def _options_text(options: Mapping[str, str]) -> str:
 def load_files(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
     """The encoder of a checkpoint on disk, by the library that reads it; raises as ``load_hub``."""
     library = library_of(checkpoint.folder, checkpoint.name, library_of_card(checkpoint.folder))
-    check_files(checkpoint.folder, checkpoint.name)
+    weights_bytes = check_files(checkpoint.folder, checkpoint.name)
     if library != "open_clip":
         from benchmark.encoders.loaders.checkpoint_files.reading import require_shards
 
@@ -330,7 +332,9 @@ def load_files(checkpoint: Checkpoint, request: LoadRequest) -> Encoder:
             f"{checkpoint.name}: options after ? are of transformers' checkpoints, and {library} reads this"
         )
     module, _, function = ADAPTERS[library].partition(":")
-    return getattr(importlib.import_module(module), function)(checkpoint, replace(request, revision=None))
+    load = getattr(importlib.import_module(module), function)
+    with loading_limit(checkpoint.name, weights_bytes):
+        return load(checkpoint, replace(request, revision=None))
 
 
 def fetch(
@@ -358,7 +362,7 @@ def fetch(
             try:
                 folder = _cached(repo, revision)
             except errors.LocalEntryNotFoundError:
-                reason = f"the Hub cannot be reached ({why}) and the model is not in the local cache"
+                reason = f"the Hub cannot be reached ({why}), and neither the local cache nor a folder has this model"
                 raise EncoderError(f"{label}: {reason}") from None
             try:
                 files = files_below(folder)
@@ -390,7 +394,9 @@ def fetch(
     except errors.HFValidationError:
         raise UsageError(f"{label} is not a name that the Hub can have") from None
     except errors.LocalEntryNotFoundError:
-        raise EncoderError(f"{label}: the Hub cannot be reached and the model is not in the local cache") from None
+        raise EncoderError(
+            f"{label}: the Hub cannot be reached, and neither the local cache nor a folder has this model"
+        ) from None
     except errors.HfHubHTTPError as error:
         raise EncoderError(f"{label}: the Hub returned an error ({first_line(error)})") from None
     except Exception as error:  # disk full, broken connection in the middle, ...

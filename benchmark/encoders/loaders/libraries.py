@@ -54,7 +54,9 @@ def load_timm(request: LoadRequest) -> Encoder:
 
     name = request.spec.removeprefix("timm:")
     if not is_model_pretrained(name):
-        raise unknown_model("timm model", name, timm.list_models(pretrained=True), "timm.list_pretrained()")
+        tagged = timm.list_models(pretrained=True)
+        known = [f"timm:{of}" for of in {*tagged, *(of.partition(".")[0] for of in tagged)}]
+        raise unknown_model("timm model", request.spec, known, "timm.list_pretrained()")
     config: Any = get_pretrained_cfg(name)
     if config.hf_hub_id:
         return load_hub(LoadRequest(**{**vars(request), "spec": str(config.hf_hub_id)}))

@@ -49,6 +49,7 @@ from benchmark.encoders.preprocess.modes import with_preprocessing
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_PIXELS, IMAGENET_STD, Pixels, describe
 from benchmark.encoders.registry import LoadRequest, refuse_placement
 from builders.errors import EncoderError, UsageError
+from builders.plugins import load_plugin
 from builders.untrusted import describe_error
 
 if TYPE_CHECKING:
@@ -64,7 +65,27 @@ def load_callable(request: LoadRequest) -> Encoder:
         UsageError: the module or the name does not exist, or the object is none of the kinds above.
         EncoderError: it fails, or does not behave as an encoder.
     """
-    imported = _import(request.spec)
+    return _of_import(request, _import(request.spec))
+
+
+def load_of_plugin(request: LoadRequest) -> Encoder:
+    """Load ``PREFIX:NAME`` of an installed package, whose function makes one of the kinds above from the name.
+
+    Raises:
+        UsageError: the package cannot be imported, or makes none of these kinds.
+        EncoderError: it fails, or does not behave as an encoder.
+    """
+    prefix, _, name = request.spec.partition(":")
+    with foreign_code(enters_folder=True):
+        make: Any = load_plugin("encoders", prefix, object)
+    if not callable(make):
+        raise UsageError(f"{request.spec}: {make!r:.60} is no function from the name of an encoder to an encoder")
+    with user_errors(request.spec):
+        made = make(name)
+    return _of_import(request, made)
+
+
+def _of_import(request: LoadRequest, imported: Any) -> Encoder:
     item = imported
     if callable(item) and not isinstance(item, Encoder) and not is_module(item) and required_arguments(item) == 0:
         with user_errors(request.spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues
 from benchmark.tasks.answers.table import AnswerTable, details_of, metric_values
 from benchmark.tasks.processing_probe import upright
 from benchmark.tasks.scores import score_of, unit_answers, units_of
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.errors import DataError
 from builders.photos import PhotoSet
 from builders.pixels import BUILT_IN, Parameter
@@ -242,6 +243,7 @@ def _unfit(photos: PhotoSet) -> str:
     return "it stores photos that are processed already" if photos.stored_views else ""
 
 
+@functools.lru_cache(maxsize=1024)
 def parameter_answers(p: Parameter) -> Task:
     """``answers/<parameter>``."""
     return Task(
@@ -256,6 +258,7 @@ def parameter_answers(p: Parameter) -> Task:
         run=partial(run_answers, p),
         read_answers=read_answers,
         read_facts=answer_facts,
+        with_processings=of_each_parameter(parameter_answers),
         by_name=True,
         by_family=not p.by_name,
         reads_answers=True,

@@ -26,7 +26,7 @@ from benchmark.tasks.forensics.common import (
 from benchmark.tasks.forensics.data import DetectionData, detection_data, unfit_for_detection
 from benchmark.tasks.forensics.detector import scores_by_training_view, scores_under
 from benchmark.tasks.processing_probe import upright
-from benchmark.tasks.task import Task, TaskInput, TaskOutcome
+from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_processings
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS, STUDY_PROCESSINGS
 
@@ -231,6 +231,7 @@ def crossing_task(processings: tuple[str, ...]) -> Task:
         metrics=METRICS,
         recipe=partial(_recipe, processings),
         unfit=unfit_for_detection,
+        with_processings=of_processings(crossing_task),
         run=partial(run_crossing, processings),
         read_answers=read_crossing,
         read_facts=crossing_facts,

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.compute import declare_worker
 from benchmark.views.recipe import PhotoViews
 from benchmark.views.workers.ring import Ring
 from builders.processes import setup_child
@@ -110,7 +109,6 @@ def work(make: Make, ring: Ring, pipe: Connection, inherited: Sequence[Connectio
         inherited: ends of other pipes that a forked process has to close.
     """
     setup_child()
-    declare_worker()
     for other in inherited:
         other.close()  # otherwise they would stay open if the parent is killed
     torch.set_num_threads(1)

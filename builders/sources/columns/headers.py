@@ -35,7 +35,9 @@ _UNKNOWN = ""
 def _quality(facts: FileFacts) -> str:
     quality = facts.header.nearest_quality
     low = quality // QUALITY_STEP * QUALITY_STEP
-    return _UNKNOWN if not quality else "under 50" if low < 50 else f"{low} to {min(low + QUALITY_STEP - 1, 100)}"
+    if not quality:
+        return _UNKNOWN
+    return "under 50" if low < 50 else "100" if low == 100 else f"{low} to {low + QUALITY_STEP - 1}"
 
 
 def _megapixels(facts: FileFacts) -> str:
@@ -71,7 +73,7 @@ HEADER_FIELDS: Mapping[str, tuple[str, Callable[[FileFacts], str]]] = MappingPro
 )
 """Title and function of each field, by name."""
 
-HEADERS_VERSION = "headers 1 " + " ".join(HEADER_FIELDS)
+HEADERS_VERSION = "headers 2 " + " ".join(HEADER_FIELDS)
 """Facts of another version are read again."""
 
 

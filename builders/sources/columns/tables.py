@@ -146,13 +146,14 @@ def photos_of(
     return with_columns(photos, columns, table=table.labels(named), seed=seed, val_share=val_share)
 
 
-def picture_paths(values: Sequence[str | None], folder: Path, name: str) -> tuple[str, ...]:
+def picture_paths(values: Sequence[str | None], folder: Path, name: str, option: str = "root=PATH") -> tuple[str, ...]:
     """Paths of pictures relative to a folder, with forward slashes. A picture that is missing is a failure of its own.
 
     Args:
         values: as the table has them.
         folder: that paths are relative to.
         name: of the table.
+        option: that names the folder.
 
     Raises:
         DataError: a path is empty, is an address, or leads out of the folder; or the first pictures are all missing.
@@ -172,7 +173,7 @@ def picture_paths(values: Sequence[str | None], folder: Path, name: str) -> tupl
             holder = _common_folder(root, values)
             raise RespelledError(
                 f"{name}: row {row} names a picture outside the folder of pictures ({readable(value[:80])!r}): say "
-                "which folder holds them all (root=PATH)",
+                f"which folder holds them all ({option})",
                 **({"root": holder} if holder else {}),
             )
         paths.append(path[len(root.rstrip("/")) + 1 :])
@@ -181,8 +182,8 @@ def picture_paths(values: Sequence[str | None], folder: Path, name: str) -> tupl
     if paths and not any(os.path.lexists(os.path.join(root, path)) for path in paths[:LOOKED_AT]):
         few, holder = min(len(paths), LOOKED_AT), holder_of(paths[0], root)
         raise RespelledError(
-            f"{name}: none of the first {few} pictures is there (the first: {readable(paths[0])}): paths are relative "
-            "to the folder of the table, or to root=PATH",
+            f"{name}: none of the first {few} pictures is in {root} (the first: {readable(paths[0])}): name the folder "
+            f"that their paths are relative to ({option})",
             **({"root": holder} if holder else {}),
         )
     return tuple(paths)

@@ -21,10 +21,10 @@ from datasets import load_dataset
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.audit import audit, scan
+from benchmark.audit import audit, card_section, scan
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.repairs import write_repaired
-from benchmark.audit.report import audit_text, card_section
+from benchmark.audit.report import audit_text
 from benchmark.audit.result import notebook_html, page_html
 from benchmark.audit.subjects import photo_subject
 from benchmark.report import write_png

@@ -82,17 +82,6 @@ def test_duplicates_of__nearly_equal_pictures_of_those_that_were_decoded():
     assert pictures == Duplicates("same picture", 3, 1, 1, 0, 4, (("1", "2", "4"),))
 
 
-def test_duplicates_of__examples_of_five_groups_with_four_ids():
-    content = [k for k in range(7) for _ in range(5)]
-    files = {f"{i:02d}": bytes([k]) for i, k in enumerate(content)}
-    labels = [int(k == 5 and i % 5 == 0) for i, k in enumerate(content)]
-    splits = [int(k in (5, 6) and i % 5 == 1) for i, k in enumerate(content)]
-    (same,) = duplicates_of(counted(content, labels=labels, splits=splits), subject_of(files))
-    assert (same.photos, same.groups, same.across_classes, same.across_splits) == (35, 7, 1, 2)
-    assert [ids[0] for ids in same.examples] == ["25", "30", "00", "05", "10"]
-    assert same.examples[0] == ("25", "26", "27", "28")
-
-
 @pytest.fixture
 def power(monkeypatch):
     calls = []

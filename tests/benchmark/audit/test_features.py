@@ -7,8 +7,6 @@ import pytest
 
 from benchmark.audit.features import FEATURES, values_of
 from benchmark.audit.pixel_features import earlier_quality, pixel_facts
-from benchmark.audit.questions import number_text
-from builders.errors import PhotoError
 from builders.exif import file_facts
 from builders.photos import Head
 from builders.pixels import read_image_header
@@ -47,29 +45,6 @@ FILES = [
     (saved("PPM"), {"format": "PPM", **SMALL}),
     (saved("TIFF"), {"format": "TIFF"}),
 ]
-
-
-def test_values__numbers_are_in_powers_of_two():
-    data = jpeg(IMAGE.resize((64, 16)))
-    known = values(data)
-    numbers = {"aspect": 2.0, "pixels": 10.0, "bytes": np.log2(len(data)), "bytes_per_pixel": np.log2(len(data) / 1024)}
-    assert {name: known[name] for name in numbers} == pytest.approx(numbers)
-
-
-def test_values__of_a_picture_without_height_and_of_files_that_are_refused():
-    bmp = saved("BMP")
-    known = values(bmp[:22] + bytes(4) + bmp[26:])
-    assert (known["format"], known["dimensions"], known["thumbnail"]) == ("BMP", "64 x 0", "no")
-    assert {name for name in ("pixels", "aspect", "bytes", "bytes_per_pixel") if np.isnan(known[name])} == {
-        *("pixels", "aspect", "bytes_per_pixel"),
-    }
-    for data, reason in (
-        (b"", "empty"),
-        (b"sixteen bytes...", "format that is known"),
-        (jpeg(IMAGE)[:60], "ends before"),
-    ):
-        with pytest.raises(PhotoError, match=reason):
-            values(data)
 
 
 @pytest.mark.parametrize(("data", "expected"), FILES)
@@ -141,7 +116,3 @@ def test_earlier_quality__off_its_grid_is_none():
     assert earlier_quality(pixels) == 60
     assert earlier_quality(pixels[3:, 5:]) == 0
     assert earlier_quality(pixels[:16, :16]) == 0
-
-
-def test_number_text__means_of_sizes_are_geometric():
-    assert number_text("pixels", np.log2(2e6)) == "2.000 megapixels"

@@ -4,55 +4,14 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import datasets
-import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.audit import open as module
-from benchmark.audit.open import _labels, _named_columns, _splits, _text, dataset_photos, frame_photos, open_subject
+from benchmark.audit.open import dataset_photos, frame_photos, open_subject
 from benchmark.audit.subjects import Row
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import PhotoSet
-
-
-def test_text__of_missing_cells_is_empty():
-    cells = [None, float("nan"), np.nan, pd.NaT, 0, 1.5, "", "x", True]
-    assert [_text(cell) for cell in cells] == ["", "", "", "", "0", "1.5", "", "x", "True"]
-
-
-@pytest.mark.parametrize(
-    ("values", "names", "classes", "labels"),
-    [
-        (["b", "a", None, "b", ""], None, ("a", "b"), [1, 0, -1, 1, -1]),
-        ([0, 1, 2, -1, 1], ["x", "y"], ("-1", "2", "x", "y"), [2, 3, 1, 0, 3]),
-        ([0, 1], None, ("0", "1"), [0, 1]),
-        (["y", 0], ["x", "y"], ("x", "y"), [1, 0]),
-    ],
-)
-def test_labels__numbers_are_names_where_there_are_some(values, names, classes, labels):
-    made = _labels(values, names)
-    assert (made.names, made.values.tolist(), made.values.dtype) == (classes, labels, np.int32)
-
-
-def test_splits__by_their_names_on_the_hub():
-    assert _splits(None, 3).tolist() == [0, 0, 0]
-    assert _splits(["test", "validation", "train", "other"], 4).tolist() == [2, 1, 0, 0]
-
-
-def test_named_columns__required_where_they_are_named_and_by_default_the_label():
-    table = {name: [f"{name} cell"] for name in ("label", "kind", "source", "who", "split")}
-    cells = {name: [f"{name} cell"] for name in table}
-    assert _named_columns(table, list(table), "", "", "") == {
-        "label": cells["label"], "source": cells["source"], "split": cells["split"],
-    }  # fmt: skip
-    assert _named_columns(table, list(table), "kind", "who", "who") == {
-        "label": cells["kind"], "source": cells["who"], "owner": cells["who"], "split": cells["split"],
-    }  # fmt: skip
-    for named, absent in ((("labels", "", ""), "labels"), (("", "sorce", ""), "sorce"), (("", "", "owner"), "owner")):
-        with pytest.raises(UsageError, match=f"unknown column '{absent}'"):
-            _named_columns(table, list(table), *named)
-    with pytest.raises(UsageError, match="unknown column 'label'"):
-        _named_columns({"x": [1]}, ["x"], "", "", "")
 
 
 def test_frame_photos__ids_below_the_folder_that_all_paths_share(tmp_path, monkeypatch):
@@ -129,47 +88,6 @@ def test_dataset_photos__labels_by_the_names_of_their_own_column(named, names, l
     assert (one.ids, one.splits.tolist()) == (("row/0", "row/1"), [0, 0])
     assert one.evidence == {"splits": "seeded: there is one alone"}
     assert list(one.columns) == ["source"]
-
-
-def test_open_subject__the_label_of_a_folder_is_that_of_its_photos(monkeypatch, tmp_path):
-    opened, subjects = [], []
-    named, unnamed = (PhotoSet.of_bytes("p", {"a": b"", "b": b""}, labels) for labels in (["x", "y"], None))
-    photos = {"folder:named": named, "folder:unnamed": unnamed, f"hub:{tmp_path}": named}
-
-    def open_photos(text, *, label_named):
-        opened.append((text, label_named))
-        return photos[text]
-
-    monkeypatch.setattr(module, "open_photos", open_photos)
-    monkeypatch.setattr(module, "photo_subject", lambda *given: subjects.append(given))
-    for data, label, expected in (
-        ("folder:named", "folder", ""), ("folder:named", "re:x", "re:x"), ("folder:unnamed", "folder", "folder"),
-        (f"hub:{tmp_path}", "folder", "folder"), ("folder:named", "", ""),
-    ):  # fmt: skip
-        open_subject(data, label=label, source="s", owner="o", limit=None)
-        assert opened[-1] == (data, bool(label))
-        assert subjects[-1] == (photos[data], expected, "s", "o")
-
-
-def test_open_subject__columns_of_tables_have_their_names_of_a_role(monkeypatch):
-    subjects = []
-    monkeypatch.setattr(module, "photo_subject", lambda photos, *columns: subjects.append(columns))
-    frame = pd.DataFrame({"path": ["a"], "kind": ["x"], "s": ["1"], "o": ["2"], "label": ["l"]})
-    features = datasets.Features(
-        {"i": datasets.Image(), **dict.fromkeys(("kind", "s", "o", "label"), datasets.Value("string"))}
-    )
-    cells = {"i": [{"bytes": b"", "path": None}], "kind": ["x"], "s": ["1"], "o": ["2"], "label": ["l"]}
-    one = datasets.Dataset.from_dict(cells, features=features)
-    for table in (frame, one, datasets.DatasetDict({"train": one})):
-        open_subject(table, label="kind", source="s", owner="o", limit=None)
-        open_subject(table, label="", source="", owner="", limit=None)
-    assert subjects == [("", "source", "owner"), ("", "", "")] * 3
-    with pytest.raises(UsageError) as error:
-        open_subject(["a"], label="", source="", owner="", limit=None)
-    assert str(error.value) == (
-        "list cannot be audited: give a data specification, a PhotoSet, a datasets.Dataset, or a pandas frame with the "
-        "columns path and label"
-    )
 
 
 def test_open_subject__a_limit_draws_photos():

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.audit import audit
-from benchmark.audit.repair_plan import parse_repair, plan_repair
+from benchmark.audit import audit, parse_repair
+from benchmark.audit.repair_plan import plan_repair
 from benchmark.audit.repairs import described
 from benchmark.audit.scan import Plan, scanned
 from benchmark.audit.subjects import photo_subject

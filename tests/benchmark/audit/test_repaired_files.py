@@ -6,11 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.audit import repairs
-from benchmark.audit.repair_plan import Repair, RepairPlan, parse_repair
+from benchmark.audit import parse_repair
+from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.repairs import (
     carried_columns,
-    described,
     remaining,
     repaired_bytes,
     repaired_spec,
@@ -20,7 +19,7 @@ from benchmark.audit.result import Carrier
 from benchmark.audit.subjects import photo_subject
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import Labels, PhotoSet
-from builders.pixels import ImageHeader, read_image_header
+from builders.pixels import read_image_header
 from tests.benchmark.audit.planted import jpeg, picture
 from tests.benchmark.audit.test_report import AUDIT
 from tests.benchmark.audit.test_verdict import layer, question
@@ -179,21 +178,6 @@ def test_shards__carry_columns_and_open_with_sources_and_owners(tmp_path):
     assert record["recipe"]["matched"] == ["format"]
 
 
-def test_described__the_plan_as_json():
-    record = described(replace(plan_of(Repair("match", 90, "4:2:0", ("a",)), 9, [1, 5]), by_class={"a": (5, 1)}))
-    assert record == {
-        "repair": {
-            **{"kind": "match", "quality": 90, "subsampling": "4:2:0", "classes": ("a",)},
-            **{"processing": "", "definitions": ""},
-        },
-        "photos": 9,
-        "kept": 2,
-        "matched": ["format"],
-        "by_class": {"a": {"before": 5, "after": 1}},
-        "sentences": ["One.", "Two."],
-    }
-
-
 def test_remaining__accuracies_before_and_after_and_what_is_still_flagged():
     before = replace(AUDIT, layers=(layer("exif", 0.9), layer("header", 0.8), layer("size", 0.7, target="split")))
     after = replace(
@@ -225,18 +209,6 @@ def test_remaining__each_layer_after_and_before_of_one_target():
         "still there: iso (eta = 0.30)",
         "still there: os (V = 0.50)",
     ]
-
-
-@pytest.mark.parametrize(
-    ("format", "suffix"),
-    [
-        ("JPEG", "jpg"), ("PNG", "png"), ("WebP", "webp"), ("GIF", "gif"), ("HEIC", "heic"), ("AVIF", "avif"),
-        ("TIFF", "tiff"), ("BMP", "img"), ("unknown", "img"),
-    ],
-)  # fmt: skip
-def test_suffix__by_the_format_of_the_bytes(monkeypatch, format, suffix):
-    monkeypatch.setattr(repairs, "read_image_header", lambda data: ImageHeader(format))
-    assert repairs._suffix(b"") == suffix
 
 
 def test_shards__of_given_splits_by_their_names_on_the_hub(tmp_path):

@@ -1,6 +1,5 @@
 """Which rows a repair writes into which split, and what decides whether finished shards are written again."""
 
-import hashlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,31 +29,6 @@ def write(monkeypatch, tmp_path, labels=LABELS, splits=(0, 0, 1, 1), evidence=No
     monkeypatch.setattr(repairs, "finish_folder", lambda output, **given: finished.append((output, given)))
     repairs._write_shards(plan, photos, labels, subject, tmp_path, 3)
     return jobs, finished
-
-
-def test_write_shards__labels_of_each_split_decide_its_shards(monkeypatch, tmp_path):
-    jobs, finished = write(monkeypatch, tmp_path)
-    assert [(job.split, job.ids, workers) for job, workers in jobs] == [
-        ("train", ("a", "b"), 3), ("validation", ("c", "d"), 3),
-    ]  # fmt: skip
-    assert [(job.make_rows.labels.tolist(), list(job.make_rows.columns["owner"])) for job, _ in jobs] == [
-        ([0, 1], ["o", "p"]), ([1, 0], ["q", "r"]),
-    ]  # fmt: skip
-    for (job, _), at in zip(jobs, (slice(0, 2), slice(2, 4)), strict=True):
-        assert job.recipe["labels"] == hashlib.sha256(LABELS[at].astype("<i4").tobytes()).hexdigest()
-        assert (job.recipe["matched"], job.recipe["codec_canary"], job.recipe["quality"]) == (["bytes"], "canary", 75)
-        assert list(job.features) == ["image", "photo_id", "label", "source_sha256", "owner"]
-    ((output, given),) = finished
-    assert (output, given["kind"], len(given["splits"])) == (tmp_path, "repaired", 2)
-    assert (given["recipe"]["source"], "labels" in given["recipe"]) == ("folder:x", False)
-    changed, _ = write(monkeypatch, tmp_path, np.array([0, 1, 0, 1]))
-    same = [first[0].recipe == second[0].recipe for first, second in zip(jobs, changed, strict=True)]
-    assert same == [True, False]
-
-
-def test_write_shards__drawn_splits_are_one(monkeypatch, tmp_path):
-    jobs, _ = write(monkeypatch, tmp_path, evidence={"splits": "seeded draw"})
-    assert [(job.split, job.ids) for job, _ in jobs] == [("train", tuple("abcd"))]
 
 
 def test_write_shards__refused_where_nothing_could_be_repaired(monkeypatch, tmp_path):

@@ -2,10 +2,9 @@
 
 import dataclasses
 
-import pytest
-
-from benchmark.audit.report import audit_text, card_section
-from benchmark.audit.result import Audit, Carrier
+from benchmark.audit import Audit, card_section
+from benchmark.audit.report import audit_text
+from benchmark.audit.result import Carrier
 from benchmark.judgement import ConfoundVerdict
 from tests.benchmark.audit.test_verdict import layer, question
 
@@ -37,56 +36,6 @@ AUDIT = Audit(
     settings={},
     evidence={},
 )
-
-
-def table_after(text: str, heading: str) -> list[list[str]]:
-    lines = text[text.index(heading) :].split("\n\n")[1].splitlines()
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-
-
-def test_audit_text__tables():
-    text = audit_text(AUDIT)
-    assert text.startswith(
-        "# Audit of me/photos\\_1\n\n**Confounded.** It can be told from \\*this\\*.\n\n12,000 photos"
-    )
-    assert "- First.\n- Second.\n\n## What would repair it\n\n- Re-save.\n\n" in text
-    header, _, *rows = table_after(text, "## Accuracy of predictions")
-    assert header == ["what is predicted", "accuracy, %", "95 % interval", "chance, %", "photos", "flagged"]
-    assert rows == [
-        ["label from the exif", "90.0", "80.0 to 100.0", "50.0", "1,200", "flagged"],
-        ["label from the pixels (hint)", "70.0", "60.0 to 80.0", "25.0", "500", "hint"],
-        ["split from the size", "50.0", "40.0 to 60.0", "50.0", "1,200", ""],
-    ]
-    header, _, *rows = table_after(text, "## Questions")
-    assert header == ["question", "V or eta", "uncorrected", "p (Holm)", "photos", ""]
-    assert rows == [
-        ["label and software", "0.500 V", "0.510", "0.0020", "11,000", "flagged"],
-        ["label and make", "0.250 eta", "0.250", "< 0.0001", "100", "hint"],
-        ["split and iso", "0.125 V", "0.125", "0.0020", "100", ""],
-    ]
-    assert "more in audit.json" not in text
-
-
-def test_audit_text__what_carries_it():
-    lines = audit_text(AUDIT).partition("## What carries it\n\n")[2].partition("\n\n")[0].splitlines()
-    assert [line.rstrip() for line in lines] == [
-        "- software, label fake: GIMP 80.0 % against 0.4 % elsewhere (for example `a.jpg`, `b'.jpg`)",
-        "- software, label real: 64",
-    ]
-    many = [question(f"f{i}", carriers=(Carrier("x", "fake"),) * 6) for i in range(9)]
-    text = audit_text(dataclasses.replace(AUDIT, questions=tuple(many)))
-    assert text.count(", label fake: x") == 8 * 4
-    assert "- f8, " not in text
-    calm = tuple(dataclasses.replace(q, flagged=False) for q in many)
-    assert "What carries it" not in audit_text(dataclasses.replace(AUDIT, questions=calm))
-
-
-@pytest.mark.parametrize(("count", "rest"), [(15, ""), (16, "1 more in audit.json."), (18, "3 more in audit.json.")])
-def test_audit_text__fifteen_questions_are_a_table(count, rest):
-    text = audit_text(dataclasses.replace(AUDIT, questions=(AUDIT.questions[2],) * count))
-    assert len(table_after(text, "## Questions")) == 2 + 15
-    assert ("more in audit.json" in text) is bool(rest)
-    assert rest in text
 
 
 def test_audit_text__nothing_to_say_has_no_heading():

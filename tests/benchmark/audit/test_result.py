@@ -10,13 +10,7 @@ import pytest
 
 from benchmark.audit.accuracy import layer_scores
 from benchmark.audit.features import FEATURES
-from benchmark.audit.power import least_effect, smallest_effect, smallest_effects, untestable_titles
-from benchmark.audit.questions import corrected, number_text, one_per_owner
-from benchmark.audit.run import audit_of
-from benchmark.audit.subjects import photo_subject
-from benchmark.audit.tally import Tally
-from builders.errors import DataError
-from builders.photos import PhotoSet
+from benchmark.audit.questions import corrected
 from tests.benchmark.audit.test_report import AUDIT
 from tests.benchmark.audit.test_verdict import layer, question
 
@@ -132,54 +126,3 @@ def test_layer_scores__recalls_of_the_eight_best_classes():
     labels = [name for name in names for _ in range(12)]
     score = scores_of(sample_of(labels, make=labels))["exif"]
     assert (len(score.recalls), score.classes, score.chance) == (8, 10, 0.1)
-
-
-def test_one_per_owner__the_first_photo_of_each_and_all_without_one():
-    frame = pd.DataFrame({"owner": ["x", "", "y", "x", "", "y"], "row": range(6)})
-    assert one_per_owner(frame)["row"].tolist() == [0, 1, 2, 4]
-
-
-def tally_of(labels=("a", "b"), owners=("", "", "", ""), photos=4):
-    names, sample = {"label": dict.fromkeys(labels)}, pd.DataFrame({"owner": owners})
-    return SimpleNamespace(names=names, sample=sample, photos=photos)
-
-
-def test_power__of_features_with_values_and_of_one_of_two_values_where_there_is_none():
-    some = [
-        question("make", distinct=3, tested=500),
-        question("iso", distinct=5, tested=2),
-        question("pixels", measure="eta", distinct=0, tested=900),
-        question("make", target="split", distinct=2, tested=900),
-        question("bytes", content=True, distinct=2, tested=900),
-    ]
-    effects = smallest_effects(tally_of(), some, 20)
-    assert effects == [(3, smallest_effect(500, 20, values=3)), (5, smallest_effect(2, 20, values=5))]
-    assert least_effect(tally_of(), some, 20) == effects[0][1]
-    assert untestable_titles(tally_of(), some, 20) == ["iso"]
-    assert smallest_effects(tally_of(photos=900), [], 20) == [(2, smallest_effect(900, 20))]
-    owners = tally_of(("a", "b", "c"), ("x", "x", "y", "y"), photos=900)
-    assert smallest_effects(owners, some[2:], 20) == [(2, smallest_effect(2, 20, classes=3))]
-    assert smallest_effect(10**6, 1) == pytest.approx(0.05, abs=0.002)
-    assert smallest_effect(500, 25) > smallest_effect(500, 1) > smallest_effect(5000, 1)
-
-
-def test_audit_of__nothing_that_can_be_audited_names_the_first_reason():
-    subject = photo_subject(PhotoSet.of_bytes("toy", {"a": b""}, ["x"]))
-    for failures, reason in (([("a", "cut"), ("b", "gone")], "cut"), ([], "none has a label")):
-        with pytest.raises(DataError, match=rf"^toy: not one photo can be audited \(the first: {reason}\)"):
-            audit_of(Tally(failures=failures), subject, "label", {})
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [
-        ("bytes", 11.0, "2.0 KB"),
-        ("bytes", 20.5, "1,448.2 KB"),
-        ("pixels", 20.0, "1.049 megapixels"),
-        ("aspect", -1.0, "0.50"),
-        ("bytes_per_pixel", 1.0, "2.00"),
-        ("sharpness", 3.14159, "3.1"),
-    ],
-)
-def test_number_text__by_unit(name, value, text):
-    assert number_text(name, value) == text

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmark.audit import repairs, report, run
+from benchmark.audit import repairs, report, run, write_audit
 from benchmark.audit.repair_plan import Repair, RepairPlan
-from benchmark.audit.report import audit_text, write_audit
+from benchmark.audit.report import audit_text
 from benchmark.audit.result import page_html
 from benchmark.audit.scan import Plan
 from benchmark.audit.subjects import StreamedSubject, photo_subject
@@ -23,70 +23,6 @@ from tests.benchmark.audit.test_report import AUDIT
 from tests.benchmark.audit.test_verdict import layer, question
 
 PHOTOS = PhotoSet.of_bytes("toy", {f"{i}": b"" for i in range(8)}, ["x", "y"] * 4)
-
-
-@pytest.fixture
-def steps(monkeypatch):
-    """Calls of the steps of an audit."""
-    calls: list = []
-    subject = photo_subject(PHOTOS)
-
-    @contextmanager
-    def scanned(*given, **options):
-        calls.append(("scanned", given, options))
-        yield "scan"
-        calls.append("scan ended")
-
-    monkeypatch.setattr(run, "open_subject", lambda *given, **named: calls.append(("open", given, named)) or subject)
-    monkeypatch.setattr(run, "print_cells", lambda photos: calls.append(("cells", photos.name)))
-    monkeypatch.setattr(run, "scanned", scanned)
-    monkeypatch.setattr(run, "tally", lambda scan: f"tally of {scan}")
-    monkeypatch.setattr(run, "audit_of", lambda *given: calls.append(("audit", given)) or "audit")
-    monkeypatch.setattr(run, "default_cache", lambda: Path("usual"))
-    return SimpleNamespace(calls=calls, subject=subject)
-
-
-def test_audit__every_option_reaches_its_step(steps):
-    options = {"label": "l", "source": "s", "owner": "o", "pixels": 2, "near_duplicates": True, "limit": 4, "seed": 5}
-    assert run.audit("folder:x", **options, workers=3, cache="cache", progress=False) == "audit"
-    settings = {
-        "pixels": 2, "near_duplicates": True, "limit": 4, "seed": 5, "alpha": 0.01, "smallest_effect": 0.05,
-    }  # fmt: skip
-    assert steps.calls == [
-        ("open", ("folder:x",), {"label": "l", "source": "s", "owner": "o", "limit": 4, "stream": False}),
-        ("scanned", (steps.subject, Plan(0.25, True), Path("cache")), {"workers": 3, "progress": False}),
-        ("audit", ("tally of scan", steps.subject, "l", settings, 5)),
-        "scan ended",
-    ]
-
-
-def test_audit__by_default(steps):
-    run.audit("folder:x", stream=True)
-    settings = {
-        "pixels": 0, "near_duplicates": False, "limit": None, "seed": 0, "alpha": 0.01, "smallest_effect": 0.05,
-    }  # fmt: skip
-    assert steps.calls == [
-        ("open", ("folder:x",), {"label": "", "source": "", "owner": "", "limit": None, "stream": True}),
-        ("cells", "toy"),
-        ("scanned", (steps.subject, Plan(0.0, False), Path("usual")), {"workers": 1, "progress": True}),
-        ("audit", ("tally of scan", steps.subject, "label", settings, 0)),
-        "scan ended",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"pixels": -1}, "pixels -1: at least 0 is needed"),
-        ({"limit": 0}, "limit 0: at least 1 is needed"),
-        ({"seed": -1}, "seed -1: at least 0 is needed"),
-    ],
-)
-def test_audit__numbers_that_are_none(steps, options, message):
-    with pytest.raises(UsageError) as error:
-        run.audit("folder:x", **options)
-    assert str(error.value) == message
-    assert steps.calls == []
 
 
 def test_share__of_a_stream_without_a_limit_is_not_known():
@@ -184,11 +120,3 @@ def test_repair__what_it_does_and_prints(repaired, capsys, tmp_path, form):
     assert json.loads((tmp_path / "repair.json").read_text()) == json.loads(
         json.dumps(repairs.described(repaired.plan))
     )
-
-
-def test_repair__a_dry_run_ends_with_the_plan(repaired, capsys, tmp_path):
-    repaired.args.dry_run = True
-    assert repairs.repair(AUDIT, repaired.args) is None
-    assert capsys.readouterr().out.splitlines() == [*SAID, "nothing was changed (--dry-run)"]
-    assert [call[0] for call in repaired.calls] == ["open_subject", "scanned", "plan_repair"]
-    assert (tmp_path / "repair.json").exists()

@@ -5,12 +5,10 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from benchmark.audit import scan
-from benchmark.audit.features import FEATURES
 from benchmark.audit.scan import KNOWN, Plan, scanned, shown
 from benchmark.audit.subjects import Row, StreamedSubject, photo_subject
 from builders.errors import DataError, PhotoError
@@ -18,7 +16,6 @@ from builders.exif import HEAD_BYTES
 from builders.photos import Head, PhotoSet
 from builders.processes import WorkerKilled
 from builders.sources import FolderSource
-from builders.splits import photo_hash
 from tests.benchmark.audit.planted import jpeg, picture
 
 IMAGE = jpeg(picture(np.random.default_rng(0)), 80)
@@ -115,27 +112,6 @@ def test_scanned__workers_get_the_missing_blocks(tmp_path, small, bars, monkeypa
     )
 
 
-def test_photo__everything_that_is_known_of_one():
-    photos = PhotoSet.of_bytes("some", {"a": IMAGE})
-    subject = photo_subject(PhotoSet.of_bytes("some", {"a": IMAGE}, ["x"]))
-    row = Row("i\x1b", "l\x1b", "val", "s\x1b", "o\x1b")
-    expected = {
-        "id": "i\\x1b", "label": "l\\x1b", "split": "val", "source": "s\\x1b", "owner": "o\\x1b", "failure": "",
-    }  # fmt: skip
-    for plan, near, decoded in (
-        (Plan(), 0, False), (Plan(near=True), photo_hash(IMAGE), False), (Plan(1.0), photo_hash(IMAGE), True),
-    ):  # fmt: skip
-        pixels = {name: [] for name in ("rows", "numbers", "whole", "border")}
-        known, values = scan._photo(subject, plan, 0, 5, row, pixels)
-        assert known.pop("content") != 0
-        assert known == {**expected, "near": near}
-        assert list(values) == list(FEATURES)
-        assert [len(of_photo) for of_photo in pixels.values()] == [decoded] * 4
-        assert pixels["rows"] == [5] * decoded
-    assert len(pixels["numbers"][0]) == 6
-    assert len(photos) == 1
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -164,17 +140,6 @@ def test_photo__what_fails_when_it_is_decoded_keeps_its_content(monkeypatch):
     assert known["failure"]
     assert known["content"] != 0
     assert (known["near"], values) == (0, {})
-
-
-def test_type__of_each_column():
-    text, number = pa.dictionary(pa.int32(), pa.string()), pa.float64()
-    types = {name: scan._type(name) for name in (*KNOWN, *FEATURES)}
-    assert {name: types.pop(name) for name in KNOWN} == {
-        **dict.fromkeys(("id", "failure"), pa.string()),
-        **dict.fromkeys(("content", "near"), pa.uint64()),
-        **dict.fromkeys(("label", "split", "source", "owner"), text),
-    }
-    assert types == {name: number if feature.kind == "number" else text for name, feature in FEATURES.items()}
 
 
 def test_scanned__a_disk_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):

@@ -1,20 +1,17 @@
 """What an audit is of: columns of photo sets, frames and data sets, blocks, keys of scans, and streams."""
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.audit import scan as scan_module
-from benchmark.audit import subjects
-from benchmark.audit.open import dataset_photos, frame_photos, open_subject
-from benchmark.audit.run import _share, audit
-from benchmark.audit.scan import Plan, scanned, shown
+from benchmark.audit import audit, subjects
+from benchmark.audit.open import dataset_photos, open_subject
+from benchmark.audit.scan import shown
 from benchmark.audit.subjects import PhotoSubject, Row, StreamedSubject, describe, photo_subject
 from builders.errors import PhotoError, UsageError
-from builders.photos import Head, Labels, PhotoSet, hash64
+from builders.photos import Head, Labels, PhotoSet
 from builders.sources import FolderSource
 from tests.support.images import image_bytes
 
@@ -27,50 +24,6 @@ def photo_set(labels=("a", "b", None, "a"), splits=("train", "val", "test", "val
     values = np.array([-1 if label is None else names.index(label) for label in labels], np.int32)
     photos = replace(photos, labels=Labels(names, values))
     return replace(photos, columns={name: np.array(values, dtype=object) for name, values in columns.items()})
-
-
-@pytest.mark.parametrize(
-    ("columns", "named", "source", "owner", "unit"),
-    [
-        ({}, {}, "", "", "near_duplicates"),
-        ({"source": list("stst"), "owner": list("wxyz")}, {}, "stst", "wxyz", "owner"),
-        ({"site": list("stst"), "who": list("wxyz")}, {"source": "site", "owner": "who"}, "stst", "wxyz", "who"),
-        ({"pair_id": list("wwxx")}, {}, "", "wwxx", "pair"),
-        ({"cluster": list("wwxx")}, {}, "", "wwxx", "cluster"),
-        ({"cluster": list("wwxx"), "owner": list("wxyz")}, {}, "", "wwxx", "cluster"),
-        ({"owner": list("wxyz"), "pair_id": list("wwxx")}, {}, "", "wxyz", "owner"),
-    ],
-)
-def test_photo_subject__columns_by_default_and_by_name(columns, named, source, owner, unit):
-    subject = photo_subject(photo_set(**columns), **named)
-    rows = subject.rows(0)
-    assert [row.id for row in rows] == [f"{i}.png" for i in range(4)]
-    assert [row.label for row in rows] == ["a", "b", "", "a"]
-    assert [row.split for row in rows] == ["train", "val", "test", "val"]
-    assert "".join(row.source for row in rows) == source
-    assert "".join(row.owner for row in rows) == owner
-    assert subject.unit == unit
-    assert (subject.name, subject.blocks) == ("toy", 1)
-
-
-def test_photo_subject__labels_of_a_column_and_none_at_all():
-    photos = photo_set(kind=["x", "", "y", "x"])
-    assert [row.label for row in photo_subject(photos, label="kind").rows(0)] == ["x", "", "y", "x"]
-    assert [row.label for row in photo_subject(photos, label="re:(.)").rows(0)] == list("0123")
-    with pytest.raises(UsageError, match="toy: no photo has a label; put photos in a folder for each class"):
-        photo_subject(photo_set([None] * 4))
-    with pytest.raises(UsageError, match="colour"):
-        photo_subject(photos, label="colour")
-
-
-def test_rows__of_drawn_splits_are_unknown_and_blocks_are_cut(monkeypatch):
-    monkeypatch.setattr(subjects, "BLOCK", 3)
-    for splits, known in (("seeded: none was given", False), ("as given", True)):
-        subject = photo_subject(replace(photo_set(), evidence={"splits": splits}))
-        assert subject.blocks == 2
-        assert [[row.id for row in subject.rows(block)] for block in (0, 1)] == [["0.png", "1.png", "2.png"], ["3.png"]]
-        assert subject.rows(1)[0].split == ("val" if known else "")
-        assert describe(subject) == {"splits": splits}
 
 
 def folder_set(tmp_path, names=("a.png", "b.png"), **columns):
@@ -131,19 +84,6 @@ def test_key__of_photos_without_files_is_known_by_their_revision(revision, known
         assert photo_subject(replace(photos, name="other")).key() not in (key, "")
 
 
-def test_stamp__of_a_block_changes_with_its_files_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(subjects, "BLOCK", 1)
-    subject = photo_subject(folder_set(tmp_path))
-    before = [subject.stamp(block) for block in (0, 1)]
-    assert [subject.stamp(block) for block in (0, 1)] == before
-    assert before[0] != before[1]
-    (tmp_path / "b.png").write_bytes(PICTURE + b"more")
-    after = [subject.stamp(block) for block in (0, 1)]
-    assert (after[0] == before[0], after[1] == before[1]) == (True, False)
-    (tmp_path / "a.png").write_bytes(PICTURE + b"and more")
-    assert (subject.stamp(0) == after[0], subject.stamp(1) == after[1]) == (False, True)
-
-
 def pairs(count):
     for i in range(count):
         yield Row(f"{i}", "a", "", "", ""), None if i == 1 else f"data {i}".encode()
@@ -168,70 +108,15 @@ def test_streamed_subject__block_by_block(monkeypatch, limit, blocks):
     assert (subject.source, subject.owner, subject.unit) == (None, None, "near_duplicates")
 
 
-@pytest.mark.parametrize(
-    ("pixels", "limit", "share"), [(0, None, 0.0), (1, None, 0.25), (4, None, 1.0), (9, None, 1.0), (2, 1, 0.5)]
-)
-def test_share__of_photos_that_are_decoded(pixels, limit, share):
-    assert _share(pixels, photo_subject(photo_set()), limit) == share
-    streamed = StreamedSubject("hub:x", pairs(5), 8)
-    assert _share(pixels, streamed, 8) == min(1, pixels / 8)
-
-
 @pytest.mark.parametrize(("pixels", "limit"), [(-1, None), (0, 0), (0, -1)])
 def test_audit__numbers_of_photos_that_are_none(pixels, limit):
     with pytest.raises(UsageError, match=r"(pixels|limit) (-1|0): at least [01] is needed"):
         audit(photo_set(), pixels=pixels, limit=limit)
 
 
-def test_plan__its_name_and_its_draw():
-    plans = [Plan(), Plan(0.5), Plan(1.0), Plan(0.0, True)]
-    assert len({plan.name for plan in plans}) == 4
-    ids = [f"{i}" for i in range(400)]
-    for plan in plans:
-        bound = plan.pixels_share * 2**64
-        assert [plan.draws(photo) for photo in ids] == [hash64(f"audit\0{photo}") < bound for photo in ids]
-    assert 150 < sum(plans[1].draws(photo) for photo in ids) < 250
-
-
 def test_shown__what_cannot_be_printed_is_escaped():
     shown_as = {"plain": "plain", "": "", "grün": "grün", "a\tb": "a\\tb", "\udcff": "\\xff", "\u200b": "\\u200b"}
     assert {text: shown(text) for text in shown_as} == shown_as
-
-
-def facts_of(scan):
-    return [block.facts.to_pylist() for block in scan.blocks()]
-
-
-def texts(blocks):
-    """Rows as text, since no NaN equals another."""
-    return [[repr(row) for row in rows] for rows in blocks]
-
-
-def test_scanned__facts_of_each_photo_and_a_folder_only_where_it_has_a_key(tmp_path, monkeypatch):
-    files = {"a.png": PICTURE, "b.png": PICTURE + b"x", "c.png": PICTURE, "d": b"text"}
-    photos = PhotoSet.of_bytes("toy", files, ["x", "y", "x", "y"])
-    for plan in (Plan(), Plan(0.0, near=True)):
-        with scanned(photo_subject(photos), plan, tmp_path / "cache", workers=1, progress=False) as scan:
-            [rows] = facts_of(scan)
-            folder = scan.folder
-        assert not folder.exists()
-        assert [row["failure"] for row in rows] == ["", "", "", "not an image in a format that is known"]
-        content = [row["content"] for row in rows]
-        assert (content[0] == content[2], content[0] == content[1]) == (True, False)
-        salted = hashlib.blake2b(PICTURE, digest_size=8, salt=len(PICTURE).to_bytes(16, "little")).digest()
-        assert content[0] == int.from_bytes(salted, "little")
-        assert [bool(row["near"]) for row in rows[3:]] == [False]
-        assert len({row["near"] for row in rows[:3]}) == 1
-        assert [row["label"] for row in rows] == ["x", "y", "x", "y"]
-    assert not (tmp_path / "cache").exists()
-    stored = photo_subject(folder_set(tmp_path))
-    with scanned(stored, Plan(), tmp_path / "cache", workers=1, progress=False) as scan:
-        assert scan.folder == tmp_path / "cache" / "audit" / f"{stored.key()}-{Plan().name}"
-        first = texts(facts_of(scan))
-    assert scan.folder.exists()
-    monkeypatch.setattr(scan_module, "file_facts", None)  # nothing is read again
-    with scanned(stored, Plan(), tmp_path / "cache", workers=1, progress=False) as scan:
-        assert texts(facts_of(scan)) == first
 
 
 def frame(tmp_path, name="path", **columns):
@@ -242,23 +127,6 @@ def frame(tmp_path, name="path", **columns):
         path.write_bytes(PICTURE)
         paths.append(str(path))
     return pd.DataFrame({name: paths, "label": ["a", None, "b"], **columns})
-
-
-@pytest.mark.parametrize("name", ["path", "image", "file", "file_name"])
-def test_frame_photos__every_column_by_default(tmp_path, name):
-    splits = ["train", "validation", "test"]
-    table = frame(tmp_path, name, source=["s", float("nan"), "t"], owner=[1, 2, 3], split=splits)
-    photos = frame_photos(table, label="", source="", owner="")
-    assert photos.ids == ("x/0.png", "x/deep/1.png", "y/2.png")
-    assert [photos.read(i) for i in range(3)] == [PICTURE] * 3
-    assert (photos.labels.names, photos.labels.values.tolist()) == (("a", "b"), [0, -1, 1])
-    assert photos.splits.tolist() == [0, 1, 2]
-    assert {column: values.tolist() for column, values in photos.columns.items()} == {
-        "source": ["s", "", "t"],
-        "owner": ["1", "2", "3"],
-    }
-    assert photos.evidence == {"splits": "as given by the frame"}
-    assert frame_photos(frame(tmp_path), label="", source="", owner="").evidence["splits"].startswith("seeded")
 
 
 def test_frame__named_columns_and_columns_that_are_absent(tmp_path):

@@ -11,7 +11,7 @@ from benchmark.audit import tally as module
 from benchmark.audit.features import FEATURES
 from benchmark.audit.power import smallest_effect
 from benchmark.audit.scan import KNOWN, Block, _type
-from benchmark.audit.tally import RARER, Moments, Table, tally
+from benchmark.audit.tally import RARER, Table, tally
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,6 @@ def test_table__rare_values_are_counted_together(monkeypatch):
     assert counts.sum() == total
     assert counts[[values.index(f"common {k}") for k in range(5)]].sum() == 3000
     assert counts[values.index(RARER)].sum() >= 1800 - 40
-
-
-def test_moments__nan_is_not_counted():
-    moments = Moments()
-    moments.add(np.array([1.0, np.nan, 3.0, 5.0]), np.array([0, 0, 1, -1]), 2)
-    moments.add(np.array([2.0]), np.array([2]), 3)
-    assert moments.counts.tolist() == [1, 1, 1]
-    assert moments.sums.tolist() == [1, 3, 2]
-    assert moments.squares == 14
 
 
 def test_smallest_effect__is_flagged_in_nine_of_ten_sets():

@@ -2,16 +2,13 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.audit import verdict
-from benchmark.audit.result import Carrier, Duplicates, LayerScore, Question
-from benchmark.audit.subjects import PhotoSubject
-from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
+from benchmark.audit.result import Carrier, LayerScore, Question
+from benchmark.audit.verdict import findings_of, repairs_of
 from benchmark.judgement import ConfoundVerdict
-from builders.photos import PhotoSet
 
 RARE = Carrier("GIMP", "fake", share=0.8, elsewhere=0.004)
 
@@ -48,11 +45,6 @@ def power(monkeypatch):
 GIMP = "80 % of fake have software GIMP (0.4 % elsewhere)."
 
 
-def test_verdict_of__one_label():
-    expected = "All 12,000 photos have one label, so there is nothing to predict."
-    assert verdict_of(tally(labels=("real",)), [], []).text == expected
-
-
 @pytest.mark.parametrize(
     ("questions", "text"),
     [
@@ -72,24 +64,6 @@ def test_verdict_of__one_label():
 )
 def test_because__names_the_values_that_carry_it(questions, text):
     assert verdict._because(questions) == text
-
-
-def test_because__one_value_a_class_the_widest_gap_first_at_most_three():
-    gaps = (("a", 0.6, 0.1), ("b", 0.9, 0.0), ("a", 1.0, 0.0), ("c", 0.5, 0.2), ("d", 0.3, 0.1))
-    carriers = tuple(Carrier(f"{group}{share}", group, share, elsewhere) for group, share, elsewhere in gaps)
-    text = verdict._because([question("make", carriers=carriers)])
-    assert text == (
-        ": 100 % of a have make a1.0 (0 % elsewhere); 90 % of b have make b0.9 (0 % elsewhere); "
-        "50 % of c have make c0.5 (20 % elsewhere)."
-    )
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (1, "100 %"), (0.004, "0.4 %"), (0.006, "1 %"), (0.994, "99 %"), (0.995, "99.5 %")],
-)
-def test_percent__one_digit_near_none_and_all(share, text):
-    assert verdict._percent(float(share)) == text
 
 
 FINDINGS = {
@@ -116,28 +90,6 @@ def test_findings_of__one_sentence_each(name):
     assert sentence in finding
 
 
-@pytest.mark.parametrize(
-    ("questions", "layers"),
-    [
-        ([question(), question(target="split", flagged=False), question(target="split", content=True)], []),
-        (
-            [],
-            [layer("exif"), layer("exif", target="split", flagged=False), layer("size", target="split", content=True)],
-        ),
-        (
-            [],
-            [
-                layer("file"),
-                layer("file", flagged=False, recalls={"a": 1.0}),
-                layer("pixels", target="split", flagged=False),
-            ],
-        ),
-    ],
-)
-def test_findings_of__silent_about_the_rest(questions, layers):
-    assert findings_of(VERDICT, tally(), questions, layers, []) == ()
-
-
 def test_findings_of__what_was_left_out(monkeypatch):
     assert findings_of(VERDICT, tally(unreadable=1_234, sources=range(200)), [], [], []) == (
         "1,234 files could not be read and are left out.",
@@ -156,24 +108,6 @@ def test_findings_of__what_was_left_out(monkeypatch):
     assert by_owner[1:] == (f"With so few slides {none}",)
 
 
-@pytest.mark.parametrize(
-    ("duplicates", "sentence"),
-    [
-        (Duplicates("same file", 2_345, 1_100, 0, 0, 9), "2,345 files are there more than once, in 1,100 groups."),
-        (
-            Duplicates("same picture", 4, 2, 1, 0, 9),
-            "4 pictures are (nearly) there more than once, in 2 groups (1 across classes).",
-        ),
-        (
-            Duplicates("same file", 4, 2, 1, 2, 9),
-            "4 files are there more than once, in 2 groups (2 groups across splits, 1 across classes).",
-        ),
-    ],
-)
-def test_findings_of__duplicates(duplicates, sentence):
-    assert findings_of(VERDICT, tally(), [], [], [duplicates, Duplicates("same file", 0, 0, 0, 0, 9)]) == (sentence,)
-
-
 REPAIRS = {"header": 2, "exif": 2, "size": 1, "origin": 1, "pixels": 1, "hidden": 0}
 
 
@@ -181,26 +115,3 @@ def test_repairs_of__each_once_in_one_order():
     every = repairs_of([question(layer=name) for name in REPAIRS], [layer("header")])
     words = ("reencode", "match keeps", "Size", "sources", "pixels are")
     assert [word for word, sentence in zip(words, every, strict=True) if word in sentence] == list(words)
-
-
-def test_duplicates_of__groups_across_classes_and_splits_come_first():
-    files = {f"{i}": bytes([10 + k]) for i, k in enumerate([0, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4])}
-    photos = PhotoSet.of_bytes("some", files)
-
-    counted = SimpleNamespace(
-        content=np.array([7, 1, 1, 2, 2, 2, 2, 2, 2, 2, 4]),  # 8 and 9 begin as 3 to 7 do, and are other files
-        near=np.zeros(11, np.uint64),
-        rows=np.arange(11),
-        label_codes=np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, -1, 0]),
-        split_codes=np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]),
-    )
-    (same,) = duplicates_of(counted, PhotoSubject(photos, photos.labels, None, None))
-    assert same == Duplicates(
-        "same file",
-        photos=9,
-        groups=3,
-        across_classes=1,  # an unknown class is none
-        across_splits=2,
-        searched=11,
-        examples=(("3", "4", "5", "6"), ("8", "9"), ("1", "2")),
-    )

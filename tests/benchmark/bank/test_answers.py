@@ -14,7 +14,7 @@ from benchmark.encoders import Prompt
 from benchmark.views import ORIGINAL, PNG, ProcessingViews, WithPng
 from builders.errors import DiskError, EncoderError
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from builders.pixels.process import process
 from builders.processes import child_environment, memory_budget
 from tests.support.images import ppm

@@ -13,19 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
-from benchmark.bank.fill.fill import fill_banks
+from benchmark.bank import Bank, PhotoHashes, bank_key, fill_banks, key_hash
 from benchmark.bank.fill.members import preprocess_index
-from benchmark.bank.keys import bank_key, key_hash
-from benchmark.encoders import Encoder, EncoderInfo, Runtime
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
+from benchmark.encoders import Encoder, EncoderInfo, Pixels, Runtime
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
 from benchmark.encoders.preprocess.verified import FromTransform, candidates_of_transform, verified
 from benchmark.encoders.runtime.choose import RuntimeEmbedder
-from benchmark.views.recipe import ProcessingViews
+from benchmark.views import ProcessingViews
 from builders.errors import DataError, PhotoError
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from builders.pixels.process import process
 from tests.support.images import ppm
 from tests.support.processes import start_python
@@ -146,25 +143,6 @@ def test_fill_banks__networks_share_views_and_a_users_function_gets_a_copy(tmp_p
         np.testing.assert_array_equal(bank.view(NAMES[1], np.arange(20))[0:20][3], expected(photos, 3, NAMES[1]))
 
 
-@pytest.mark.parametrize(("bytes_held", "together"), [(1 << 28, [12, 12, 12, 12, 12]), (3 * 48 + 1, [3] * 20)])
-def test_fill_banks__the_size_of_a_gather_is_bounded(tmp_path, monkeypatch, bytes_held, together):
-    """20 photos of 3 views of 48 bytes: four batches of 3 views at a time, fewer where they are more bytes."""
-    photos, recipe, seen = some_photos(20), ProcessingViews(NAMES), []
-    monkeypatch.setattr("benchmark.bank.fill.members.GATHERED_BYTES", bytes_held)
-
-    class Seen:
-        def __init__(self, name, embed, views):
-            pass
-
-        def start(self, batch, *places):
-            seen.append(len(batch))
-            return lambda: flat(batch)
-
-    monkeypatch.setattr("benchmark.bank.fill.members.FittingBatch", Seen)
-    fill_banks(photos, recipe, [toy_encoder()], [opened(tmp_path, photos, recipe)], workers=0, batch_size=3)
-    assert seen == together
-
-
 def test_preprocess_index__is_equal_for_equal_preprocessings_of_different_libraries():
     """Transforms of two libraries with the same pixels, and different ones."""
     from torchvision import transforms
@@ -276,12 +254,6 @@ def test_bank_key__depends_on_version_error_and_views_of_a_runtime():
     keys = [key_hash(bank_key(**ingredients(), runtime=runtime)) for runtime in runtimes]
     assert len(set(keys)) == 5
     assert key_hash(bank_key(**ingredients(), runtime=Runtime("torch", "2.13"))) == keys[0]
-
-
-def test_bank_key__depends_on_the_codec(monkeypatch):
-    before = key_hash(bank_key(**ingredients()))
-    monkeypatch.setattr("benchmark.bank.keys.codec_canary", lambda: "another codec")
-    assert key_hash(bank_key(**ingredients())) != before
 
 
 def test_bank_key__is_equal_for_equal_ingredients():

@@ -5,9 +5,7 @@ import pytest
 
 import benchmark.views.prefetch
 from benchmark.bank import begin_views, fill_banks
-from benchmark.views import Prefetch
-from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.recipe import ProcessingViews
+from benchmark.views import MaskedViews, PlainViews, Prefetch, ProcessingViews
 from tests.benchmark.bank.test_bank import opened, some_photos, thumbnail, toy_encoder
 
 

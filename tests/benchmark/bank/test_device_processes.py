@@ -14,9 +14,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from benchmark.bank import PassCost
 from benchmark.bank.fill import device_process, devices
-from benchmark.bank.fill.device_process import Share, Work, _Lines, _Messages, check_same_encoder, fill_share
-from benchmark.bank.fill.fill import PassCost, PassOutcome
+from benchmark.bank.fill.device_process import Share, Work, _Messages, check_same_encoder, fill_share
+from benchmark.bank.fill.fill import PassOutcome
 from benchmark.bank.keys import encoder_key
 from benchmark.encoders import Runtime
 from benchmark.views import PlainViews
@@ -226,14 +227,6 @@ def test_messages__digests_are_gathered(monkeypatch):
     closed = SimpleNamespace(write=lambda data: (_ for _ in ()).throw(BrokenPipeError()), flush=lambda: None)
     _Messages(closed).send("line", "x")
     assert ended == [1]
-
-
-def test_lines__of_standard_error_without_what_a_bar_has_written_over():
-    lines = []
-    errors = _Lines(SimpleNamespace(send=lambda kind, line: lines.append((kind, line))))
-    assert errors.write("one\ntw") == 6
-    errors.write("o\n\n   \nold\rnew\nrest")
-    assert lines == [("line", "one"), ("line", "two"), ("line", "new")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.bank import PhotoHashes, photo_hashes
 from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamps, photo_digest
-from builders.sources.folders import FolderSource, labelled_folder
+from builders.sources import FolderSource, labelled_folder
 from builders.sources.imagenet import TarSource
 
 LONG_AGO = 1_700_000_000
@@ -86,18 +86,6 @@ def test_verify__reads_what_a_stamp_cannot_show(tmp_path, folder, read, monkeypa
     assert PhotoHashes(labelled_folder(str(folder)), tmp_path).bytes_hash() == by_hand(folder)
 
 
-def test_hashed_in_pass__hashes_under_earlier_stamps_are_computed_before_the_pass(tmp_path, folder, monkeypatch):
-    """The bank of these bytes is there, under their hash: a pass under a stand-in would embed all photos again."""
-    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
-    photos = labelled_folder(str(folder))
-    monkeypatch.setattr(photo_hashes, "_VERSION", 1)
-    known = PhotoHashes(photos, tmp_path).bytes_hash()
-    monkeypatch.setattr(photo_hashes, "_VERSION", 2)
-    outdated = PhotoHashes(photos, tmp_path)
-    assert (outdated.unknown, outdated.hashed_in_pass, outdated.bytes_hash()) == (9, False, known)
-    assert PhotoHashes(photos, tmp_path).unknown == 0
-
-
 def test_bytes_hash__a_subset_uses_the_hashes_of_the_whole_set_and_keeps_them_all(tmp_path, folder, read):
     whole = labelled_folder(str(folder))
     PhotoHashes(whole, tmp_path).bytes_hash()
@@ -145,21 +133,6 @@ def test_bytes_hash__a_damaged_table_is_ignored(tmp_path, folder):
         assert PhotoHashes(labelled_folder(str(folder)), tmp_path).unknown == 9
 
 
-def test_learn__hashes_of_a_pass_are_stored(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 3)
-    photos = labelled_folder(str(folder))
-    hashes = PhotoHashes(photos, tmp_path)
-    assert hashes.hashed_in_pass
-    for index in range(5):
-        hashes.learn(index, photo_digest(photos.read(index)))
-    hashes.learn(5, b"")  # could not be read
-    hashes.close()
-    again = PhotoHashes(photos, tmp_path)
-    assert (again.unknown, again.hashed_in_pass) == (4, True)
-    assert again.stand_in() == hashes.stand_in() != again.bytes_hash() == by_hand(folder)
-    assert not PhotoHashes(photos).hashed_in_pass  # without a cache there are no stamps
-
-
 def test_stamps__change_with_an_archive(tmp_path, read):
     photos = [b"one", b"photo two", b"3"]
     for i, data in enumerate(photos):
@@ -180,20 +153,6 @@ def test_stamps__change_with_an_archive(tmp_path, read):
     assert PhotoHashes(given.select([2, 0]), tmp_path / "cache").unknown == 0
     os.utime(tmp_path / "a.tar", (LONG_AGO + 9, LONG_AGO + 9))
     assert PhotoHashes(given, tmp_path / "cache").unknown == 3
-
-
-@pytest.mark.parametrize(("most", "in_pass"), [(8, True), (9, False), (10, False)])
-def test_hashed_in_pass__only_where_many_are_unknown(tmp_path, folder, monkeypatch, most, in_pass):
-    monkeypatch.setattr(photo_hashes, "READ_BEFORE", most)
-    photos = labelled_folder(str(folder))
-    assert PhotoHashes(photos, tmp_path).hashed_in_pass is in_pass
-    assert not PhotoHashes(photos, tmp_path, verify=True).hashed_in_pass  # they are read before it
-    assert not PhotoHashes(photos).hashed_in_pass  # nothing stands in for them
-    with monkeypatch.context() as patch:
-        patch.setattr(PhotoSet, "is_remote", True)  # a pass fetches the photos anyway
-        assert PhotoHashes(photos, tmp_path).hashed_in_pass
-        PhotoHashes(photos, tmp_path).bytes_hash()
-        assert not PhotoHashes(photos, tmp_path).hashed_in_pass
 
 
 def test_stand_in__follows_from_stamps_and_is_no_hash_of_bytes(tmp_path, folder):

@@ -7,21 +7,13 @@ import pytest
 import torch
 
 from benchmark.answers import ClosedQuestion, questions_hash, reversed_order
-from benchmark.bank import Asking, Blocks, PhotoHashes, answering, hash_of_block, missing_parts
+from benchmark.bank import Asking, Blocks, PassCost, PhotoHashes, answering, hash_of_block
 from benchmark.bank.fill.batches import of_same_shapes
 from benchmark.bank.fill.device_copy import joined
 from benchmark.bank.fill.device_process import check_same_encoder
-from benchmark.bank.fill.fill import PassCost, PassOutcome, _forward_s
+from benchmark.bank.fill.fill import PassOutcome
 from benchmark.bank.fill.members import (
-    GATHERED_BATCHES,
-    GATHERED_BYTES,
-    MOST_BATCHES,
     EncoderState,
-    Part,
-    PassMember,
-    ViewPlan,
-    gather_sizes,
-    photos_together,
 )
 from benchmark.bank.keys import encoder_key
 from benchmark.encoders import Runtime
@@ -42,53 +34,6 @@ class Store:
 
     def is_finished(self, name, block):
         return block not in self.lacks[name]
-
-
-@pytest.mark.parametrize("blocks", [None, [3, 0], [1]])
-def test_missing_parts__each_missing_block_once_with_those_that_lack_the_same(blocks):
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        lacks = [{name: np.flatnonzero(rng.random(5) < rng.random()).tolist() for name in "abc"} for _ in range(2)]
-        stores = [Store(64 * 5, **of_store) for of_store in lacks]
-        parts = missing_parts("bca", stores, blocks)
-        lacking = {}
-        for block in range(5) if blocks is None else sorted(blocks):
-            of_stores = tuple(tuple(name for name in "bca" if block in store.lacks[name]) for store in stores)
-            if any(of_stores):
-                lacking.setdefault(of_stores, []).append(block)
-        assert [(part.missing, list(part.blocks)) for part in parts] == list(lacking.items())
-    assert Part((0,), (("b", "a"), (), ("c", "b"))).names == ("b", "a", "c")
-
-
-def test_begin_block__views_that_another_process_has_finished_are_not_wanted():
-    member = PassMember(SimpleNamespace(store=Store(100, a=[1], b=[0, 1], c=[])), 0, ("b", "a"))
-    assert member.wanted == ()
-    for block, wanted in ((0, ("b",)), (1, ("b", "a")), (2, ())):
-        member.begin_block(block)
-        assert member.wanted == wanted
-
-
-def plain_together(views, batch, bytes_a_photo, block):
-    """By the definition: fewest forward passes; then enough batches at a time; then the smallest, or the largest."""
-    choices = []
-    for photos in range(1, block + 1):
-        if photos > 1 and (photos * bytes_a_photo > GATHERED_BYTES or photos * views > MOST_BATCHES * batch):
-            break
-        sizes = [min(photos, block - start) for start in range(0, block, photos)]
-        passes = sum(-(-size * views // batch) for size in sizes)
-        few = photos * views < GATHERED_BATCHES * batch
-        choices.append((passes, few, -photos if few else photos, photos))
-    return min(choices)[-1]
-
-
-def test_photos_together__equals_its_definition():
-    rng = np.random.default_rng(1)
-    for _ in range(300):
-        views, batch, block = int(rng.integers(1, 40)), int(rng.integers(1, 65)), int(rng.choice([1, 2, 7, 22, 64]))
-        bytes_a_photo = int(rng.choice([0, 1, 10**6, 10**8, 10**9]))
-        assert photos_together(views, batch, bytes_a_photo, block) == plain_together(views, batch, bytes_a_photo, block)
-    assert gather_sizes([64, 22, 1], 32) == [32, 32, 22, 1]
-    assert gather_sizes([], 5) == []
 
 
 def views_of(*shapes, failures=(), index=3):
@@ -142,34 +87,6 @@ def test_joined__only_what_is_adjacent_in_one_memory():
     assert joined(cases[0][0])[0].data_ptr() == slot.data_ptr()
 
 
-class Resized:
-    """Preprocessing that compares its size, as a user may write it."""
-
-    def __init__(self, size):
-        self.size = size
-
-    def __eq__(self, other):
-        return isinstance(other, Resized) and self.size == other.size
-
-    __hash__ = None
-
-
-class Inverted(Resized):
-    """Another preprocessing, with the comparison of the first."""
-
-
-def test_view_plan__encoders_share_views_where_class_and_values_are_equal():
-    one = Resized(2)
-    preprocesses = [one, Resized(2), Inverted(2), Resized(3), one, Inverted(2), len, len, max]
-    encoders = [toy_encoder(as_rows, preprocess, 3) for preprocess in preprocesses]
-    plan = ViewPlan.of("RECIPE", encoders)
-    assert plan.recipe == "RECIPE"
-    assert list(plan.which) == [0, 0, 1, 2, 0, 1, 3, 3, 4]
-    assert [type(p) for p in plan.preprocesses[:3]] == [Resized, Inverted, Resized]
-    assert plan.preprocesses[0] is one
-    assert [copy.device.type for copy in plan.copies] == ["cpu"] * 5
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_joined__views_of_one_memory_in_any_layout(seed):
     """Rows stay what they were; two neighbours are one where both are rows in order, and the second begins at once."""
@@ -191,16 +108,6 @@ def test_joined__views_of_one_memory_in_any_layout(seed):
     runs = joined(parts)
     assert [row.tolist() for run in runs for row in run] == [row.tolist() for part in parts for row in part]
     assert [len(run) for run in runs] == sizes
-
-
-@pytest.mark.parametrize(
-    ("busy", "seconds"),
-    [(10.0, (3.0, 3.5, 0.0)), (6.5, (3.0, 3.5, 0.0)), (3.25, (1.5, 1.75, 0.0)), (0.0, (0.0, 0.0, 0.0))],
-)
-def test_forward_s__scaled_down_where_starting_and_waiting_overlap(busy, seconds):
-    measured = [SimpleNamespace(begun_s=b, waited_s=w) for b, w in ((1.0, 2.0), (3.0, 0.5), (0.0, 0.0))]
-    assert _forward_s(measured, busy) == pytest.approx(seconds)
-    assert _forward_s(measured[2:], busy) == (0.0,)
 
 
 def test_cost_of__shares_sum_to_the_pass():

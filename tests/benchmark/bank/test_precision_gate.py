@@ -8,13 +8,14 @@ import pytest
 
 import benchmark.bank.gates as gate
 from benchmark.__main__ import main
-from benchmark.bank.gates import check_precision, neighbouring, trace_to_noise
+from benchmark.bank import check_precision
+from benchmark.bank.gates import trace_to_noise
 from benchmark.encoders import load_encoder
 from benchmark.options import DTYPES, RunOptions
-from benchmark.results.schema import read_result
-from benchmark.views.recipe import ProcessingViews
+from benchmark.results import read_result
+from benchmark.views import ProcessingViews
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, STUDY_PROCESSINGS
+from builders.pixels import PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support.scoring import toy_encoder
 
@@ -44,26 +45,6 @@ def test_trace_to_noise__by_hand():
     assert trace_to_noise(reference, lower, [(0, 2), (1, 2)]).trace == pytest.approx(chord(30))
     # lengths of embeddings do not
     assert trace_to_noise(reference * 7, lower, [(0, 1)]).ratio == pytest.approx(compared.ratio)
-
-
-def test_trace_to_noise__without_rounding_and_without_a_trace():
-    reference = on_the_circle([[0, 10], [20, 30]])
-    assert trace_to_noise(reference, reference, [(0, 1)]).ratio is None
-    blind = on_the_circle([[5, 7], [5, 7]])
-    compared = trace_to_noise(blind, on_the_circle([[6, 8], [6, 8]]), [(0, 1)])
-    assert compared.trace == pytest.approx(0, abs=1e-12)
-    assert compared.ratio == pytest.approx(0, abs=1e-12)
-    zeros = np.zeros((2, 2, 3))
-    assert trace_to_noise(zeros, zeros, [(0, 1)]).ratio is None
-
-
-def test_neighbouring__all_pairs_of_each_parameter():
-    names = STUDY_PROCESSINGS
-    pairs = neighbouring(names)
-    assert len(pairs) == 15 + 3 + 3 + 6
-    for a, b in pairs:
-        assert any({names[a], names[b]} <= set(p.processings) for p in PARAMETERS.values())
-    assert neighbouring(["jpeg-q75-420", "resizing-x2"]) == []
 
 
 NETWORKS = """
@@ -199,37 +180,6 @@ def test_check_precision__passes_from_the_threshold_on(work, monkeypatch, trace,
     assert (verdict.passed, verdict.ratio, verdict.photos) == (passed, ratio, 3)
     assert (verdict.reason == "") is passed
     assert check_precision(encoder, photos, "0", options) == verdict  # from the cache
-
-
-def test_check_precision__float32_has_no_verdict_and_fresh_runs_decide_again(work, monkeypatch):
-    compared = []
-
-    def embedded(exact, lower, *_):
-        compared.append((exact.dtype, lower.dtype))
-        return np.ones((2, 3, 1)), np.ones((2, 3, 1))
-
-    monkeypatch.setattr(gate, "embedded_by_both", embedded)
-    monkeypatch.setattr(gate, "trace_to_noise", lambda *_: gate.TraceToNoise(1.0, 0.0, (0, 1)))
-    photos = PhotoSet.of_bytes("few", {"a": (work / "photos/train/cat/00.jpg").read_bytes()})
-    plain = load_encoder("networks_of_gate:Fine", device="cpu", dtype="float32")
-    lower = load_encoder("networks_of_gate:Fine", device="cpu", dtype="bfloat16")
-    options = RunOptions(cache=work / "cache", workers=0)
-    half = replace(options, storage="float16")
-    assert check_precision(plain, photos, "0", options) is None
-    assert check_precision(plain, photos, "0", half).passed
-    assert check_precision(lower, photos, "0", options).passed
-    assert check_precision(lower, photos, "0", half).passed
-    assert compared == [("float32", "float32"), ("float32", "bfloat16"), ("float32", "bfloat16")]
-    check_precision(lower, photos, "0", options)
-    assert len(compared) == 3
-    check_precision(lower, photos, "0", replace(options, fresh=True))
-    assert len(compared) == 4
-    monkeypatch.setattr(gate, "SAMPLE", 31)
-    check_precision(lower, photos, "0", options)
-    assert len(compared) == 5  # another sample has another key
-    check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
-    check_precision(replace(lower, info=replace(lower.info, weights_sha256=None)), photos, "0", options)
-    assert len(compared) == 7  # an encoder that cannot be identified is never cached
 
 
 def test_check_precision__embeddings_that_are_not_finite_are_refused(work, monkeypatch):

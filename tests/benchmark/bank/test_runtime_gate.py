@@ -15,14 +15,13 @@ from benchmark.bank.gates import neighbouring
 from benchmark.cli.score import main
 from benchmark.encoders import Encoder, Runtime
 from benchmark.options import RunOptions
-from benchmark.results.schema import read_result
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks.registry import all_tasks, select_tasks
+from benchmark.results import read_result
+from benchmark.scoring import score_encoders
+from benchmark.tasks import all_tasks, select_tasks
 from benchmark.views import ProcessingViews
 from builders.data_specs import open_photos
 from builders.errors import EncoderError
-from builders.pixels import decode_rgb, process_by_pillow
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS, decode_rgb, process_by_pillow
 from tests.support.scoring import toy_encoder
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")

@@ -11,18 +11,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
+from benchmark.bank import Bank, PassCost, PhotoHashes, bank_key, fill_banks, fill_banks_on
 from benchmark.bank.fill.device_process import check_same_encoder
-from benchmark.bank.fill.devices import fill_banks_on, merge_outcomes, workers_each
-from benchmark.bank.fill.fill import PassCost, PassOutcome, fill_banks
-from benchmark.bank.keys import bank_key
-from benchmark.compute import named_devices, share_machine
-from benchmark.compute.memory import free_on_host
+from benchmark.bank.fill.devices import merge_outcomes
+from benchmark.bank.fill.fill import PassOutcome
+from benchmark.compute import free_on_host, named_devices, share_machine
+from benchmark.scoring import PassTimes
 from benchmark.scoring.estimating.measuring import Measured
-from benchmark.scoring.estimating.pass_costs import PassTimes
 from benchmark.scoring.estimating.text import pass_seconds
-from benchmark.views.acquisition import PlainViews
+from benchmark.views import PlainViews
 from builders.errors import DataError, EncoderError, UsageError
 from builders.photos import PhotoSet, photo_digest
 from tests.support import card as fake_card
@@ -232,14 +229,6 @@ def test_named_devices__only_existing_gpus_each_once(monkeypatch):
     ):
         with pytest.raises(UsageError, match=reason):
             named_devices(requested)
-
-
-def test_workers_each__is_limited_to_a_part_of_the_cores(monkeypatch):
-    from benchmark.bank.fill import devices as several_devices
-
-    monkeypatch.setattr(several_devices, "available_cores", lambda: 12)
-    assert [workers_each(8, n) for n in (1, 2, 4, 24)] == [8, 6, 3, 1]
-    assert workers_each(2, 4) == 2
 
 
 def test_share_machine__divides_the_free_memory(monkeypatch):

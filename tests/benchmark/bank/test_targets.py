@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.bank import Bank, OutputsBank
-from benchmark.bank.fill.targets import fill_from_file
+from benchmark.bank import Bank, OutputsBank, fill_from_file
 from benchmark.encoders import StoredEmbeddings
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
-from tests.benchmark.bank.test_stores_by_hand import LAYER, VIEWS, filled, key_of
+from tests.benchmark.bank.test_stores import LAYER, VIEWS, filled, key_of
 from tests.support.images import image_bytes
 
 

@@ -10,17 +10,14 @@ import torch
 
 import benchmark.views.prefetch
 import benchmark.views.recipe
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
-from benchmark.bank.fill.fill import fill_banks
-from benchmark.bank.keys import LAYOUT, bank_key, key_hash
-from benchmark.bank.view_file import Block, Blocks, ViewFile, _well_formed, view_key
+from benchmark.bank import Bank, Blocks, PhotoHashes, bank_key, fill_banks, key_hash
+from benchmark.bank.keys import LAYOUT
+from benchmark.bank.view_file import ViewFile, view_key
 from benchmark.encoders import Output
-from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.recipe import ProcessingViews, StoredViews
+from benchmark.views import MaskedViews, PlainViews, ProcessingViews, StoredViews
 from builders.errors import DataError
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from tests.support.images import ppm
 from tests.support.processes import start_python
 from tests.support.scoring import CountingEncoder
@@ -373,20 +370,3 @@ def test_rows__their_disk_space_is_reserved_before_they_are_written(tmp_path):
     status = (tmp_path / "rows.npy").stat()
     assert status.st_blocks * 512 >= status.st_size > 1_200_000
     assert not view.rows().any()
-
-
-@pytest.mark.parametrize(
-    ("fields", "is_formed"),
-    [
-        ({}, True),
-        ({"crc32": "7"}, False),
-        ({"source_jpeg": [3]}, False),
-        ({"failures": ["bad"]}, False),
-        ({"source_jpeg": {"q75 4:2:0": "3"}}, False),
-        ({"failures": {"a.jpg": 3}}, False),
-        ({"source_jpeg": {}, "failures": {}}, True),
-    ],
-)
-def test_well_formed__every_field_of_a_marker_has_its_type(fields, is_formed):
-    marker = Block(2, **{"failures": {"a.jpg": "bad"}, "source_jpeg": {"q75 4:2:0": 3}, "crc32": 7, **fields})
-    assert _well_formed(marker) == is_formed

@@ -66,4 +66,4 @@ def test_finish__what_cannot_be_pushed_is_reported_beforehand(run, tmp_path):
     assert run("plan", *BUILD, "--output", tmp_path / "out", "--ranks", 1)[0] == 0
     status, _, printed = run("finish", tmp_path / "out.plan", "--push-to", "nonsense")
     assert status == 2
-    assert "--push-to nonsense" in printed
+    assert "nonsense" in printed

@@ -12,7 +12,7 @@ from builders.files import temporary_path
 from tests.benchmark.cluster.conftest import ENCODERS, POISONED, SWEEP, leftovers, make_root, same_banks, scores, tree
 from tests.support.processes import run_python, start_python
 
-pytestmark = pytest.mark.usefixtures("unpainted")
+pytestmark = [pytest.mark.usefixtures("unpainted"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -23,7 +23,6 @@ def planned(frozen, capsys):
     return folder / "out.plan"
 
 
-@pytest.mark.slow
 def test_ranks__equal_to_the_plain_command(run, planned, plain):
     for rank in (2, 0, 3, 1, 7, 4, 6, 5):
         assert run("work", planned, "--rank", rank)[0] == 0
@@ -33,7 +32,6 @@ def test_ranks__equal_to_the_plain_command(run, planned, plain):
     assert not leftovers(planned.parent)
 
 
-@pytest.mark.slow
 def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run, planned):
     """One in each block; a rank is taken up again with a block gone, and all of them with nothing gone."""
     for restart in range(3):
@@ -51,7 +49,6 @@ def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run,
         assert sorted(failure["name"] for failure in failures) == sorted(POISONED)
 
 
-@pytest.mark.slow
 def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tmp_path, run, equal_costs):
     """The first to meet a light photo kills its process: the other ranks are done; the same command does the rest."""
     words = [word.replace(":large", ":deadly") for word in SWEEP]
@@ -102,7 +99,6 @@ def refused(run, planned, rank=0):
     return reason
 
 
-@pytest.mark.slow
 def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeypatch, tmp_path):
     (tmp_path / "cluster_encoders.py").write_text(ENCODERS.replace('"small, 1"', '"small, 2"'))
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -117,7 +113,6 @@ def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeyp
     assert len(list((planned / "ranks").glob("*.done.json"))) == 4 - len(of_small) + 2
 
 
-@pytest.mark.slow
 def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypatch, run):
     there = make_root(tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path)
     monkeypatch.chdir(there)
@@ -136,7 +131,6 @@ def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypa
     assert run("work", planned)[0] == 0
 
 
-@pytest.mark.slow
 def test_embed__fills_banks_equal_to_those_of_the_plain_command(run, plain, tmp_path):
     words = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
     assert run("plan", "embed", *SWEEP, *words)[0] == 0
@@ -163,7 +157,6 @@ def test_plan__says_what_cannot_be_planned(run, tmp_path):
     assert run("work", tmp_path)[0] == 2
 
 
-@pytest.mark.slow
 def test_plan__the_same_plan_stays_and_another_is_refused(run, planned):
     words = ("--cache", planned.with_name("cache"), "--output", planned.with_name("out"))
     status, _, printed = run("plan", "sweep", *SWEEP, "--together", 1, *words, "--ranks", 3)
@@ -171,7 +164,6 @@ def test_plan__the_same_plan_stays_and_another_is_refused(run, planned):
     assert str(planned) in printed
 
 
-@pytest.mark.slow
 def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_path, run):
     words = [word.replace(":large", ":waiting") for word in SWEEP]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"

@@ -15,6 +15,8 @@ from tests.support.flickr import Faults, add, serving
 from tests.support.flickr_world import World
 from tests.support.processes import start_python
 
+pytestmark = pytest.mark.slow
+
 WORLD = World(count=400, burst=0)
 OPTIONS = ("--allow-loopback", "--first-wait", "0.001", "--connections", "8", "--per-host", "6")
 
@@ -55,7 +57,6 @@ def ranked(flickr, tmp_path):
     return tmp_path / "ranked"
 
 
-@pytest.mark.slow
 def test_ranks__files_and_rows_of_the_plain_command(run, plain, ranked, tmp_path):
     status, printed, _ = run("plan", *fetching(ranked), "--ranks", 3)
     assert status == 0
@@ -82,7 +83,6 @@ def test_ranks__files_and_rows_of_the_plain_command(run, plain, ranked, tmp_path
     assert stored(ranked) == plain
 
 
-@pytest.mark.slow
 def test_ranks__a_killed_one_keeps_its_units(run, plain, ranked, flickr, elsewhere, tmp_path):
     assert run("plan", *fetching(ranked), "--ranks", 1)[0] == 0
     plan = tmp_path / "ranked.plan"
@@ -110,7 +110,6 @@ def lines(plan):
     return [line for path in sorted((plan / "rows").glob("*.jsonl")) for line in path.read_text().splitlines()]
 
 
-@pytest.mark.slow
 def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
     plan = f"memory://{tmp_path.name}/plan"
     assert run("plan", *fetching(ranked), "--ranks", 2, "--plan", plan)[0] == 0
@@ -120,7 +119,6 @@ def test_ranks__by_an_object_store(run, plain, ranked, tmp_path):
     assert not [name for name in StorageFolder.of(plan).all_names() if name.startswith(("files", "lists", "rows"))]
 
 
-@pytest.mark.slow
 def test_finish__heeds_take_downs_and_refuses_other_bytes(run, ranked, tmp_path):
     assert run("plan", *fetching(ranked), "--ranks", 2)[0] == 0
     plan = tmp_path / "ranked.plan"

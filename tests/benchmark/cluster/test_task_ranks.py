@@ -15,7 +15,7 @@ from benchmark.results import read_result
 from builders.cluster import Markers, read_plan
 from tests.benchmark.cluster.conftest import SWEEP, leftovers, scores, tree
 
-pytestmark = pytest.mark.usefixtures("unpainted")
+pytestmark = [pytest.mark.usefixtures("unpainted"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -40,7 +40,6 @@ def out(done):
     return done.with_name("out")
 
 
-@pytest.mark.slow
 def test_finish__gives_the_bytes_of_the_plain_command(run, done, out, plain):
     plan, _ = read_plan(str(done))
     assert len(plan.ranks) == 16
@@ -83,7 +82,6 @@ def test_finish__results_carry_the_facts_of_all_ranks(run, done, out, plain, tmp
     assert scores(out) == scores(plain[0])
 
 
-@pytest.mark.slow
 def test_rank__is_not_begun_before_the_ranks_that_it_needs(run, planned):
     status, _, printed = run("work", planned, "--rank", 8)
     assert status == 1
@@ -93,7 +91,6 @@ def test_rank__is_not_begun_before_the_ranks_that_it_needs(run, planned):
     assert run("work", planned, "--rank", "0,8")[0] == 0
 
 
-@pytest.mark.slow
 def test_finish__a_bad_file_is_named_with_its_rank_and_made_again_by_the_command_it_gives(run, done, out, plain):
     path = next(p for p in sorted((done / "banks").rglob("*.npz")) if "parts" not in p.parts)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
@@ -110,7 +107,6 @@ def test_finish__a_bad_file_is_named_with_its_rank_and_made_again_by_the_command
     assert scores(out) == scores(plain[0])
 
 
-@pytest.mark.slow
 def test_rank_of_a_task__sets_back_the_rank_of_a_bad_block(run, planned):
     assert run("work", planned, "--rank", "0-7")[0] == 0
     for path in sorted((planned / "banks").rglob("*.npz"))[:3:2]:
@@ -119,7 +115,6 @@ def test_rank_of_a_task__sets_back_the_rank_of_a_bad_block(run, planned):
     assert run("work", planned)[0] == 0
 
 
-@pytest.mark.slow
 def test_finish__waits_for_a_file_that_is_late(run, done, out, plain, tmp_path):
     path = sorted((done / "banks").rglob("*.npz"))[1]
     hidden = path.rename(tmp_path / "hidden")
@@ -166,7 +161,6 @@ def fake_version(monkeypatch, package, version):
     monkeypatch.setattr("importlib.metadata.version", lambda name: version if name == package else real(name))
 
 
-@pytest.mark.slow
 def test_rank__of_another_version_is_refused_by_both_versions(run, planned, monkeypatch):
     package, version = "torch", "2.9.1+cu126"
     with monkeypatch.context() as patch:
@@ -198,7 +192,6 @@ def test_finish__sets_back_a_rank_whose_marker_has_another_version(run, done, ou
     assert scores(out) == scores(plain[0])
 
 
-@pytest.mark.slow
 def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, planned, plain):
     plan, _ = read_plan(str(planned))
     assert run("work", planned)[0] == 0
@@ -217,7 +210,6 @@ def test_finish__removes_blocks_on_request_and_the_plan_states_the_disk(run, pla
     assert scores(planned.with_name("out")) == scores(plain[0])
 
 
-@pytest.mark.slow
 def test_ranks__what_no_rank_can_compute_fails_as_on_one_machine(run, tmp_path):
     """With 4 photos that cannot be read, all of the rest are too few."""
     words = (*SWEEP, "--min-usable", "0.99")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.compare import article
-from benchmark.compare.article import _bars, _lines, _points, draw_article, is_free, label_box
-from benchmark.compare.published import published_rows
+from benchmark.compare import draw_article, published_rows
+from benchmark.compare.article import _bars
 from benchmark.results import Result, Score, published_encoders
 from benchmark.scoring import Row
 from benchmark.tasks import all_tasks
@@ -53,34 +51,6 @@ def rows():
 
 def family(name: str):
     return next(t.family for t in all_tasks().values() if t.family.name == name)
-
-
-def test_bars__hold_every_published_and_measured_encoder(rows):
-    panels = _bars(rows, family("processing"))
-    assert len(panels) == 4
-    for bars, chance in panels.values():
-        assert len(bars) == 48
-        assert sum(bar.measured for bar in bars) == 1
-        assert [b.value for b in bars] == sorted((b.value for b in bars), reverse=True)
-        assert 0 < chance < 0.5
-    bars, _ = panels["JPEG, imagenet"]
-    published = {
-        e.name: s.value
-        for e in published_encoders()
-        for s in e.scores
-        if (s.task, s.data) == ("probe/jpeg", "imagenet")
-    }
-    assert {b.encoder: b.value for b in bars if not b.measured} == published
-    [measured] = [b for b in bars if b.measured]
-    assert measured.value == pytest.approx(next(iter(published.values())) + 0.03)
-
-
-def test_lines_and_points__hold_every_published_and_measured_encoder(rows):
-    lines = _lines(rows, family("knn"))
-    assert [len(panel) for panel in lines.values()] == [48] * 4
-    assert all(set(values) >= {"all-same", "pos-same", "neg-same"} for panel in lines.values() for *_, values in panel)
-    points = _points(rows, family("retrieval"))
-    assert (len(points), sum(measured for _, _, measured, _, _ in points)) == (48, 1)
 
 
 @pytest.fixture
@@ -130,25 +100,3 @@ def test_draw_article__absent_figures_are_left_out_and_titles_note_what_is_not_c
     )
     assert all("not comparable" in title for title in _bars(rows, family("processing")))
     assert draw_article([], [], tmp_path) == []
-
-
-def test_names__cover_neither_points_nor_names():
-    left, right, bottom, top = label_box(0.5, 0.5, 20, 1.0, 1)
-    assert left > 0.5
-    assert label_box(0.5, 0.5, 20, 1.0, -1)[:2] == pytest.approx((1 - right, 1 - left))
-    assert is_free((left, right, bottom, top), [], [(0.5, 0.5), (right + 0.01, 0.5)])
-    assert not is_free((left, right, bottom, top), [], [(0.6, 0.51)])
-    assert not is_free((left, right, bottom, top), [(0.6, 0.9, 0.51, 0.6)], [])
-
-
-def test_similarities__of_the_first_score_that_stores_them():
-    drawn, other = {"why": "drawn by seed"}, {"why": "the worst"}
-    scores = [
-        SimpleNamespace(details=d)
-        for d in ({}, {"similarities": []}, {"similarities": [other, drawn]}, {"similarities": [other]})
-    ]
-    results = [
-        SimpleNamespace(encoder={"id": "a"}, scores=scores),
-        SimpleNamespace(encoder={"id": "b"}, scores=scores[3:]),
-    ]
-    assert article._similarities(results) == [("a", drawn, scores[2]), ("b", other, scores[3])]

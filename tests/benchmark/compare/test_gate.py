@@ -11,8 +11,7 @@ import pytest
 
 import camtrace
 from benchmark.cli.compare import main
-from benchmark.compare import compare_runs, gate_runs, gate_text
-from benchmark.compare.judged import Loss
+from benchmark.compare import Loss, compare_runs, gate_runs, gate_text
 from benchmark.judgement import accepted_loss
 from benchmark.results import Failure, PhotoValues, Result, Run
 from benchmark.stats import paired_difference
@@ -189,6 +188,8 @@ def test_command__json_of_a_comparison(folders, capsys):
 
 def test_command__figure(folders, tmp_path):
     assert main([*map(str, folders), "--figure", str(tmp_path / "traces.svg")]) == 0
+    assert main([str(folders[0]), "--figure", str(tmp_path / "one.svg")]) == 0
+    assert (tmp_path / "one.svg").is_file()
     assert b"near" in (tmp_path / "traces.svg").read_bytes()
     with pytest.raises(UsageError, match="is written as"):
         main([*map(str, folders), "--figure", "traces.gif"])

@@ -9,10 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.compare import Compared, Tie, compare_runs, comparison_json, comparison_text, gate_runs, gate_text
-from benchmark.compare.judged import Gate, GateRow, Loss, MissingScore
-from benchmark.compare.paired import check_patterns, is_wanted
-from benchmark.compare.published import PublishedRow, pair_with_published, study_text, write_published
+from benchmark.compare import (
+    Compared,
+    Gate,
+    GateRow,
+    Loss,
+    MissingScore,
+    Tie,
+    compare_runs,
+    comparison_json,
+    comparison_text,
+    gate_runs,
+    gate_text,
+    study_text,
+    write_published,
+)
+from benchmark.compare.published import PublishedRow, pair_with_published
 from benchmark.results import Failure, PhotoValues, PublishedEncoder, PublishedScore, Result, Run, Score
 from benchmark.scoring import Row
 from benchmark.stats import paired_difference
@@ -111,18 +123,6 @@ def test_compare_runs__clusters_follow_their_photos():
     expected = paired_difference(first.values[8:], second.values, clusters=scene[8:])
     assert (row.difference.low, row.difference.high) == (expected.low, expected.high)
     assert row.difference.units == 8
-
-
-def test_is_wanted_and_patterns():
-    assert is_wanted("probe/jpeg", "accuracy", [], False)
-    assert not is_wanted("probe/jpeg", "accuracy-knn", [], False)
-    assert is_wanted("probe/jpeg", "accuracy-knn", [], True)
-    assert is_wanted("probe/jpeg", "accuracy", ["knn/*", "probe/j*"], False)
-    assert not is_wanted("probe/jpeg", "accuracy", ["knn/*"], True)
-    assert not is_wanted("probe/jpeg", "accuracy", ["PROBE/*"], True)
-    check_patterns([run(mine__task__rate=0.5)], ["mine/*", "probe/make"])
-    with pytest.raises(UsageError, match="unknown task 'mine/x'"):
-        check_patterns([run(mine__task__rate=0.5)], ["mine/x"])
 
 
 def compared(first, second, value, answer="undecided", *, data="toy", task="probe/jpeg", metric="accuracy", n=N):

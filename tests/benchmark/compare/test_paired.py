@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.cli.compare import main
-from benchmark.compare.paired import compare_runs
+from benchmark.compare import compare_runs
 from benchmark.options import OPTIONS
 from benchmark.results import Failure, read_answers, read_runs
 from benchmark.retrieval import pair_retrieval

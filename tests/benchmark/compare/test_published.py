@@ -9,9 +9,8 @@ import pytest
 
 from benchmark.cli.compare import main
 from benchmark.compare.published import pair_with_published, published_encoder
-from benchmark.results.published import published_encoders
-from benchmark.results.schema import Result, Score
-from benchmark.scoring.output import write_scored
+from benchmark.results import Result, Score, published_encoders
+from benchmark.scoring import write_scored
 from benchmark.scoring.run import Scored
 from builders.errors import UsageError
 from tests.support.probe_runs import UNDER_PRESET, probe_run, unseal

@@ -16,9 +16,9 @@ from benchmark.compare import (
     items_figure,
     items_record,
     items_text,
+    published_rows,
     read_sources,
 )
-from benchmark.compare.published import published_rows
 from benchmark.results import STUDY_GROUPS, Result, Score, published_encoders
 from benchmark.scoring import Row
 from builders.errors import DataError

@@ -2,22 +2,21 @@
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmark.compare import compare_runs, comparison_text, gate_runs, paired
-from benchmark.compare.paired import check_pair, warn_of_unreadable
-from benchmark.compare.published import (
-    CSV_COLUMNS,
-    pair_with_published,
-    published_encoder,
+from benchmark.compare import (
+    compare_runs,
+    comparison_text,
+    gate_runs,
     published_rows,
     published_text,
     study_text,
     write_published,
 )
+from benchmark.compare.paired import check_pair
+from benchmark.compare.published import CSV_COLUMNS, pair_with_published, published_encoder
 from benchmark.results import Failure, PhotoValues, Result, Run, Score, published_encoders
 from benchmark.scoring import Row
 from builders.errors import DataError, UsageError
@@ -157,42 +156,6 @@ def test_check_pair__refusals(changed, sentence):
     with pytest.raises(DataError) as error:
         checked(run("x"), run("y", **changed))
     assert str(error.value) == sentence
-
-
-def test_check_pair__warnings(monkeypatch):
-    warnings = []
-    monkeypatch.setattr(paired, "warn", warnings.append)
-    older = {"data": {"question_hash": None}}
-    for pair, folders in (
-        ((run("x", **older), run("y")), "x"),
-        ((run("x"), run("y", **older)), "y"),
-        ((run("x", **older), run("y", **older)), "x and y"),
-    ):
-        checked(*pair)
-        assert warnings == [
-            f"{folders}: written by an older camtrace, so only ids, splits and labels are checked, not the attributes, "
-            "groups, clusters, owners, scenes, pairs or stored views"
-        ]
-        warnings.clear()
-    checked(run("x"), run("y", canary="d"), across_codecs=True)
-    checked(run("x"), run("y", preset="iccv2025", **UNDER_PRESET_BUT_FOR_ITS_NAME), across_presets=True)
-    assert warnings[:2] == [
-        "x and y: the photos were processed by different codecs (c and d): a difference may be the codec's",
-        "x and y: the presets are camtrace and iccv2025: a difference may be that of preprocessing, votes or probes",
-    ]
-    assert all(warning.startswith("x and y: ") and " is " in warning for warning in warnings[2:])
-
-
-UNDER_PRESET_BUT_FOR_ITS_NAME = {name: v for name, v in UNDER_PRESET["options"].items() if name != "preset"}
-
-
-def test_warn_of_unreadable__a_line_for_each_task(capsys):
-    warn_of_unreadable(
-        [SimpleNamespace(folder=Path("x"), unreadable={"a": "b", "c": "d"}), SimpleNamespace(folder="y", unreadable={})]
-    )
-    assert capsys.readouterr().err == (
-        "camtrace: warning: x: a is left out: b\ncamtrace: warning: x: c is left out: d\n"
-    )
 
 
 def test_gate_and_comparison__whole_refusals():

@@ -109,50 +109,6 @@ def test_run_supervised__what_an_encoder_started_ends_after_the_run_too(tmp_path
     assert (tmp_path / "tidied").exists()
 
 
-def test_run_supervised__a_limit_that_was_lowered_for_good_is_that_of_a_new_process():
-    """Also where this user may raise it, the run goes on with the limits that it had."""
-    lowers = "import resource\nfrom benchmark.compute import foreign_code\n"
-    lowers += "with foreign_code(): resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))"
-    done = _ran(
-        "import resource\n"
-        "    before = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
-        f"    try: encode('bad', {lowers!r})\n"
-        "    except Exception as error: print(error)\n"
-        "    print(resource.getrlimit(resource.RLIMIT_NOFILE) == before)"
-    )
-    assert done.stdout.splitlines()[-1] == "True"
-    assert "bad: its code ended the process (it lowered a limit of the process for good)" in done.stdout or (
-        "it lowered RLIMIT_NOFILE" in done.stdout
-    )
-    assert done.returncode == 5
-
-
-def test_run_supervised__harm_is_seen_where_no_encoder_is_blamed_any_more():
-    """As in preprocessing, where the encoder's own function is blamed, within a context of the run."""
-    done = _ran(
-        "from benchmark.compute import foreign_code\n"
-        "    encode('first', 'pass'); own = os.open(os.devnull, os.O_RDONLY)\n"
-        "    try:\n"
-        "        with foreign_code():\n"
-        "            with blamed('bad'): refuse_crashed('bad'); os.closerange(3, 200)\n"
-        "    except EncoderCrash as error: print(error)\n"
-        "    os.fstat(own); print('done')"
-    )
-    assert done.stdout.splitlines() == ["bad: its code ended the process (it closed descriptors of the run)", "done"]
-    assert (done.returncode, done.stderr) == (5, "")
-
-
-def test_run_supervised__descriptors_that_an_encoder_closed_are_those_of_a_new_process():
-    closes = "from benchmark.compute import foreign_code\nwith foreign_code(): os.closerange(3, 200)"
-    done = _ran(
-        "own = os.open(os.devnull, os.O_RDONLY)\n"
-        f"    encode('first', 'pass'); encode('bad', {closes!r})\n"
-        "    os.fstat(own); print('done')"
-    )
-    assert done.stdout.splitlines() == ["bad: its code ended the process (it closed descriptors of the run)", "done"]
-    assert (done.returncode, done.stderr) == (5, "")
-
-
 def test_run_supervised__a_signal_of_another_process_goes_on_to_the_run_once():
     body = "signal.signal(signal.SIGINT, lambda *_: print('once', flush=True)); print(flush=True); time.sleep(0.5)"
     command = [sys.executable, "-c", _CODE.format(body=body)]

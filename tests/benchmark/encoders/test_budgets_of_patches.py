@@ -9,17 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import transformers
 from PIL import Image
 
 from benchmark.encoders.loaders.hub import Checkpoint
 from benchmark.encoders.loaders.transformers import inputs
 from benchmark.encoders.loaders.transformers.inputs import (
-    ONE_PICTURE,
-    Canvas,
     JoinedPatches,
-    PaddedPatches,
     image_inputs,
 )
 from builders.errors import EncoderError
@@ -62,45 +58,11 @@ class Grid(Processor):
         return {"pixel_values": np.ones((rows * columns, 5)), "image_grid_thw": np.array([[1, rows, columns]])}
 
 
-class Resized(Processor):
-    """As Idefics2: the longer side becomes ``longest_edge``."""
-
-    masked = True
-
-    def __call__(self, images: Image.Image, return_tensors: str) -> Any:
-        scale = self.size["longest_edge"] / max(images.size)
-        width, height = (max(1, int(side * scale)) for side in images.size)
-        name = "pixel_attention_mask" if self.masked else "image_sizes"
-        return {"pixel_values": np.ones((1, 3, height, width)), name: np.ones((1, 2))}
-
-
 def made(
     processor: Any, monkeypatch: pytest.MonkeyPatch, folder: Path, patches: int | None = None, config: Any = None
 ) -> Any:
     monkeypatch.setattr(inputs, "_processor", lambda checkpoint, trusted: processor)
     return image_inputs(Checkpoint("mine", folder, None), config or SimpleNamespace(), patches, False)
-
-
-@pytest.mark.parametrize(
-    ("most", "patches", "budget"),
-    [(256, None, 256), (1024, None, 1024), (4096, None, 1024), (256, 9, 9), (4096, 2048, 2048)],
-)
-def test_naflex__the_budget_of_the_checkpoint_up_to_1024_or_the_one_requested(
-    most: int, patches: int | None, budget: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    processor = NaFlex(max_num_patches=most)
-    result = made(processor, monkeypatch, tmp_path, patches)
-    assert processor.max_num_patches == budget
-    side = 8 * math.isqrt(budget)
-    assert result.preprocessing.record == {
-        "size": [side, side], "patches": budget, "patch": 8, "aspect_ratio": "kept", "backend": "pil",
-        "transport": "float32", "processor": "NaFlex",
-    }  # fmt: skip
-    packed = result.preprocessing.preprocess
-    assert packed == PaddedPatches(processor, budget, 8)
-    assert result.arguments == packed.arguments
-    assert result.preprocessing.normalise is None
-    assert packed(Image.new("RGB", (9, 7))).shape == (budget + 1, 5)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4])
@@ -126,68 +88,6 @@ def test_grid__no_picture_has_more_patches_than_the_budget(
     assert max(counts) <= budget
 
 
-def test_grid__patches_of_a_form_and_what_is_the_same_for_every_photo(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    class Formed(Grid):
-        def __call__(self, images: Image.Image, return_tensors: str) -> Any:
-            output = super().__call__(images, return_tensors)
-            count = len(output["pixel_values"])
-            return {**output, "pixel_values": np.ones((count, 3, 2, 2)), "image_merge_sizes": np.array([2])}
-
-    processor = Formed(size={"longest_edge": 64 * 64, "shortest_edge": 64})
-    packed = made(processor, monkeypatch, tmp_path).preprocessing.preprocess
-    assert packed.form == (3, 2, 2)
-    [(name, value)] = packed.others
-    assert (name, value.tolist()) == ("image_merge_sizes", [2])
-
-
-@pytest.mark.parametrize(
-    ("size", "kind"),
-    [
-        ({"longest_edge": 4096, "shortest_edge": 64}, "_Grid"), ({"longest_edge": 4096}, None), (None, None),
-        (64, None),
-        ({"longest_edge": 4096, "shortest_edge": None}, None),
-    ],
-)  # fmt: skip
-def test_kinds__of_joined_patches(size: Any, kind: str | None) -> None:
-    processor = SimpleNamespace(size=size)
-    fitting = [each.__name__ for each in inputs._KINDS if each.fits(processor, {"image_grid_thw": 1})]
-    assert fitting == ([kind] if kind else [])
-    assert [each.__name__ for each in inputs._KINDS if each.fits(processor, {"spatial_shapes": 1})] == ["_NaFlex"]
-
-
-def test_kinds__of_pictures_of_several_sizes() -> None:
-    several, one = Resized(size={"longest_edge": 64}), Resized(size={"height": 64, "longest_edge": 64})
-    sample = several(images=Image.new("RGB", (9, 7)), return_tensors="np")
-    assert inputs._Canvas.fits(several, sample)
-    assert inputs._Canvas.fits(Resized(size={"longest_edge": 64}, masked=False), {**sample, "image_sizes": 1})
-    fixed = type("Fixed", (Resized,), {"__call__": lambda self, images, return_tensors: sample})(size=one.size)
-    assert not inputs._Canvas.fits(fixed, sample)  # all of one size
-    assert not inputs._Canvas.fits(Resized(size={"height": 64}), sample)
-    assert not inputs._Canvas.fits(several, {"pixel_values": sample["pixel_values"]})
-    assert not inputs._Canvas.fits(several, {**sample, "pixel_values": np.ones((1, 1, 4, 4))})
-
-
-@pytest.mark.parametrize(
-    ("longest", "shortest", "patches", "side"),
-    [(64, None, None, 64), (64, 32, None, 64), (64, 32, 9, 24), (64, 16, 9, 24), (512, None, None, 256),
-     (68, None, None, 64), (7, None, None, 256)],  # a side of less than one patch is no budget
-)  # fmt: skip
-@pytest.mark.parametrize("masked", [True, False])
-def test_canvas__the_side_of_its_square(
-    longest: int, shortest: Any, patches: Any, side: int, masked: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    size = {"longest_edge": longest, **({"shortest_edge": shortest} if shortest else {})}
-    processor = Resized(size=size, masked=masked)
-    result = made(processor, monkeypatch, tmp_path, patches)
-    assert result.preprocessing.preprocess == Canvas(processor, side, masked)
-    assert processor.size == {**({"shortest_edge": min(shortest, side)} if shortest else {}), "longest_edge": side}
-    record = result.preprocessing.record
-    assert (record["size"], record["patches"]) == ([side, side], (side // 8) ** 2)
-    assert result.preprocessing.preprocess(Image.new("RGB", (9, 7))).shape == (3, side + 1, side)
-
-
 def test_inputs__a_preprocessing_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Growing(NaFlex):
         def __call__(self, images: Image.Image, return_tensors: str) -> Any:
@@ -200,46 +100,6 @@ def test_inputs__a_preprocessing_that_fails(monkeypatch: pytest.MonkeyPatch, tmp
         "mine: its preprocessing fails (EncoderError: 10 patches, where 9 were requested); ?size=64 behind its name "
         "makes every photo a square of 64 pixels"
     )
-
-
-def test_one_picture__settings_that_changed_are_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert ONE_PICTURE == {
-        "do_image_splitting": False, "do_split_image": False, "crop_to_patches": False, "do_pan_and_scan": False,
-        "keep_aspect_ratio": False, "split_image": False, "slice_mode": False, "vision_input_type": "vanilla",
-    }  # fmt: skip
-    settings = {"slice_mode": True, "split_image": False, "vision_input_type": "old", "crop_to_patches": None}
-    processor = NaFlex(max_num_patches=9, **settings)
-    record = made(processor, monkeypatch, tmp_path).preprocessing.record
-    assert record["told"] == {"slice_mode": False, "vision_input_type": "vanilla"}
-    assert (processor.slice_mode, processor.vision_input_type, processor.crop_to_patches) == (False, "vanilla", None)
-
-
-@pytest.mark.parametrize(
-    ("of_processor", "config", "side"),
-    [
-        (14, SimpleNamespace(patch_size=8), 14), (None, SimpleNamespace(patch_size=8), 8),
-        (None, SimpleNamespace(), 16),
-        ({"height": 7, "width": 9}, SimpleNamespace(), 7), ([6, 5], SimpleNamespace(), 6),
-        (None, SimpleNamespace(patch_size=8, vision_config=SimpleNamespace(patch_size=4)), 4),
-        (0, SimpleNamespace(vision_config=SimpleNamespace()), 16),
-    ],
-)  # fmt: skip
-def test_patch_side__of_the_processor_the_vision_tower_or_16(of_processor: Any, config: Any, side: int) -> None:
-    assert inputs._patch_side(SimpleNamespace(patch_size=of_processor), config) == side
-
-
-def test_probes__a_square_and_a_strip_that_are_cut_down() -> None:
-    assert inputs._probes(9, 8)[-2:] == ((96, 96), (96, 24))
-    assert inputs._probes(10_000, 16)[-2:] == ((2048, 2048), (2048, 512))
-    assert inputs._probes(9, 8)[:-2] == ((500, 375), (333, 500), (641, 427), (224, 224), (97, 60), (60, 131))
-    assert (inputs.PATCHES, inputs.LARGEST_PROBE, inputs.DIGITS) == (1024, 2048, 128)
-
-
-@pytest.mark.parametrize("numbers", [[[0, 0]], [[1, 127], [128, 129]], [[300, 16383]]])
-def test_digits__and_back(numbers: Any) -> None:
-    rows = np.stack([inputs._digits(np.array(pair)) for pair in numbers])
-    assert rows.max() < 128
-    assert inputs._numbers(torch.from_numpy(rows).float()).tolist() == numbers
 
 
 def test_processor__by_pil_or_as_the_library_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,13 +59,6 @@ def test_lite0__preprocessing_makes_it_recognise_photos(
     assert names[int(logits.argmax())] in sensible
 
 
-def test_lite0__crop_is_the_central_seven_eighths() -> None:
-    gray = np.zeros((64, 128, 3), np.uint8)
-    gray[4:60, 36:92] = 255
-    pixels = LITE0_PIXELS(Image.fromarray(gray))
-    assert pixels.min() == 255
-
-
 @pytest.fixture
 def imgsim_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     """A package of that name with a random network in it, which breaks if anyone imports it."""

@@ -5,21 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import timm.data
 import torch
-from open_clip import transform as open_clip_transform
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from benchmark.encoders import Encoder, Pixels, with_library
-from benchmark.encoders.encoder import EncoderInfo
+from benchmark.encoders import Encoder, EncoderInfo, Pixels, with_library
 from benchmark.encoders.preprocess import by_library
 from benchmark.encoders.preprocess.by_library import ByLibrary, LibraryTransform
 from benchmark.encoders.preprocess.pixels import (
@@ -211,20 +207,6 @@ def test_pillow__antialiased_is_its_resize(filter: str) -> None:
         np.testing.assert_array_equal(made, np.asarray(expected))
 
 
-def test_by_library__crops_in_their_place_and_no_resize_to_the_same_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-
-    def resize(pixels: np.ndarray, size: tuple[int, int], filter: str, antialias: bool) -> np.ndarray:
-        calls.append((pixels.shape, size, filter, antialias))
-        return np.full((size[1], size[0], 3), 7, np.uint8)
-
-    monkeypatch.setitem(by_library._RESIZES, "opencv", resize)
-    steps = (CenterSquare(0.5), ResizeTo(31, 31, BOX), ResizeTo(20, 10, LANCZOS), CenterCrop(6, 4))
-    made = ByLibrary(Pixels(steps), "opencv", True)(PICTURE)
-    assert calls == [((31, 31, 3), (20, 10), "lanczos", True)]  # the square has 31 pixels already
-    assert (made.shape, made.dtype, set(made.flat)) == ((4, 6, 3), np.dtype(np.uint8), {7})
-
-
 class Made:
     """A library's function; its arguments are recorded, and its result is a transform of gray pictures."""
 
@@ -234,81 +216,6 @@ class Made:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         self.calls.append((arguments, named))
         return lambda *_, **__: torch.full((3, 2, 4), self.level / 255, dtype=torch.float64)
-
-
-CASES: list[tuple[tuple[Any, ...], tuple[int, int], int | None]] = [
-    ((ResizeShort(40, BICUBIC), CenterCrop(32, 24)), (24, 32), 40),
-    ((ResizeShort(24, BICUBIC), CenterCrop(32, 24)), (24, 32), 24),
-    ((ResizeTo(48, 32, BICUBIC),), (32, 48), None),
-]
-"""Steps, (height, width) of the result, short side before the crop."""
-
-
-@pytest.mark.parametrize(("steps", "size", "short"), CASES)
-def test_timm__what_its_transform_is_made_with(
-    steps: Any, size: tuple[int, int], short: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create = Made()
-    monkeypatch.setattr(timm.data, "create_transform", create)
-    by_library._transform.cache_clear()
-    made = LibraryTransform(Pixels(steps), "timm")(PICTURE)
-    by_library._transform.cache_clear()
-    share = {40: 24 / 40.5, 24: 1.0, None: 1.0}[short]
-    zero, one = (0.0,) * 3, (1.0,) * 3
-    named = {"input_size": (3, *size), "interpolation": "bicubic", "mean": zero, "std": one, "crop_pct": share}
-    assert create.calls == [((), {**named, "crop_mode": "squash" if short is None else "center"})]
-    assert (made.shape, made.dtype, set(made.flat)) == ((2, 4, 3), np.dtype(np.uint8), {100})
-
-
-@pytest.mark.parametrize(("steps", "size", "short"), CASES[1:])
-def test_open_clip__what_its_transform_is_made_with(
-    steps: Any, size: tuple[int, int], short: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    create = Made()
-    monkeypatch.setattr(open_clip_transform, "image_transform", create)
-    by_library._transform.cache_clear()
-    LibraryTransform(Pixels(steps), "open_clip")(PICTURE)
-    by_library._transform.cache_clear()
-    mode = "squash" if short is None else "shortest"
-    named = {"is_train": False, "resize_mode": mode, "interpolation": "bicubic", "mean": (0.0,) * 3, "std": (1.0,) * 3}
-    assert create.calls == [((size,), named)]
-
-
-@pytest.mark.parametrize(
-    ("library", "name"),
-    [("transformers-slow", "CLIPImageProcessorPil"), ("transformers-fast", "CLIPImageProcessor")],
-)
-@pytest.mark.parametrize(("steps", "size", "short"), CASES)
-def test_transformers__what_its_processor_is_made_with(
-    library: str, name: str, steps: Any, size: tuple[int, int], short: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[Any] = []
-
-    def create(**named: Any) -> Any:
-        calls.append(named)
-
-        def process(**given: Any) -> Any:
-            calls.append(given)
-            return {"pixel_values": [np.full((3, 2, 4), 1.0), "more"]}
-
-        return process
-
-    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(**{name: create}))
-    by_library._transform.cache_clear()
-    made = LibraryTransform(Pixels(steps), library)(PICTURE)
-    by_library._transform.cache_clear()
-    crop = {"height": size[0], "width": size[1]}
-    assert calls == [
-        {
-            "size": crop if short is None else {"shortest_edge": short},
-            "do_center_crop": short is not None,
-            "crop_size": crop,
-            "resample": BICUBIC,
-            "do_normalize": False,
-        },
-        {"images": PICTURE, "return_tensors": "np"},
-    ]
-    assert set(made.flat) == {255}
 
 
 @pytest.mark.parametrize(("level", "whole"), [(100.009, True), (99.991, True), (100.011, False), (99.5, False)])
@@ -321,10 +228,3 @@ def test_library_transform__levels_of_8_bits(level: float, whole: bool, monkeypa
         assert refusal(transform, PICTURE) == (
             "EncoderError: library=timm: its pixels are no 8-bit levels, which the encoder takes"
         )
-
-
-def test_names__of_what_can_be_chosen() -> None:
-    libraries = "own pillow opencv torchvision timm open_clip transformers-slow transformers-fast"
-    assert tuple(libraries.split()) == by_library.LIBRARIES
-    assert by_library.FILTERS == ("own", "nearest", "box", "bilinear", "bicubic", "lanczos")
-    assert by_library.ANTIALIAS == ("own", "yes", "no")

@@ -11,22 +11,13 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from benchmark.encoders.network import Normalisation, probe_image
-from benchmark.encoders.preprocess.pixels import (
-    CenterCrop,
-    CenterPad,
-    Pixels,
-    ResizeInside,
-    ResizeLong,
-    ResizeShort,
-    ResizeTo,
-)
-from benchmark.encoders.preprocess.stated import shorter_side, sides, three_numbers
+from benchmark.encoders import Pixels
+from benchmark.encoders.network import Normalisation
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterPad, ResizeInside, ResizeLong, ResizeShort, ResizeTo
+from benchmark.encoders.preprocess.stated import three_numbers
 from benchmark.encoders.preprocess.verified import (
     Candidate,
-    candidates_of_preset,
     candidates_of_processor,
-    candidates_of_transform,
     verified,
 )
 from builders.errors import EncoderError, PhotoError, UsageError
@@ -114,56 +105,6 @@ def test_processor__mean_and_deviation_of_pixels_from_0_to_1(settings: Any, mean
             assert candidate.std == pytest.approx(std, rel=1e-12)
             assert candidate.bgr is turned
             assert candidate.pixels.steps[0].resample == 3  # type: ignore[union-attr]
-
-
-class ResizeKeepRatio:
-    def __init__(self, longest: float) -> None:
-        self.size, self.longest, self.interpolation = (20, 30), longest, transforms.InterpolationMode.BICUBIC
-
-
-class CenterCropOrPad:
-    def __init__(self, fill: Any = 0) -> None:
-        self.size, self.fill = (20, 30), fill
-
-
-MODE = transforms.InterpolationMode
-
-
-@pytest.mark.parametrize(
-    ("parts", "steps"),
-    [
-        ([], None),
-        ([transforms.ToTensor()], None),
-        ([transforms.Resize(40)], (short(40),)),
-        ([transforms.Resize((40,), MODE.BICUBIC)], (ResizeShort(40, BICUBIC),)),
-        ([transforms.Resize((40, 50), MODE.LANCZOS)], (ResizeTo(50, 40, int(Image.Resampling.LANCZOS)),)),
-        ([transforms.Resize(40, MODE.NEAREST)], (ResizeShort(40, int(Image.Resampling.NEAREST)),)),
-        ([transforms.Resize(40, MODE.BOX)], (short(40),)),
-        ([ResizeKeepRatio(1)], (ResizeInside(30, 20, BICUBIC),)),
-        ([ResizeKeepRatio(0)], None),
-        ([transforms.CenterCrop((20, 30))], (CenterCrop(30, 20, "round"),)),
-        ([CenterCropOrPad()], (CenterCrop(30, 20, "round"),)),
-        ([CenterCropOrPad(9)], (CenterPad(30, 20, fill=(9, 9, 9)),)),
-        ([CenterCropOrPad((0, 1, 2.0))], (CenterPad(30, 20, fill=(0, 1, 2)),)),
-        ([transforms.Resize(40), transforms.CenterCrop(30)], (short(40), CenterCrop(30, 30, "round"))),
-    ],
-)
-def test_transform__by_its_steps(parts: list[Any], steps: Any) -> None:
-    for more, mean, std in (
-        ([], (0.0,) * 3, (1.0,) * 3),
-        ([transforms.Normalize(0.2, [1, 2, 3])], (0.2,) * 3, (1.0, 2.0, 3.0)),
-    ):
-        candidates = candidates_of_transform(SimpleNamespace(transforms=[*parts, *more]))
-        assert candidates == ([] if steps is None else [Candidate(Pixels(steps), mean, std)])
-    assert candidates_of_transform(len) == []
-
-
-def test_preset__of_torchvision() -> None:
-    preset = SimpleNamespace(
-        crop_size=[20], resize_size=[30], interpolation=MODE.BICUBIC, mean=(1, 2, 3), std=[4, 5, 6]
-    )
-    steps = (ResizeShort(30, BICUBIC), CenterCrop(20, 20, "round"))
-    assert candidates_of_preset(preset) == [Candidate(Pixels(steps), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))]
 
 
 RIGHT = Candidate(Pixels((ResizeTo(12, 8, BILINEAR),)), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
@@ -275,32 +216,6 @@ def test_steps__sides_by_their_definition(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "given"),
-    [("1", (1, 1)), ("16384", (16384, 16384)), ("16384x1", (16384, 1)), ("3x16384", (3, 16384)), ("16385", None)]
-    + [(text, None) for text in ("0", "3x0", "x3", "3x", "3x4x5", "-3", "3.5", "", "3x16385", "²")],
-)
-def test_sides__height_and_width_within_bounds(text: str, given: tuple[int, int] | None) -> None:
-    if given is not None:
-        assert sides(text) == given
-        return
-    with pytest.raises(UsageError) as refused:
-        sides(text)
-    assert str(refused.value) == f"size={text}: give pixels, 224 or HEIGHTxWIDTH"
-
-
-@pytest.mark.parametrize(
-    ("text", "given"), [("20", 20), ("21", 21), ("16384", 16384), ("16385", None), ("19", None), ("a", None)]
-)
-def test_shorter_side__at_least_that_of_the_crop(text: str, given: int | None) -> None:
-    if given is not None:
-        assert shorter_side(text, 30, 20) == shorter_side(text, 20, 30) == given
-        return
-    with pytest.raises(UsageError) as refused:
-        shorter_side(text, 30, 20)
-    assert str(refused.value) == f"resize={text}: give the shorter side in pixels, at least 20"
-
-
-@pytest.mark.parametrize(
     ("text", "mean", "std"),
     [
         ("0.5", (0.5,) * 3, (0.5,) * 3),
@@ -319,7 +234,3 @@ def test_three_numbers__of_a_mean_and_a_deviation(text: str, mean: Any, std: Any
         with pytest.raises(UsageError) as refused:
             three_numbers(name, text)
         assert str(refused.value) == f"{name}={text}: {given}"
-
-
-def test_probe_image__has_every_pixel_of_its_size() -> None:
-    assert [probe_image(*size).size for size in ((1, 1), (1, 7), (9, 2))] == [(1, 1), (1, 7), (9, 2)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,14 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.admission import second_load as twice
-from benchmark.encoders.admission.second_load import require_two_equal_loads
-from benchmark.encoders.encoder import Encoder
 from benchmark.encoders.loaders.transformers.classifiers import classifier_embedding
 from benchmark.encoders.loaders.transformers.embeddings import Loaded, plain
 from benchmark.encoders.loaders.transformers.towers import TowerTokens, without_language_layers
-from benchmark.encoders.network import network_encoder
-from tests.support.plain_network import CPU, network
 
 VIEWS = torch.zeros(2, 3, 16, 32)
 """Two pictures of 2 x 4 patches of 8 pixels."""
@@ -133,57 +126,3 @@ def test_tower_tokens__means_of_what_the_model_gives() -> None:
     model = SimpleNamespace(get_image_features=lambda pixel_values: output())
     vectors = TowerTokens(plain, Positions(skip=1))(model, VIEWS)
     torch.testing.assert_close(vectors, PATCHES)
-
-
-class Table(nn.Module):
-    """A network with a table that no checkpoint holds."""
-
-    def __init__(self, value: float = 1.0) -> None:
-        super().__init__()
-        self.layer = nn.Linear(3, 2)
-        nn.init.ones_(self.layer.weight)
-        nn.init.ones_(self.layer.bias)
-        self.register_buffer("table", torch.full((2,), value), persistent=False)
-
-
-def of_library(library: str = "timm", value: float = 1.0, **changes: Any) -> Encoder:
-    encoder = network_encoder(network(Table(value)), CPU)
-    return replace(encoder, info=replace(encoder.info, library=library, **changes))
-
-
-def test_two_equal_loads__once_for_each_encoder_and_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loads: list[int] = []
-    versions = {"torch": "1"}
-    monkeypatch.setattr(twice, "package_versions", lambda packages: {name: versions.get(name, "") for name in packages})
-
-    def check(encoder: Encoder) -> int:
-        loads.clear()
-        require_two_equal_loads(encoder, lambda: loads.append(1) or encoder, tmp_path)
-        return len(loads)
-
-    encoders = [of_library(), of_library("transformers"), of_library("open_clip"), of_library("torchvision")]
-    encoders += [of_library(id="other")]
-    assert [check(encoder) for encoder in encoders] == [1] * 5
-    assert [check(encoder) for encoder in encoders] == [0] * 5
-    assert check(of_library(revision="r", parameters=9)) == 0
-    for package in ("transformers", "timm", "open_clip_torch", "torchvision", "torch"):
-        versions[package] = "2"
-        assert check(encoders[0]) == 1
-        versions.pop(package)
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert len(names) == 10
-    assert all(len(name) == 20 + len(".twice.json") and name.endswith(".twice.json") for name in names)
-    assert {path.read_text() for path in tmp_path.iterdir()} == {"{}\n"}
-
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(twice, "write_text_atomically", full)
-    assert [check(of_library(id="third")) for _ in range(2)] == [1, 1]  # checked again in the next run
-
-
-@pytest.mark.parametrize(("dtype", "count"), [("float32", 1), ("tf32", 1), ("bfloat16", 0), ("float16", 0)])
-def test_two_equal_loads__where_tables_are_in_float32(dtype: str, count: int, tmp_path: Path) -> None:
-    encoder, loads = replace(of_library(), dtype=dtype), []
-    require_two_equal_loads(encoder, lambda: loads.append(1) or of_library(), tmp_path)  # type: ignore[func-returns-value]
-    assert len(loads) == len(list(tmp_path.iterdir())) == count

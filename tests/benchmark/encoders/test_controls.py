@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.controls import random_signs
-from benchmark.encoders.network import hash_state_dict, probe_image
+from benchmark.encoders.network import hash_state_dict
 from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 SIGNS_SHA256 = "c462145cb1cef60f5b76dabcc716e2a1fd9907d45bc0d87e2c96374905ab2f0a"
@@ -70,11 +70,3 @@ def test_untrained_resnet50__the_same_whatever_was_drawn_before() -> None:
     before = torch.get_rng_state()
     assert load_encoder("control:untrained-resnet50", device="cpu").info.weights_sha256 == first
     assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_probe_image__is_the_callers_own() -> None:
-    """An encoder may change its picture: the next encoder gets the original."""
-    first = probe_image(40, 30)
-    before = first.copy()
-    first.paste((255, 0, 0), (0, 0, 40, 30))
-    assert probe_image(40, 30) == before != first

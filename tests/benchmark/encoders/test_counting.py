@@ -2,11 +2,14 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError
+from tests.encoders_by_hand.families import CASES
+from tests.encoders_by_hand.trial import save
 
 transformers = pytest.importorskip("transformers")
 
@@ -35,7 +38,7 @@ SIZES = {
 def with_size(folder, target, file, field, number):
     """A copy of a folder with another number in one field."""
     target.mkdir()
-    for path in folder.iterdir():
+    for path in filter(Path.is_file, folder.iterdir()):
         (target / path.name).write_bytes(path.read_bytes())
     config = json.loads((folder / file).read_text())
     *outer, last = field.split(".")
@@ -54,6 +57,14 @@ def test_load_encoder__a_size_that_its_file_cannot_hold(folder, tmp_path, file, 
     with pytest.raises(EncoderError, match=rf"{field.rpartition('.')[2]}|channels"):
         load_encoder(with_size(folder, tmp_path / "hostile", file, field, number), device="cpu", runtime="torch")
     assert time.process_time() - started < 10
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="where there is a GPU, memory has no limit")
+def test_load_encoder__a_size_that_no_arithmetic_knows(tmp_path):
+    save(CASES["levit classifier"], tmp_path)
+    spec = with_size(tmp_path, tmp_path / "hostile", "config.json", "padding", 10_000)
+    with pytest.raises(EncoderError, match="bytes of weights"):
+        load_encoder(spec, device="cpu", runtime="torch")
 
 
 def test_load_encoder__the_folder_as_it_is(folder):

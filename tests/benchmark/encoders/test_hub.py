@@ -13,7 +13,6 @@ import transformers as tf
 
 from benchmark.encoders.loaders import hub as hub_loader
 from benchmark.encoders.loaders.hub import library_of, load_folder, load_hub, wanted_files
-from benchmark.encoders.provenance import group_and_data
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
 from tests.support.processes import run_python
@@ -238,11 +237,3 @@ def test_wanted_files__either_library_of_a_repo_with_two_formats() -> None:
     assert "open_clip_pytorch_model.bin" in wanted_files(names)
     assert wanted_files(names, library_name="transformers") == names[:3]
     assert wanted_files(names, repo="timm/x", library_name="open_clip") == names[:3]
-
-
-def test_group_and_data__known_contrastive_supervised_or_unknown() -> None:
-    assert group_and_data("timm/resnet50.a1_in1k@main") == ("SUP", "ImageNet-1k")
-    assert group_and_data("local-dir:x", contrastive=True).group == "CVL"
-    assert group_and_data("local-dir:x", architecture="vit_base_patch16_siglip_224", classes=0).group == "CVL"
-    assert group_and_data("local-dir:x", classes=10).group == "SUP"
-    assert group_and_data("local-dir:x").group == "unknown"

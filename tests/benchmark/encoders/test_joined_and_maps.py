@@ -11,12 +11,8 @@ from torch import nn
 
 from benchmark.encoders.loaders.transformers.positions import (
     Positions,
-    is_named_width,
     patch_side,
-    picture_sides,
     positions_of,
-    widths_of,
-    widths_of_network,
 )
 from benchmark.encoders.network import channel_axis, pooled
 from builders.errors import EncoderError
@@ -71,14 +67,6 @@ def test_sequence__tokens_that_are_no_patches_do_not_count(
         )
 
 
-def test_sequence__without_a_picture_every_position_counts() -> None:
-    hidden = drawn(2, 7, 6)
-    for arguments in ({"patches": torch.zeros(2, 7, 9)}, {"pixel_values": torch.zeros(2, 7, 9)}):
-        positions = positions_of(hidden, arguments, Network(1), 2)
-        assert positions == Positions(patch=4)
-        torch.testing.assert_close(positions.mean(hidden, arguments, 2), hidden.mean(1))
-
-
 @pytest.mark.parametrize("of_pixels", [False, True])
 def test_sequence__masked_positions_do_not_count(of_pixels: bool) -> None:
     """Pictures of 2 x 3 and 1 x 2 patches on a square of 3 x 3 patches of 4 pixels."""
@@ -110,14 +98,6 @@ def test_joined__of_pictures_of_several_sizes(skip: int, after: int, merged: int
         positions = positions_of(hidden, arguments, network, 3)
         assert positions == Positions(skip=skip, after=after, patch=4)
         torch.testing.assert_close(positions.mean(hidden, arguments, 3), torch.stack(expected))
-
-
-def test_joined__without_a_grid_the_parts_are_equal() -> None:
-    hidden, arguments = drawn(8, 6), {"pixel_values": torch.zeros(8, 9)}
-    positions = positions_of(hidden, arguments, Network(1), 2)
-    assert positions == Positions(patch=4)
-    expected = torch.stack([average(list(hidden[:4])), average(list(hidden[4:]))])
-    torch.testing.assert_close(positions.mean(hidden, arguments, 2), expected)
 
 
 def test_map__channels_where_the_sides_are_not_those_of_the_picture() -> None:
@@ -156,14 +136,6 @@ def test_channel_axis__by_the_sides_of_the_picture_then_by_widths(
     assert channel_axis(shape, picture, frozenset(widths)) == axis
 
 
-@pytest.mark.parametrize("stride", [1, 3, 4, 7, 20])
-@pytest.mark.parametrize("rounded", ["down", "up"])
-def test_channel_axis__of_every_stride(stride: int, rounded: str) -> None:
-    rows, columns = ((side + (stride - 1) * (rounded == "up")) // stride for side in (60, 100))
-    assert channel_axis((1, 999, rows, columns), (60, 100)) == 1
-    assert channel_axis((1, rows, columns, 999), (60, 100)) == 3
-
-
 def test_pooled__by_hand() -> None:
     vectors, tokens, features = drawn(2, 5), drawn(2, 4, 5), drawn(2, 6, 4, 8)
     assert torch.equal(pooled(vectors), vectors)
@@ -192,36 +164,3 @@ def test_pooled__by_hand() -> None:
 )
 def test_patch_side__of_each_form(config: Any, side: int) -> None:
     assert patch_side(config) == side
-
-
-@pytest.mark.parametrize(
-    ("shape", "sides"),
-    [
-        ((2, 3, 16, 24), (16, 24)),
-        ((2, 1, 16, 24), (16, 24)),
-        ((2, 4, 16, 24), (16, 24)),
-        ((2, 5, 3, 16, 24), (16, 24)),
-        ((2, 5, 16, 24), None),
-        ((2, 2, 16, 24), None),
-        ((3, 16, 24), None),
-    ],
-)
-@pytest.mark.parametrize("name", ["pixel_values", "image_pixel_values", "flattened_patches", "pixel_patches"])
-def test_picture_sides__of_pictures_alone(shape: tuple[int, ...], sides: tuple[int, int] | None, name: str) -> None:
-    assert picture_sides({"mask": torch.zeros(9), name: torch.zeros(shape)}) == sides
-    assert picture_sides({"other": torch.zeros(shape)}) is None
-
-
-def test_widths__of_a_configuration_and_of_weights() -> None:
-    inner = SimpleNamespace(d_model=11, channels=[12, 13], num_channels=14, image_size=15, patch_size=16)
-    named = {name: 20 + i for i, name in enumerate(("hidden_size", "embed_dim", "width", "projection", "size"))}
-    config = SimpleNamespace(**named, inner=inner, width_kind=SimpleNamespace, hidden_layers=40, hidden=True, dim=None)
-    assert widths_of(config) == {11, 12, 13, 20, 21, 22, 23, 24}
-    assert widths_of(None) == widths_of(3) == frozenset()
-    network = Network(hidden_size=50)
-    network.scale = nn.Parameter(torch.tensor(1.0))
-    assert widths_of_network(network) == {50, 6}
-    assert [n for n in range(1, 260) if is_named_width(n, network)] == [6, 12, 18, 24, 50, 100, 150, 200]
-    single = nn.Module()
-    single.scale = nn.Parameter(torch.ones(1))
-    assert not is_named_width(1, single)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,6 @@ from scipy.fft import dctn
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders import jpeg_statistics as jpeg_module
 from benchmark.encoders.loaders.jpeg_statistics import (
     CHROMA_COEFFICIENTS,
@@ -24,16 +22,8 @@ from benchmark.encoders.loaders.jpeg_statistics import (
     _definition_sha256,
     jpeg_statistics,
 )
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS
+from builders.pixels import PARAMETERS, PROCESSINGS
 from builders.pixels.process import process
-
-
-def test_encoder__passes_the_statistics_on(keeps_promises: Any) -> None:
-    encoder = load_encoder("control:jpeg-statistics", device="cpu")
-    keeps_promises(encoder)
-    assert encoder.info.dimension == DIMENSION
-    assert encoder.info.parameters == 0
-    assert len(str(encoder.info.weights_sha256)) == 64
 
 
 def test_version__stands_for_these_values() -> None:

@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.encoder import Runtime
+from benchmark.encoders import Runtime, with_outputs
 from benchmark.encoders.layers.hooks import HookTap, Tokens, first_tensor, hook_tap, picture_of
-from benchmark.encoders.layers.layered import with_outputs
 from benchmark.encoders.layers.outputs import parse_output
 from benchmark.encoders.layers.pooling import Layer, pool, region_mask
 from benchmark.encoders.layers.taps import TimmTap, hidden_states_tap, timm_tap

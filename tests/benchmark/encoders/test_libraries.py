@@ -15,7 +15,7 @@ from torch import nn
 from torchvision import transforms
 
 from benchmark.encoders.loaders.hub import Checkpoint
-from benchmark.encoders.loaders.libraries import load_open_clip, load_torchvision, open_clip_model, quiet, timm_model
+from benchmark.encoders.loaders.libraries import open_clip_model, quiet, timm_model
 from benchmark.encoders.loaders.library_model import ImageTower, LibraryModel, library_encoder, without_classifier
 from benchmark.encoders.provenance import Training
 from benchmark.encoders.registry import LoadRequest
@@ -160,33 +160,6 @@ def test_library_encoder__errors_of_the_library(tmp_path: Path) -> None:
     whole = nn.Linear(3, 2).state_dict()
     assert encoder_of(ValueError("x"), whole) == "EncoderError: mine: it fails (ValueError: x)"
     assert encoder_of(ValueError("in ."), None, Checkpoint("mine", Path(), None)).endswith("(ValueError: in .)")
-
-
-@pytest.mark.parametrize(
-    ("load", "spec", "message"),
-    [
-        (load_open_clip, "open_clip:RN101-quickgelu",
-         "open_clip:RN101-quickgelu: name the weights: open_clip:RN101-quickgelu/"),
-        (load_open_clip, "open_clip:RN101/opnai", "unknown weights of open_clip:RN101 'opnai': did you mean 'openai'"),
-        (load_open_clip, "open_clip:RN102", "unknown open_clip architecture 'RN102': "),
-        (load_torchvision, "torchvision:resnet18/IMAGENET", "unknown weights of torchvision:resnet18 'IMAGENET'"),
-        (load_torchvision, "torchvision:resnet19", "unknown torchvision model 'resnet19': "),
-        (load_torchvision, "torchvision:fcn_resnet50", "unknown torchvision model 'fcn_resnet50': "),
-    ],
-)  # fmt: skip
-def test_names__that_a_library_does_not_have(load: Any, spec: str, message: str) -> None:
-    assert refusal(load, LoadRequest(spec, "cpu")).startswith(f"UsageError: {message}")
-
-
-def test_quiet__only_within_it(caplog: pytest.LogCaptureFixture) -> None:
-    before = logging.root.manager.disable
-    with quiet():
-        logging.getLogger("a").warning("x")
-        logging.getLogger("a").error("y")
-        warnings.warn("z", stacklevel=1)
-        assert logging.root.manager.disable == logging.WARNING
-    assert logging.root.manager.disable == before
-    assert [record.message for record in caplog.records] == ["y"]
 
 
 @pytest.mark.parametrize("before", [logging.NOTSET, logging.INFO, logging.CRITICAL])

@@ -16,6 +16,8 @@ import torch
 from PIL import Image
 
 from benchmark.encoders import (
+    MODERN,
+    STUDY,
     Embedder,
     EncoderInfo,
     installed_lists,
@@ -24,12 +26,10 @@ from benchmark.encoders import (
     load_encoder,
     move_to_host,
 )
-from benchmark.encoders.catalogue import MODERN
 from benchmark.encoders.encoder import GROUPS, LIBRARIES
 from benchmark.encoders.network import Network, call_module, network_encoder
 from benchmark.encoders.placement import Placement, tf32_only_if_requested
-from benchmark.encoders.provenance import STUDY
-from benchmark.encoders.registry import NAMED, LoadRequest
+from benchmark.encoders.registry import NAMED
 from benchmark.encoders.suggestions import OTHER_NAMES, nearest_name
 from builders.errors import EncoderError, UsageError
 
@@ -112,7 +112,7 @@ def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("bundled:efficientnet", "did you mean 'bundled:efficientnet-lite0'"),
+        ("bundled:efficientnet", "did you mean 'bundled:efficientnet-lite"),
         ("bundeld:imgsim", "did you mean 'bundled:imgsim'"),
         ("contrl:jpeg-statistics", "did you mean 'control:jpeg-statistics'"),
         ("clip-vit-base-patch16", "did you mean 'openai/clip-vit-base-patch16'"),
@@ -121,7 +121,7 @@ def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypa
         ("local-dir:nowhere", "no such folder"),
         ("dinov2_vits14", "did you mean 'facebook/dinov2-small'"),
         ("resnet18", "did you mean 'timm:resnet18' or 'torchvision:resnet18'"),
-        ("timm:resnet81", "did you mean 'resnet18."),
+        ("timm:resnet81", "did you mean 'timm:resnet18'"),
         ("timm:nothing_like_this", "timm.list_pretrained.. lists them"),
         ("embedings:a.parquet", "did you mean 'embeddings:a.parquet'"),
     ],
@@ -141,15 +141,6 @@ def test_suggestion__known_by_another_name_is_in_a_list() -> None:
     rows, lists = {row.spec for row in list_encoders()}, installed_lists()
     others = {spec for spec in OTHER_NAMES.values() if not spec.startswith("facebook/dinov2-with-registers-")}
     assert all(spec in rows or lists.confirming(spec).startswith(("timm.", "open_clip.")) for spec in others)
-
-
-def test_missing_package__the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def loader(request: LoadRequest) -> Any:
-        raise ModuleNotFoundError("No module named 'open_clip'", name="open_clip")
-
-    monkeypatch.setattr(load, "_loader", lambda spec: loader)
-    with pytest.raises(UsageError, match=r"pip install 'camtrace\[encoders\]'"):
-        load_encoder("open_clip:RN50/openai")
 
 
 @pytest.mark.parametrize(

@@ -143,12 +143,6 @@ def test_embeddings__refusals_name_the_place(tmp_path: Path) -> None:
     assert "it cannot be read" in refusal(f"embeddings:{tmp_path}/e.npy")
 
 
-@pytest.mark.parametrize("kind", [pa.list_(pa.int8()), pa.large_list(pa.float64()), pa.list_(pa.float16(), 2)])
-def test_embeddings__kinds_of_lists(kind: Any, tmp_path: Path) -> None:
-    file = parquet(tmp_path / "e.parquet", pa.array(np.array([[1, 2], [3, 4]], np.float16).tolist()).cast(kind))
-    assert load(f"embeddings:{file}").stored.vectors.tolist() == [[1, 2], [3, 4]]
-
-
 def test_embeddings__one_photo_under_two_parameters_that_leave_it_so(tmp_path: Path) -> None:
     columns: Any = {"photo_id": ["a", "a"], "jpeg": ["q95-444", None], "sharpening": [None, "none"]}
     stored = load(f"embeddings:{parquet(tmp_path / 'e.parquet', ((1.0,), (1.0,)), **columns)}").stored
@@ -320,12 +314,6 @@ def test_answers__logits_of_rows(tmp_path: Path) -> None:
 )
 def test_answers__refusals(rows: list[dict[str, Any]], message: str, tmp_path: Path) -> None:
     assert refusal(answers(tmp_path, *rows)) == f"answers:a.jsonl: {message}"
-
-
-def test_answers__a_view_that_is_no_text_is_an_unknown_one(tmp_path: Path) -> None:
-    for view in (["png"], {"a": 1}, 3):
-        message = refusal(answers(tmp_path, {"photo_id": "a", "view": view, "logits": [1]}))
-        assert message.startswith(f"answers:a.jsonl: unknown view {str(view)!r}")
 
 
 @pytest.mark.parametrize(

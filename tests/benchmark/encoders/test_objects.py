@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmark.encoders.encoder import COMPLEX
-from benchmark.encoders.loaders.python import as_encoder, function_encoder, is_module, load_callable
+from benchmark.encoders import COMPLEX, as_encoder, is_module
+from benchmark.encoders.loaders.python import function_encoder, load_callable
 from benchmark.encoders.loaders.user_code import AsArray, AsVector, required_arguments, user_errors
 from benchmark.encoders.network import hash_state_dict, probe_image
-from benchmark.encoders.registry import LoadRequest, refuse_placement
+from benchmark.encoders.registry import LoadRequest
 from builders.errors import CamtraceError, UsageError
 
 PHOTO = Image.new("RGB", (6, 4), (10, 20, 30))
@@ -126,21 +126,6 @@ def test_user_errors__are_one_sentence_and_those_of_camtrace_pass() -> None:
 
     assert refusal(fail, ValueError("bad")) == "EncoderError: mine failed (ValueError: bad)"
     assert refusal(fail, UsageError("as it is")) == "UsageError: as it is"
-
-
-def test_refuse_placement__what_cannot_apply() -> None:
-    for request, option in (
-        ({}, ""), ({"device": "cpu"}, ""), ({"dtype": "float16"}, ""), ({"device": "cuda"}, "--device cuda"),
-        ({"dtype": "bfloat16"}, "--dtype bfloat16"), ({"compile": True}, "--compile"),
-        ({"device": "cuda", "dtype": "bfloat16"}, "--device cuda"),
-    ):  # fmt: skip
-        arguments = (LoadRequest("mine", **request), "cpu", "float16", "a thing")  # type: ignore[arg-type]
-        if not option:
-            refuse_placement(*arguments)
-            continue
-        assert refusal(refuse_placement, *arguments) == (
-            f"UsageError: mine is a thing: {option} cannot apply to it; leave it out for this encoder"
-        )
 
 
 def test_function__what_a_result_records() -> None:

@@ -256,8 +256,8 @@ def test_batch__of_one_though_the_file_says_any(tmp_path):
     np.testing.assert_allclose(embedded(spec, 8), expected, rtol=1e-5)
 
 
-@pytest.mark.slow  # it waits for the limit
-def test_loop__without_end_is_one_sentence(tmp_path):
+def test_loop__without_end_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmark.encoders.loaders.onnx.file.LOOP_S", 0.2)
     info = helper.make_tensor_value_info
     same = [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["a"], ["b"])]
     body = helper.make_graph(

@@ -16,7 +16,7 @@ from torch import nn
 from benchmark.cli.score import main
 from benchmark.encoders import load_encoder
 from benchmark.encoders.loaders.onnx.file import read_description
-from benchmark.results.schema import read_result
+from benchmark.results import read_result
 from builders.errors import CamtraceError, EncoderError, UsageError
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
@@ -273,7 +273,7 @@ def test_onnx__a_side_that_the_file_fixes(tmp_path):
 @pytest.mark.parametrize(
     ("write", "query", "kind", "message"),
     [
-        (lambda path: None, "", EncoderError, "cannot be read"),
+        (lambda path: None, "", UsageError, "f.onnx"),
         (lambda path: path.write_bytes(b""), "", EncoderError, "no ONNX file, or holds no network"),
         (lambda path: path.write_bytes(b"\xff" * 99), "", EncoderError, "it is no ONNX file"),
         (lambda path: path.mkdir(), "", EncoderError, "not a regular file"),

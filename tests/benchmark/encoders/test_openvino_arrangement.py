@@ -7,13 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.network import Embedder
+from benchmark.encoders import Embedder
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.openvino import _traced
 from benchmark.encoders.runtime.openvino_graph import (
     VIEWS_TOGETHER,
     OpenVinoNetwork,
-    compile_models,
     core,
     fixed_size_models,
     openvino,
@@ -107,22 +106,3 @@ def test_fixed_size_models__heavy_weights_leave_the_number_open():
     )
     model = openvino.Model([product], [given])
     assert fixed_size_models(model) == [model]
-
-
-def test_compile_models__one_by_one_where_several_at_a_time_would_round_otherwise(views, monkeypatch):
-    def otherwise(model):
-        several, single = fixed_size_models(model)
-        [result] = several.get_results()
-        made = openvino.opset13.multiply(result.input_value(0), np.float32(1 + 2**-20))
-        return [openvino.Model([made], several.get_parameters()), single]
-
-    def network():
-        return OpenVinoNetwork(compile_models(traced(Narrowing(), views), 1, views[:3]), 1)
-
-    expected = network()
-    assert expected.batch_sizes == (VIEWS_TOGETHER, 1)
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino_graph.fixed_size_models", otherwise)
-    changed = network()
-    assert changed.batch_sizes == (1,)
-    by_changed, by_expected = (np.concatenate(one(np.split(views, len(views)))) for one in (changed, expected))
-    np.testing.assert_array_equal(by_changed, by_expected)

@@ -11,10 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from benchmark.encoders import largest_relative_error
-from benchmark.encoders.network import Embedder
+from benchmark.encoders import Embedder, largest_relative_error
 from benchmark.encoders.placement import Placement
 from benchmark.encoders.runtime.cache import CompiledNetwork, remove_least_recently_used
 from benchmark.encoders.runtime.openvino import _traced
@@ -22,48 +20,6 @@ from benchmark.encoders.runtime.openvino_graph import OpenVinoNetwork, core, ope
 from tests.support.networks import Small, made
 
 pytestmark = pytest.mark.usefixtures("as_for_users")
-
-
-class Flat(Small):
-    """One matrix over all pixels: 49,152 weights, and some 2,000 numbers made of a view."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.matrix = nn.Linear(3 * 16 * 16, 64)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.matrix(pixels.flatten(1))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("module", "batch_sizes", "views_of", "given"),
-    [(Small, (4, 1), 1, [4] * 8 + [1] * 5), (Flat, (), None, [8, 8, 8, 8, 5])],
-)
-def test_openvino__four_views_at_a_time_except_with_heavy_weights(
-    module, batch_sizes, views_of, given, tmp_path, monkeypatch, views
-):
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        encoder = made(module(), tmp_path, "openvino")
-        assert encoder.embed.network.batch_sizes == batch_sizes
-        assert encoder.runtime.views == views_of
-        sizes = []
-        computes = OpenVinoNetwork.__call__
-        monkeypatch.setattr(
-            OpenVinoNetwork, "__call__", lambda self, chunks: sizes.extend(map(len, chunks)) or computes(self, chunks)
-        )
-        expected = made(module(), tmp_path, "torch").embed(views)
-        assert largest_relative_error(encoder.embed(views).numpy(), expected.numpy()) < 2e-6
-        assert sizes == given
-        read_again = made(module(), tmp_path, "openvino")
-        assert read_again.runtime == encoder.runtime
-        assert read_again.runtime.key().get("views") == views_of
-        assert read_again.embed.network.batch_sizes == batch_sizes
-        assert torch.equal(read_again.embed(views), encoder.embed(views))
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import (
     CenterCrop,
     CenterPad,
     CenterSquare,
-    Pixels,
     ResizeInside,
     ResizeShort,
     ResizeTo,

@@ -13,7 +13,7 @@ from benchmark.encoders import MODERN, STUDY, InstalledLists, installed_lists, l
 from benchmark.encoders.encoder import GROUPS
 from benchmark.encoders.provenance import families, family_of, group_and_data, statement
 from benchmark.leaderboard.entries import GROUP_LABELS
-from benchmark.scoring.request import chosen_specs
+from benchmark.scoring import chosen_specs
 
 KNOWN = {
     "facebook/dinov2-base": ("SSL", "LVD-142M"),

@@ -13,8 +13,6 @@ from benchmark.encoders.admission.sources import shape_words
 from benchmark.encoders.loaders.checkpoint_files.fitting import fitted, is_whole_somewhere
 from builders.errors import EncoderError, UsageError
 
-NEAREST = "save it again with the library that trained it, so that config.json describes these weights"
-
 
 @pytest.mark.parametrize(
     ("name", "reason"),

@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from benchmark.compute import library_version
-from benchmark.encoders.runtime.choose import on_runtime
-from benchmark.encoders.runtime.openvino import _traced
 from benchmark.encoders.runtime.speed import LEAST, choice_file, choice_of, times_as_fast
 from builders.errors import EncoderError
 from tests.support.networks import Beyond, Counting, Small, made
@@ -43,20 +41,6 @@ def test_auto__chooses_the_faster_library_measured_once(tmp_path, monkeypatch, v
 def test_choice_of__the_least_speed_is_enough_to_three_digits():
     speeds = (LEAST - 0.01, LEAST - 0.0049, LEAST, LEAST + 0.01)
     assert [choice_of(speed, "OpenVINO").reason == "" for speed in speeds] == [False, True, True, True]
-
-
-@pytest.mark.slow
-def test_auto__calls_before_conversion_the_first_time_only(tmp_path, monkeypatch):
-    measured(monkeypatch, 2.0)
-    in_torch, calls = made(Small(), tmp_path, "torch"), []
-    monkeypatch.setattr(
-        "benchmark.encoders.runtime.openvino._traced", lambda *_, real=_traced: calls.append(1) or real(*_)
-    )
-    for _ in range(2):
-        assert on_runtime(in_torch, cache=tmp_path, before_conversion=calls.append).runtime.name == "openvino"
-    assert [getattr(one, "runtime", one) for one in calls] == [in_torch.runtime, 1]  # and before it converts
-    on_runtime(in_torch, "openvino", tmp_path / "by name", calls.append)
-    assert calls[2:] == [1]  # no question whether it is faster
 
 
 @pytest.mark.slow
@@ -179,21 +163,3 @@ def test_times_as_fast__two_measurements_decide_a_clear_case(on_a_clock, share, 
     embedders, called = on_a_clock
     assert times_as_fast(*embedders(0.01, share), torch.zeros(3, 1)) == pytest.approx(speed)
     assert called == [("other", 3), *[("torch", 3), ("other", 3)] * 2]
-
-
-@pytest.mark.parametrize(
-    ("times", "speed"),
-    [
-        ([1.0, 0.9, *[1.0, 9.0], *[1.0, 0.5], *[1.0, 0.6]], 1 / 0.6),  # one of three rounds was disturbed
-        ([1.0, 0.5, *[1.0, 0.6]], 1 / 0.6),  # of two looks the nearer to 1
-        ([1.0, 1.9, *[1.0, 1.6]], 1 / 1.6),
-        ([1.0, 0.5, *[1.0, 0.9], *[1.0, 0.8] * 3], 1 / 0.8),  # the first of two looks was disturbed
-        ([1.0, 1.9, *[1.0, 1.1], *[1.0, 0.8] * 3], 1 / 0.8),
-        ([1.0, 0.5, *[1.0, 1.9], *[1.0, 0.8] * 3], 1 / 0.8),
-    ],
-)
-def test_times_as_fast__no_single_disturbance_decides(times, speed, monkeypatch):
-    left = iter(times)
-    monkeypatch.setattr("benchmark.encoders.runtime.speed._seconds", lambda *_: next(left))
-    assert times_as_fast(lambda v: v, lambda v: v, torch.zeros(1, 1)) == pytest.approx(speed)
-    assert next(left, None) is None

@@ -6,8 +6,6 @@ import sys
 import pytest
 import torch
 
-from benchmark.encoders.runtime import trial
-from benchmark.encoders.runtime.choose import on_runtime
 from builders.errors import EncoderError
 from tests.support.bad_conversions import ends_by_a_signal, fails, hangs
 from tests.support.networks import Small, made
@@ -56,20 +54,6 @@ def test_trial__a_hang_ends_and_is_no_verdict_for_other_days(tmp_path, monkeypat
     monkeypatch.delenv("CAMTRACE_RUNTIME", raising=False)
     monkeypatch.setattr("benchmark.encoders.runtime.choose.times_as_fast", lambda *_: 2.0)
     assert made(Small(), tmp_path).runtime.name == "openvino"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
-def test_trial__once_for_a_network(runtime, tmp_path, monkeypatch, views):
-    pytest.importorskip(runtime)
-    in_torch = made(Small(), tmp_path, "torch")
-    first = on_runtime(in_torch, runtime, tmp_path)
-    assert not list((tmp_path / "compiled").glob("trial-*"))
-    for blob in (tmp_path / "compiled").glob("*.blob"):
-        blob.unlink()  # as if it had been removed for space: compiled again, in this process
-    monkeypatch.setattr(trial, "in_own_process", lambda *_, **__: pytest.fail("it was tried again"))
-    again = on_runtime(in_torch, runtime, tmp_path)
-    assert torch.equal(first.embed(views), again.embed(views))
 
 
 def test_trial__the_worker_starts_without_torch():

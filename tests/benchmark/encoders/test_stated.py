@@ -10,8 +10,9 @@ import pytest
 import torchvision
 from PIL import Image
 
+from benchmark.encoders import Pixels
 from benchmark.encoders.network import Normalisation
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeLong, ResizeShort, ResizeTo, describe
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeLong, ResizeShort, ResizeTo, describe
 from benchmark.encoders.preprocess.stated import Stated, alone, restated, stated
 from benchmark.encoders.preprocess.verified import Preprocessing
 from builders.errors import UsageError

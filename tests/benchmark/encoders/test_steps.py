@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.encoders import Pixels, pixel_backend
 from benchmark.encoders.preprocess.pixels import (
     ENCODER_CODE,
     ENGINE,
@@ -15,13 +16,11 @@ from benchmark.encoders.preprocess.pixels import (
     CenterCrop,
     CenterPad,
     CenterSquare,
-    Pixels,
     ResizeInside,
     ResizeLong,
     ResizeShort,
     ResizeTo,
     describe,
-    pixel_backend,
 )
 from builders.errors import PhotoError
 from builders.pixels import Rectangle

@@ -166,13 +166,12 @@ def _load(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Encoder:
     return load_encoder("torchvision:shufflenet_v2_x0_5/IMAGENET1K_V1", device="cpu")
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", BREAKS)
 @pytest.mark.parametrize("name", LIBRARIES)
 def test_broken_checkpoint__is_refused_or_embeds_as_the_whole_one(
-    name: str, kind: str, seed: int, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, kind: str, whole: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library, generator = LIBRARIES[name], np.random.default_rng([seed, *kind.encode()])
+    library, generator = LIBRARIES[name], np.random.default_rng([0, *kind.encode()])
     for file in whole[name].iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     tensors = load_file(whole[name] / library.file)

@@ -20,7 +20,7 @@ from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 from tests.support.records import check_keys
 
-pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
+pytestmark = [pytest.mark.usefixtures("unpainted", "brief", "short_projection"), pytest.mark.slow]
 
 MODEL = "some_statistics:encode"
 """A sixth of ``control:jpeg-statistics``: an eraser's work grows with the cube of the dimension."""
@@ -71,7 +71,6 @@ def about(folder):
     return json.loads((folder / "eraser.json").read_text("utf-8"))
 
 
-@pytest.mark.slow
 def test_folder__contains_the_fields_of_the_schema(made):
     folder, _ = made
     record = about(folder)
@@ -128,7 +127,6 @@ def test_folder__contains_results_before_and_after(made):
     assert after[0].data == before.data
 
 
-@pytest.mark.slow
 def test_score__with_the_eraser(made, tmp_path):
     folder, common = made
     given = ["--model", MODEL, *common, "--tasks", "probe/jpeg"]
@@ -204,7 +202,6 @@ def test_eraser__other_encoders_and_commands_with_several_encoders_are_refused(m
             erase(["--model", MODEL, *common, "--output", str(tmp_path / "p"), *wrong])
 
 
-@pytest.mark.slow
 def test_labels_at_test_time__are_shown_wherever_the_eraser_is_named(made, tmp_path, capsys):
     _, common = made
     out = tmp_path / "s"

@@ -17,7 +17,7 @@ from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
 from tests.conftest import photo_bytes
 
-pytestmark = pytest.mark.usefixtures("short_projection")
+pytestmark = [pytest.mark.usefixtures("short_projection"), pytest.mark.slow]
 
 
 def photo_set(name: str, first: int, train: int = 16, val: int = 8) -> PhotoSet:
@@ -50,7 +50,6 @@ def erased(tmp_path_factory):
 TASKS = ("probe/make", "probe/exposure", "probe/sharpening")
 
 
-@pytest.mark.slow
 def test_matrix__contains_every_trace_of_every_photo_set(erased):
     _, _, result = erased
     read = {(row.task, row.reader, row.data) for row in result.rows if row.kind == "trace"}

@@ -108,13 +108,14 @@ def test_order__rows_in_another_order_give_the_same_numbers(tmp_path):
 
 @pytest.mark.slow
 def test_repair__readers_at_chance_and_the_right_class_is_found_as_before(tmp_path):
-    n = 12000
+    n = 5000
     labels, groups = np.arange(n) % 6, thirds(3, n)
     vectors = vectors_of(labels, groups, 0.6, dimension=8, spread=3.0)
     twice = np.where(groups, "a", "b")
     place = write_rows(tmp_path, vectors, path=range(n), label=labels, saved=groups, twice=twice)
-    result = audit_index(f"{place}?label=label&group=saved&group=twice", repair=True, queries=3000)
+    result = audit_index(f"{place}?label=label&group=saved&group=twice", repair=True, queries=2000)
     repair = result.repair
+    assert repair.dimensions == 8
     assert result.found == ("saved", "twice")
     assert repair.eraser.rank == 1
     before, after = (
@@ -129,6 +130,24 @@ def test_repair__readers_at_chance_and_the_right_class_is_found_as_before(tmp_pa
     assert still.neighbours.value < was.neighbours.value / 4
     assert abs(repair.retrieval["loss"]) < 0.01
     assert set(repair.queries) <= set(result.asked)
+
+
+@pytest.mark.slow
+def test_repair__fewer_photos_than_dimensions(tmp_path):
+    """Content has 5 of 300 dimensions; a map of all of them leaves a linear reader two thirds."""
+    n = 1200
+    labels, groups = np.arange(n) % 6, thirds(3, n)
+    rng = np.random.default_rng(0)
+    content = vectors_of(labels, groups, 0.0, dimension=8, spread=3.0) @ rng.normal(size=(8, 300)) / 8
+    vectors = content + groups[:, None] * rng.normal(size=300) * 0.3 + rng.normal(size=(n, 300)) * 0.3
+    place = write_rows(tmp_path, vectors.astype(np.float32), path=range(n), label=labels, saved=groups)
+    for options, dimensions, most in (("?label=label&group=saved", range(2, 64), 0.57), ("?group=saved", (300,), 0.8)):
+        repair = audit_index(f"{place}{options}", groups=["saved"]).repair
+        before, after = (score.value for score in repair.readers if score.reader == "linear")
+        assert repair.dimensions in dimensions
+        assert before > 0.95
+        assert most - 0.2 < after < most
+    assert "300" in repair.texts[0]
 
 
 def test_repair__of_nothing_and_of_a_group_that_is_named(tmp_path):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.judgement.deciding import Comparison, Reason, decide, is_confounded, is_significant
+from benchmark.judgement import is_confounded
+from benchmark.judgement.deciding import Comparison, Reason, decide, is_significant
 from benchmark.stats import p_above, p_below
 
 

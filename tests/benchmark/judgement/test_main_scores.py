@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.judgement import conclude, statements
-from benchmark.judgement.outputs import choose_outputs, output_questions
-from tests.benchmark.judgement.test_edges import PLAIN, QUESTIONS, equal_semantics, output, result, score, shift
+from benchmark.judgement import choose_outputs, conclude, output_questions, statements
+from tests.benchmark.judgement.test_rules import PLAIN, QUESTIONS, equal_semantics, output, result, score, shift
 
 RISES: dict[str, Any] = {
     "p_chance": 1e-9,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.judgement.outputs import AGAINST_FINAL, OutputChoice, _drop, choose_outputs
+from benchmark.judgement import AGAINST_FINAL, choose_outputs
+from benchmark.judgement.outputs import OutputChoice, _drop
 from benchmark.judgement.words import output_text
 from benchmark.results import OutputScores, Result, Score
 from benchmark.stats import paired_difference, wilson_interval

@@ -7,13 +7,12 @@ from scripts.checks.planted import CASES, allowed, count_false
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unpainted", "brief")]
 
 SETS = {
-    "bursts": 3,
-    "null-readers": 8,
-    "equal-outputs": 3,
-    "owners-20": 6,
-    "owners-40": 3,
-    "classes-50": 4,
-    "jitter": 4,
+    "bursts": 2,
+    "null-readers": 4,
+    "equal-outputs": 2,
+    "owners-20": 4,
+    "classes-50": 3,
+    "jitter": 2,
 }
 """Data sets of each case whose claims may be false by chance."""
 

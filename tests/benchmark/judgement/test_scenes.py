@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.judgement.scenes import components_text, cosine_text, pairs_text
+from benchmark.judgement import components_text, cosine_text, pairs_text
 from benchmark.results import Score
 
 

@@ -8,13 +8,21 @@ from typing import Any
 
 import pytest
 
-from benchmark.judgement import conclude, reliance, statements
-from benchmark.judgement.conclusions import Finding
-from benchmark.judgement.detectors import biases, biases_text
-from benchmark.judgement.differences import answer_moves, answer_texts, flip_shares
-from benchmark.judgement.scenes import components_text, pairs_text
+from benchmark.judgement import (
+    Finding,
+    answer_moves,
+    answer_texts,
+    biases,
+    biases_text,
+    components_text,
+    conclude,
+    pairs_text,
+    reliance,
+    statements,
+)
+from benchmark.judgement.differences import flip_shares
 from benchmark.results import Score
-from tests.benchmark.judgement.test_edges import PLAIN, QUESTIONS, SAME, equal_semantics, output, result, score, shift
+from tests.benchmark.judgement.test_rules import PLAIN, QUESTIONS, SAME, equal_semantics, output, result, score, shift
 
 
 def flip_row(flips: float = 0.1, **claims: tuple[float, float, float]) -> dict[str, float]:

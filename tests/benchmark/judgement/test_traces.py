@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.judgement import chance_flags, judge, training_margin
 from benchmark.judgement.scores import units_of
-from benchmark.judgement.traces import chance_flags, judge
-from benchmark.judgement.training import rising, training_margin
+from benchmark.judgement.training import rising
 from benchmark.results import Score
 from benchmark.stats import against_chance, wilson_interval
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.judgement.units import FEW, are_few, plural_of, units_text
+from benchmark.judgement import plural_of, units_text
+from benchmark.judgement.units import FEW, are_few
 
 
 def score(rule: str | None, units: Any = 40, effective: float | None = None, n: int = 600, **more: Any) -> Any:

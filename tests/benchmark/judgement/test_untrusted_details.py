@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from benchmark.judgement import (
+    answer_texts,
+    biases_text,
     choose_outputs,
+    components_text,
     conclude,
     depth_curves,
     extremes,
@@ -18,18 +21,19 @@ from benchmark.judgement import (
     moves,
     moves_text,
     outputs_text,
+    pairs_text,
     readers_text,
     reliance,
     statements,
+    threshold_text,
+    thresholds,
     traces_text,
+    training_margin,
     units_text,
     verdicts,
 )
-from benchmark.judgement.copies import found_texts, threshold_text, thresholds
-from benchmark.judgement.detectors import biases_text
-from benchmark.judgement.differences import answer_texts, flip_shares
-from benchmark.judgement.scenes import components_text, pairs_text
-from benchmark.judgement.training import training_margin
+from benchmark.judgement.copies import found_texts
+from benchmark.judgement.differences import flip_shares
 from benchmark.results import OutputScores, Result, Score
 from benchmark.results.check import check_forms
 from benchmark.tasks import all_tasks

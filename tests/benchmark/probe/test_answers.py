@@ -11,7 +11,7 @@ import torch
 
 from benchmark.probe import ProbeAnswers
 from benchmark.probe.answers import to_answers
-from tests.benchmark.probe.test_passed_on import CPU, constant_fit, problem_of
+from tests.benchmark.probe.test_refusals import CPU, constant_fit, problem_of
 
 
 def test_to_answers__every_field() -> None:

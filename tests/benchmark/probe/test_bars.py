@@ -6,13 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from benchmark.erasing import fit
-from benchmark.erasing.moments import Source
-from benchmark.probe.solver import newton, rows, sgd
-from benchmark.probe.solver.rows import Gathered
-from tests.benchmark.probe.toys import TOYS, fitted
+from benchmark.erasing import Source, fit
 
 
 class Bars:
@@ -44,39 +39,6 @@ class Bars:
 
     def close(self) -> None:
         self.closed += 1
-
-
-def test_gathered__of_all_rows_of_all_banks(monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = Bars(monkeypatch, rows)
-    Gathered([np.ones((20, 3), np.float32) for _ in range(4)], torch.device("cpu"))
-    assert bars.made == [((), {"total": 80, "desc": "reading embeddings", "unit": "row", "unit_scale": True})]
-    assert (sum(bars.steps), bars.closed) == (80, 1)
-
-
-def test_descend__of_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    bars = Bars(monkeypatch, sgd)
-    x, y = torch.ones(1, 9, 3), torch.zeros(1, 9, dtype=torch.int64)
-    sgd.descend(lambda index: x[:, index], y, [0.1], [0.0], n_classes=2, epochs=7)
-    ((_, options),) = bars.made
-    assert options == {"desc": "descent", "total": 7, "unit": "epoch"}
-    assert len(bars.steps) == 7
-
-
-def test_solve__of_fits_where_they_are_compiled_and_of_steps_where_they_are_stacked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("numba")
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    bars = Bars(monkeypatch, newton)
-    fitted(TOYS["hard"], (0.1, 0.01))
-    fitted(TOYS["hard"]._replace(y=np.zeros(300, int)), (0.1, 0.01))  # one class: there is nothing to solve
-    assert bars.made == [((), {"total": 2, "desc": "solving", "unit": "fit"})] * 2
-    assert (bars.steps, bars.closed) == ([1] * 4, 2)
-    monkeypatch.setattr(newton, "compiled_fits", lambda features, fits: None)
-    solution = fitted(TOYS["hard"], (0.1, 0.01), max_iterations=33)
-    assert bars.made[2] == ((range(33),), {"desc": "solving", "unit": "step"})
-    assert bars.closed == 3
-    assert len(bars.steps) - 4 == int(solution.iterations.max()) + 1  # the last sees that all have converged
 
 
 def test_moments_of__of_all_rows_in_all_views(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.probe import LearningCurve, labelled_curve, labelled_probe, processing_curve, processing_probe
+from benchmark.probe import (
+    LabelledSplits,
+    LearningCurve,
+    Some,
+    labelled_curve,
+    labelled_probe,
+    processing_curve,
+    processing_probe,
+)
 from benchmark.probe.parts import ORDER_SEED, order_of, part
 from benchmark.probe.probe import joined_clusters
-from benchmark.probe.problem import LabelledSplits
-from benchmark.probe.solver.rows import Some
-from benchmark.stats import Difference, photo_interval
+from benchmark.stats import Difference
 from builders.errors import DataError
 
 
@@ -93,27 +99,6 @@ def test_labelled_curve__without_validation_photos_and_with_clusters() -> None:
     assert curve.n_train[-1] == len(y)
     assert curve.gain is not None
     assert curve.gain.units == 10
-
-
-def test_processing_curve__takes_what_is_known() -> None:
-    rng = np.random.default_rng(2)
-    photos, shifts = rng.normal(size=(90, 12)), rng.normal(size=(3, 12))
-    banks = [photos + 0.5 * shift for shift in shifts]
-    train, test = [b[:60] for b in banks], [b[60:] for b in banks]
-    assigned = rng.integers(0, 3, (4, 60))
-    whole = processing_probe(train, test, assigned)
-    curve = processing_curve(train, test, assigned, whole=whole)
-    assert curve.n_train == (8, 15, 30, 60)
-    assert curve.accuracies[-1] == pytest.approx(whole.accuracy)
-    rows = part(order_of(np.zeros(60, int), ORDER_SEED), 1 / 4)
-    near = {"strengths": [whole.chosen["strength"] * more for more in (1, 10, 100)], "extend": False}
-    quarter = processing_probe([b[rows] for b in train], test, assigned[:, rows], **near)
-    assert curve.accuracies[1] == pytest.approx(quarter.accuracy)
-    ends = photo_interval(quarter.photo_accuracy)
-    result = curve.details()
-    assert (result["share"], result["n_train"]) == ([1 / 8, 1 / 4, 1 / 2, 1], [8, 15, 30, 60])
-    assert (result["low"][1], result["high"][1]) == pytest.approx((ends.low, ends.high), abs=1e-6)
-    assert result["assignments"] == 4
 
 
 def test_processing_curve__where_photos_are_many_compares_the_same_assignments(monkeypatch) -> None:

@@ -7,20 +7,12 @@ import pytest
 import torch
 
 from benchmark.probe.solver import design as design_module
-from benchmark.probe.solver import newton as alone
 from benchmark.probe.solver.design import design
-from benchmark.probe.solver.kernels import newton as newton_compiled
 from benchmark.probe.solver.kernels.rows import SUMMED
-from benchmark.probe.solver.newton import AS_FAST, compiled_fits, solve
-from benchmark.probe.solver.objective import Iterates
+from benchmark.probe.solver.newton import solve
 from benchmark.probe.solver.products import NARROW, product
-from benchmark.probe.solver.rows import gather, normalised
+from benchmark.probe.solver.rows import gather
 from tests.benchmark.probe.toys import CPU, TOYS, as_design, fitted, toy
-
-
-@pytest.fixture
-def stacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.probe.solver.newton.compiled_fits", lambda features, fits: None)
 
 
 @pytest.mark.parametrize("name", ["easy", "n<d"])
@@ -56,38 +48,6 @@ def test_product__is_the_matrix_product(columns: int) -> None:
     result = product(torch.from_numpy(left), torch.from_numpy(right))
     assert result.is_contiguous()
     np.testing.assert_allclose(result, left @ right, atol=1e-12)
-
-
-@pytest.mark.usefixtures("stacked")
-def test_solve__little_work_has_one_thread_and_much_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    easy = toy(60, 8, 3, 1.0)
-    rows = normalised(easy.x)
-    seen: list[int] = []
-    curvature = Iterates.curvature
-
-    def spy(self: Iterates, direction: torch.Tensor) -> torch.Tensor:
-        seen.append(torch.get_num_threads())
-        return curvature(self, direction)
-
-    monkeypatch.setattr(Iterates, "curvature", spy)
-
-    def threads_in_products(bound: int) -> set[int]:
-        seen.clear()
-        monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", bound)
-        source = gather([rows], np.zeros((1, 60), int), np.arange(60))
-        features = design(source, 1, 60, 8, device=CPU, memory_bytes=1 << 20)
-        solve(features, torch.from_numpy(easy.y[None]), torch.tensor([1e-3], dtype=torch.float64), 3)
-        return set(seen)
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        work = 2 * 60 * 8 * 3  # one training set, one strength: to the logits and back to the gradient
-        assert threads_in_products(work + 1) == {1}
-        assert threads_in_products(work) == {3}
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_add_up__bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,20 +94,6 @@ def test_design__axes_of_other_photos_lead_to_the_same_optimum() -> None:
     np.testing.assert_allclose(reference.weights, changed.weights, atol=1e-4)
 
 
-@pytest.mark.parametrize("numpy_is_faster", [True, False])
-@pytest.mark.parametrize("columns", [6, NARROW + 1])
-def test_product__of_float32_by_either_library(
-    columns: int, numpy_is_faster: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchmark.probe.solver.products.numpy_is_faster", lambda: numpy_is_faster)
-    monkeypatch.setattr("benchmark.compute.kernels.numpy_is_faster", lambda: numpy_is_faster)
-    rng = np.random.default_rng(0)
-    left, right = rng.normal(size=(2, 7, 5)).astype(np.float32), rng.normal(size=(2, 5, columns)).astype(np.float32)
-    wide = left.astype(np.float64) @ right.astype(np.float64)
-    for given in (torch.from_numpy(left), torch.from_numpy(np.ascontiguousarray(left.transpose(0, 2, 1))).mT):
-        np.testing.assert_allclose(product(given, torch.from_numpy(right)), wide, atol=1e-5)
-
-
 def test_solve__compiled_and_stacked_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     labels = torch.from_numpy(np.stack([rng.permutation(TOYS["d>64"].y) for _ in range(3)], 1))[None]
@@ -177,18 +123,6 @@ def test_compiled_fits__bits_do_not_depend_on_the_number_of_threads() -> None:
     assert torch.equal(measured[0].gradient_norm, measured[1].gradient_norm)
 
 
-def test_compiled_fits__not_where_more_threads_would_idle() -> None:
-    features, before = as_design(TOYS["easy"]), torch.get_num_threads()
-    torch.set_num_threads(2 * AS_FAST)
-    try:
-        assert compiled_fits(features, 1) is None
-        assert compiled_fits(features, 2) is not None
-        # its rows are read anew in each pass
-        assert compiled_fits(as_design(TOYS["easy"], memory_bytes=100), 2) is None
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_newton_compiled__sums_of_many_rows() -> None:
     # more rows than are summed in float32, and not a multiple of four
     many = toy(2 * SUMMED + 7, 70, 3, 0.3)
@@ -197,20 +131,3 @@ def test_newton_compiled__sums_of_many_rows() -> None:
     assert bool(measured.converged.all())
     exact = fitted(many, strengths, dtype=torch.float64, tolerance=1e-10)
     np.testing.assert_allclose(measured.loss, exact.loss, atol=1e-9)
-
-
-def test_compiled_fits__wait_for_who_compiles_and_note_that_the_kernels_are_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    done: list[str] = []
-    monkeypatch.setattr(alone._KERNELS, "wait", lambda: done.append("waited"))
-    monkeypatch.setattr(alone._KERNELS, "note", lambda: done.append("noted"))
-    features = as_design(TOYS["easy"])
-    for measured, expected in ((None, ["waited", "made"]), (newton_compiled, ["waited", "made", "noted"])):
-        done.clear()
-        alone._compiled.cache_clear()
-        monkeypatch.setattr(alone, "compiled_module", lambda *a, module=measured: done.append("made") or module)
-        assert compiled_fits(features, 1) is measured
-        assert compiled_fits(features, 1) is measured
-        assert done == expected
-    alone._compiled.cache_clear()

@@ -11,7 +11,7 @@ import torch
 from benchmark.probe import processing_probe
 from benchmark.probe.protocols.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, _objective, _Parzen, suggest
 from benchmark.probe.solver.rows import normalised
-from benchmark.probe.solver.sgd import Descent, _InRows, _InWeights, descend, rows_are_cheaper, step_work
+from benchmark.probe.solver.sgd import Descent, _InRows, _InWeights, descend, step_work
 
 RATES = (0.1, 2.0, 30.0, 100.0)
 DECAYS = (1e-4, 1e-12, 1e-5, 1e-7)
@@ -101,18 +101,6 @@ def threads_seen(monkeypatch: pytest.MonkeyPatch, layer: type, error_at: int | N
     return seen
 
 
-def test_descend__a_probe_of_300_photos_steps_on_one_thread(three_threads, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    banks = [rng.normal(size=(320, 400)).astype(np.float32) for _ in range(3)]
-    seen = threads_seen(monkeypatch, _InRows)
-    train, test = [bank[:300] for bank in banks], [bank[300:] for bank in banks]
-    options = {"protocol": "iccv2025", "epochs": 3, "rounds": (2, 2)}
-    processing_probe(train, test, rng.integers(0, 3, (2, 300)), **options)
-    assert len(seen) == 3 * (2 + 1)  # two rounds, and both assignments in one stack
-    assert set(seen) == {1}
-    assert torch.get_num_threads() == 3
-
-
 @pytest.mark.parametrize(("in_rows", "layer"), [(True, _InRows), (False, _InWeights)])
 def test_descend__much_work_has_all_threads_and_an_error_sets_them_back(
     in_rows: bool, layer: type, three_threads, monkeypatch: pytest.MonkeyPatch
@@ -132,12 +120,6 @@ def test_descend__much_work_has_all_threads_and_an_error_sets_them_back(
     assert torch.get_num_threads() == 3
 
 
-def test_step_work__counts_both_products_of_a_step() -> None:
-    # in terms of the rows one product [60, 240] x [240, 240]; of the weights two, [60, 768] x [768, 1024] and back
-    assert step_work(60, 240, 1280, 1024, in_rows=True) == 60 * 240 * 240
-    assert step_work(60, 8000, 768, 1024, in_rows=False) == 60 * 768 * 1024 + 60 * 1024 * 768
-
-
 def never_read(index: torch.Tensor) -> torch.Tensor:
     raise AssertionError("compiled steps read the resident rows")
 
@@ -155,11 +137,6 @@ def test_descend__compiled_runs_do_not_depend_on_their_company(monkeypatch: pyte
         alone = descend(lambda index: rows[:, index], y, rates[k : k + 1], [1e-6], **options)
         assert together.weights[0, k].equal(alone.weights[0, 0])
         assert together.bias[0, k].equal(alone.bias[0, 0])
-
-
-def test_rows_are_cheaper__where_there_are_few() -> None:
-    assert rows_are_cheaper(300, 1280)
-    assert not rows_are_cheaper(10_000, 768)
 
 
 def test_descend__a_run_that_diverges_leaves_the_others_alone() -> None:

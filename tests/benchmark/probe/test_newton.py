@@ -9,7 +9,6 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe.solver import newton
 from benchmark.probe.solver.design import design
 from benchmark.probe.solver.newton import Solution, solve
 from benchmark.probe.solver.rows import gather, normalised
@@ -39,8 +38,9 @@ def logits(solution: Solution, x: np.ndarray, column: int) -> np.ndarray:
 
 
 @pytest.mark.usefixtures("solver")
-@pytest.mark.parametrize("dtype", [None, torch.float32], ids=["auto", "float32"])
-@pytest.mark.parametrize("name", TOYS)
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, None) for name in TOYS), ("hard", torch.float32), ("many classes", torch.float32)]
+)
 def test_solve__agrees_with_scikit_learn(name: str, dtype: torch.dtype | None) -> None:
     toy = TOYS[name]
     solution = fitted(toy, dtype=dtype)
@@ -152,8 +152,3 @@ def test_solve__features_that_hardly_differ() -> None:
     for column, strength in enumerate((1e-4, 1e-6, 1e-8)):
         reference = sklearn_objective(sklearn_fit(near, strength), near, strength)
         assert abs(float(solution.loss[0, column]) - reference) < 2e-6
-
-
-def test_kernels__the_marker_depends_on_their_files() -> None:
-    for pattern in newton._KERNELS._patterns:
-        assert list(newton._KERNELS._folder.glob(pattern)), pattern

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import labelled_probe, shuffled_accuracies
+from benchmark.probe import LabelledSplits, labelled_probe, shuffled_accuracies
 from benchmark.probe.probe import shuffled_by_unit
-from benchmark.probe.problem import LabelledSplits, stratified_split
+from benchmark.probe.problem import stratified_split
 from benchmark.probe.protocols.registry import protocol_named
 from benchmark.probe.solver.rows import normalised
 from benchmark.probe.solver.sgd import descend

@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe import PROTOCOLS, ProbeAnswers, labelled_probe, processing_probe
-from benchmark.probe.problem import LabelledSplits, predict, stratified_split
+from benchmark.probe import PROTOCOLS, LabelledSplits, ProbeAnswers, labelled_probe, processing_probe
+from benchmark.probe.problem import predict, stratified_split
 from benchmark.probe.protocols import converged as converged_module
-from benchmark.probe.solver import design as design_module
 from benchmark.probe.solver.rows import Stacked, gather, normalised
 from builders.errors import DataError, UsageError
 
@@ -112,17 +111,6 @@ def test_processing_probe__validation_is_pooled_only_where_photos_are_few(monkey
     assert processing_probe(train, test, assigned(3, 60)).details()["assignments_searched"] == 10
     monkeypatch.setattr(converged_module, "SEARCH_ROWS", 150)
     assert processing_probe(train, test, assigned(3, 60)).details()["assignments_searched"] == 2
-
-
-def test_processing_probe__axes_are_found_once_for_all_assignments(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = []
-    original_axes = design_module.principal_axes
-    monkeypatch.setattr(design_module, "principal_axes", lambda *a: result.append(1) or original_axes(*a))
-    monkeypatch.setattr(converged_module, "CPU_STACK_BYTES", 1)  # each assignment alone
-    train, test = split(processed(90, 8, 3, 0.3), 60)
-    answers = processing_probe(train, test, assigned(3, 60))
-    assert answers.converged.all()
-    assert len(result) == 1
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from benchmark.compute.threads import LITTLE_WORK
-from benchmark.probe import labelled_probe, processing_probe
-from benchmark.probe.problem import LabelledSplits, predict
-from benchmark.probe.solver.design import Design, decomposed, design
-from benchmark.probe.solver.products import ONCE, of_each
-from benchmark.probe.solver.rows import gather, normalised
-from tests.support.thread_counts import Waking, pieces_parallel
+from benchmark.probe import LabelledSplits, labelled_probe, processing_probe
+from tests.support.thread_counts import Waking
 
 
 @pytest.mark.parametrize("n", [300, 1000])
@@ -42,87 +36,3 @@ def test_labelled_probe__wakes_no_thread_but_those_of_pieces(n: int, two_threads
     assert answers.predicted.shape == (1, 1, 459)
     assert waking.operations > 100
     assert waking.seen == []
-
-
-@pytest.mark.parametrize(
-    ("groups", "work", "threads", "pieces"),
-    [
-        (5, LITTLE_WORK, 1, [1] * 5),  # much: a set on a thread at a time
-        (5, LITTLE_WORK - 1, 1, [5]),  # little: all of them on one
-        (1, LITTLE_WORK, 1, [1]),  # once: what one thread does sooner than others wake
-        (1, ONCE * LITTLE_WORK, 2, [1]),  # fewer sets than threads, and much
-    ],
-)
-def test_of_each__sets_side_by_side_where_it_is_much(
-    groups: int, work: int, threads: int, pieces: list[int], two_threads: None
-) -> None:
-    rng = np.random.default_rng(0)
-    left, right = (torch.from_numpy(rng.normal(size=(groups, 4, 4))) for _ in range(2))
-    seen = []
-
-    def both(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        seen.append((len(one), torch.get_num_threads(), torch.is_inference_mode_enabled()))
-        return one @ other, one.sum(1)
-
-    with torch.inference_mode():
-        product, sums = of_each(both, work, left, right)
-    assert seen == [(size, threads, True) for size in pieces]
-    assert torch.get_num_threads() == 2
-    np.testing.assert_allclose(product, np.einsum("gij,gjk->gik", left, right), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(sums, left.numpy().sum(1))
-
-
-def test_decomposed__eigenvectors_are_found_on_one_thread(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of their reflections is a little step, whatever the products before them are."""
-    monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", 100)
-    rows = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 9, 20)))
-    with Waking() as waking:
-        values, vectors = decomposed(rows)
-    assert [name for name, _ in waking.seen] == ["bmm.default"]  # 9 * 9 * 20 multiply-adds, more than 16 times 100
-    np.testing.assert_allclose(vectors * values[:, None] @ vectors.mT, rows @ rows.mT, atol=1e-9)
-
-
-@pytest.mark.parametrize(("block_bytes", "sets_together"), [(4 << 20, [3, 3, 3]), (8000, [3, 3])])
-def test_principal_axes__of_several_sets_side_by_side_and_as_of_each_alone(
-    block_bytes: int, sets_together: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With four threads the blocks of one set go side by side, where it has several."""
-    monkeypatch.setattr("benchmark.probe.solver.design.BLOCK_BYTES", block_bytes)
-    rng = np.random.default_rng(0)
-    banks = [rng.normal(size=(90, 40)).astype(np.float32) for _ in range(3)]
-    which, rows = np.repeat(np.arange(3)[:, None], 90, 1), np.arange(90)
-    seen, before, result = pieces_parallel(monkeypatch, "benchmark.probe.solver.design"), torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 4):
-            torch.set_num_threads(threads)
-            made = design(gather(banks, which, rows), 3, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30)
-            result.append(made.axes)
-    finally:
-        torch.set_num_threads(before)
-    sets = [pieces for pieces in seen if isinstance(pieces[0], Design)]  # not the blocks of one set
-    assert [len(pieces) for pieces in sets] == sets_together
-    for g, bank in enumerate(banks):
-        source = gather([bank], np.zeros((1, 90), int), rows)
-        alone = design(source, 1, 90, 40, device=torch.device("cpu"), memory_bytes=1 << 30).axes
-        for axes in result:
-            assert axes.vectors is not None
-            assert alone.vectors is not None
-            assert torch.equal(axes.vectors[g], alone.vectors[0])
-            assert torch.equal(axes.variances[g], alone.variances[0])
-            assert torch.equal(axes.rest[g], alone.rest[0])
-
-
-@pytest.mark.parametrize(("much", "pieces"), [(True, [6]), (False, [])])
-def test_predict__bank_by_bank_where_it_is_much(
-    much: bool, pieces: list[int], two_threads: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(0)
-    banks, rows = [rng.normal(size=(30, 8)).astype(np.float32) for _ in range(6)], np.arange(3, 30, 2)
-    weights, bias = (torch.from_numpy(rng.normal(size=size)) for size in ((5, 8, 4), (5, 4)))
-    work = 6 * len(rows) * 5 * 8 * 4
-    monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", work if much else work + 1)
-    seen = pieces_parallel(monkeypatch, "benchmark.probe.problem")
-    result = predict(banks, rows, weights, bias)
-    assert [len(neighbours_) for neighbours_ in seen] == pieces
-    scores = np.einsum("vmd,kdc->kvmc", np.stack([normalised(bank[rows]) for bank in banks]), weights)
-    np.testing.assert_array_equal(result, (scores + bias[:, None, None].numpy()).argmax(-1))

@@ -10,15 +10,20 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.probe import LabelledSplits, labelled_curve, labelled_probe, labelled_spread, probe, shuffled_accuracies
-from benchmark.probe.probe import in_solver_space
+from benchmark.probe import (
+    LabelledSplits,
+    in_solver_space,
+    labelled_curve,
+    labelled_probe,
+    labelled_spread,
+    probe,
+    shuffled_accuracies,
+)
 from benchmark.probe.solver import design as design_module
-from benchmark.probe.solver import newton as alone
 from benchmark.probe.solver.design import Design, Frame, design
 from benchmark.probe.solver.kernels import newton as newton_compiled
-from benchmark.probe.solver.kernels.rows import TOGETHER, begins_of
 from benchmark.probe.solver.newton import Solution, solve
-from benchmark.probe.solver.projected import is_worthwhile, project
+from benchmark.probe.solver.projected import project
 from benchmark.probe.solver.rows import normalised
 
 CPU = torch.device("cpu")
@@ -95,25 +100,6 @@ def test_project__angles_and_lengths_stay_where_a_probe_learns(name: str) -> Non
     assert project(splits).train_x.dtype == np.float32
 
 
-def test_project__photo_i_has_i_plus_2_coordinates() -> None:
-    splits = SPLITS["with val"]
-    result = project(splits)
-    rows = np.concatenate([result.train_x, result.val_x])
-    first = (rows != 0).argmax(axis=1)
-    np.testing.assert_array_equal(first, 192 - 2 - np.arange(190))
-    assert result.frame is not None
-    centre = result.frame.centre.numpy()
-    # along the last coordinate alone: the zeros outlast centring
-    assert not centre[:-1].any()
-    mean = rows_of(splits)[:190].mean(axis=0)
-    np.testing.assert_allclose(abs(centre[-1]), np.linalg.norm(mean), atol=1e-9)
-    np.testing.assert_allclose(rows.mean(axis=0, dtype=np.float64), centre, atol=1e-7)
-    features = learnt_from(result)
-    assert features.basis is None
-    assert features.resident is not None
-    assert ((features.resident[0] != 0).int().argmax(1).numpy() == first[:150]).all()
-
-
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize("name", SPLITS)
 def test_project__the_same_optimum_as_scikit_learn_and_as_plain_rows(
@@ -179,53 +165,6 @@ def test_sweep__one_pass_of_every_kind_over_rows_that_begin_with_zeros(dtype: An
     np.testing.assert_allclose((result.loss, result.gradient_norm), (loss, norm), rtol=1e-5)
 
 
-def test_begins_of__the_first_column_of_four_rows_rounded_down_to_a_vector() -> None:
-    rows = np.zeros((10, 70))
-    rows[0, 60] = rows[1, 40] = rows[2, 69] = 1  # the fourth is zero
-    rows[4:8, 33] = rows[7, 5] = 1
-    rows[8, 64] = 1
-    assert begins_of(rows).tolist() == [32, 0, 64]
-    assert begins_of(np.zeros((5, 70))).tolist() == [64, 64]
-    assert begins_of(np.ones((5, 70))).tolist() == [0, 0]
-    assert begins_of(np.zeros((5, 0))).tolist() == [0, 0]
-
-
-def test_project__a_pass_reads_less_than_half_of_what_as_many_full_rows_have() -> None:
-    less = project(splits_of(400, 600, tested=5))
-    read = TOGETHER * (402 - begins_of(np.asarray(less.train_x))).sum()
-    assert read < 0.53 * 400 * 402
-    assert read < 0.36 * 400 * 600
-
-
-@pytest.mark.parametrize(
-    ("n", "d", "tested", "classes", "expected"),
-    [
-        (918, 1280, 459, 27, True),
-        (864, 1280, 432, 6, True),
-        (612, 1280, 306, 2, True),
-        (1100, 1280, 550, 2, False),  # few classes, and little to save: the factorisation is most of the work
-        (1280, 1280, 1, 27, False),  # nothing to save
-        (128, 1280, 64, 27, False),  # rotated to 128 numbers as it is
-        (400, 1280, 100_000, 3, False),  # most of the work is in the test photos
-    ],
-)
-def test_is_worthwhile__what_passes_save_against_what_turning_takes(
-    n: int, d: int, tested: int, classes: int, expected: bool
-) -> None:
-    assert is_worthwhile(n, d, tested, classes) is expected
-
-
-def test_is_worthwhile__by_counts_of_multiply_adds() -> None:
-    # a fit's pass over n rows of d, there and back, costs 2 n d a class; over turned ones n n
-    n, d, tested, classes = 200, 1000, 100, 2
-    saved = classes * 20 * 50 * (2 * n * d - n * n)
-    work = n * n * d - n**3 / 3 + 2 * d * n * tested - n * n * tested
-    for dearer, expected in ((0.99 * saved / work, True), (1.01 * saved / work, False)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("benchmark.probe.solver.projected.DEARER", dearer)
-            assert is_worthwhile(n, d, tested, classes) is expected
-
-
 @pytest.mark.usefixtures("solver")
 def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = splits_of(150, 400, val=30, tested=90, signal=0.1)
@@ -252,47 +191,3 @@ def test_labelled_faces__turned_once_and_the_same_answers(monkeypatch: pytest.Mo
     np.testing.assert_array_equal(result[1], plain[1])
     assert result[2].accuracies == plain[2].accuracies
     assert result[3].deviation == plain[3].deviation
-
-
-def test_labelled_faces__axes_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(design_module, "REDUCED_ROWS", 0)
-    result: list[int] = []
-    principal = design_module.principal_axes
-    monkeypatch.setattr(
-        design_module, "principal_axes", lambda features, count: result.append(features.n) or principal(features, count)
-    )
-    splits = in_solver_space(splits_of(200, 400, val=30))
-    whole = labelled_probe(splits)
-    shuffled_accuracies(splits, chosen=whole.chosen, permutations=2)
-    labelled_spread(splits, whole=whole, probes=2)
-    assert result == [230]
-    # not turned as a whole, so no part of it is
-    result.clear()
-    monkeypatch.setattr(probe, "is_worthwhile", lambda n, *more: n < 230)
-    monkeypatch.setattr(probe, "project", lambda given: pytest.fail("a part was turned"))
-    labelled_spread(splits_of(200, 401, val=30), whole=whole, probes=2)
-    assert len(result) == 2
-
-
-def test_in_solver_space__only_where_it_is_the_same_and_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    splits = splits_of(150, 400, tested=90)
-    once = in_solver_space(splits)
-    assert once.frame is not None
-    assert in_solver_space(once) is once
-    assert in_solver_space(splits, protocol="iccv2025") is splits
-    assert in_solver_space(splits, reader="knn") is splits
-    assert in_solver_space(splits, memory_bytes=1000) is splits
-    assert in_solver_space(splits_of(128, 400)).frame is None
-    assert in_solver_space(replace(splits, is_subset=True)).frame is None
-    monkeypatch.setattr(probe, "usable_device", lambda device: torch.device("cuda"))
-    assert in_solver_space(splits) is splits
-
-
-def test_compiled_fits__a_training_set_is_prepared_once_for_all_its_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
-    kernels = alone._compiled()
-    assert kernels is not None
-    prepared = kernels.prepared
-    monkeypatch.setattr(kernels, "prepared", lambda *given: made.append(1) or prepared(*given))
-    fitted(SPLITS["n<d"], learnt_from(SPLITS["n<d"]), 1e-6)
-    assert sum(made) == 1

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import chosen_readers, labelled_probe, processing_probe
-from benchmark.probe.problem import LabelledSplits, Problem
-from benchmark.probe.readers import knn, mlp
+from benchmark.probe import AsGiven
+from benchmark.probe.problem import Problem
+from benchmark.probe.readers import mlp
 from benchmark.probe.readers.knn import read_knn, vote
-from benchmark.probe.readers.mlp import _standard, read_mlp, train
-from benchmark.probe.readers.registry import READERS, Read, read_with, sampled
-from benchmark.probe.solver.rows import AsGiven
-from builders.errors import UsageError
+from benchmark.probe.readers.mlp import read_mlp, train
+from benchmark.probe.readers.registry import Read, sampled
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(5)
@@ -202,27 +200,6 @@ def test_read_mlp__without_validation_photos_the_first_candidate_and_the_second_
     assert read.iterations.tolist() == [4]
 
 
-@pytest.mark.usefixtures("short")
-def test_read_mlp__test_photos_in_blocks_and_as_many_assignments_as_have_few_photos(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(mlp, "FITS_ROWS", 3 * N - 1)
-    many = RNG.normal(size=(4096 + 3, D)).astype(np.float32)
-    problem = problem_of(5, validation=0)
-    read = read_mlp(problem, [many], device=CPU, seed=0)
-    assert read.predicted.shape == (2, 1, 4099)
-    ends = read_mlp(problem, [many[4090:]], device=CPU, seed=0)
-    np.testing.assert_array_equal(read.predicted[:, :, 4090:], ends.predicted)
-    assert len(np.unique(ends.predicted)) > 1
-
-
-def test_standard__of_the_first_assignment_and_no_division_by_nothing() -> None:
-    rows = torch.tensor([[[1.0, 5.0], [3.0, 5.0]], [[100.0, 7.0], [300.0, 9.0]]])
-    centre, scale = _standard(rows)
-    assert centre.tolist() == [2.0, 5.0]
-    assert scale.tolist() == [pytest.approx(math.sqrt(2)), 1.0]
-
-
 def test_train__batches_of_256_rows_in_a_new_order_each_epoch() -> None:
     """One network by hand: He's first weights, AdamW's steps with decay, of 300 rows two batches an epoch."""
     rng = np.random.default_rng(1)
@@ -272,52 +249,6 @@ def test_sampled__a_seeded_sample_of_photos_and_the_first_assignments(monkeypatc
     assert rows[fewer.validation_rows].tolist() == [i for i in rows if i in problem.validation_rows]
     for bank, whole in zip(fewer.banks, problem.banks, strict=True):
         np.testing.assert_array_equal(bank[0:17], whole[rows])
-
-
-@pytest.mark.parametrize(("most", "fits"), [(N - 1, 1), (2 * N - 1, 1), (2 * N, 2), (10 * N, 3)])
-def test_read_knn__as_many_assignments_as_have_so_many_photos_together(
-    most: int, fits: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(knn, "MOST_ROWS", most)
-    assert read_knn(problem_of(3), views_of(), device=CPU, seed=0).constants["assignments"] == fits
-
-
-def test_readers__their_names_and_what_is_refused() -> None:
-    assert list(READERS) == ["linear", "knn", "mlp"]
-    assert chosen_readers("") == chosen_readers(" , ") == "linear"
-    assert chosen_readers("mlp,knn,mlp, linear") == "linear,knn,mlp"
-    assert chosen_readers("knn") == "linear,knn"
-    for call in (lambda: chosen_readers("knn,mpl"), lambda: read_with("mpl", problem_of(), [], device=CPU, seed=0)):
-        with pytest.raises(UsageError, match=r"^unknown reader 'mpl': did you mean 'mlp'\?$"):
-            call()
-    with pytest.raises(UsageError, match=r"^unknown reader 'linear'"):
-        read_with("linear", problem_of(), [], device=CPU, seed=0)
-
-
-@pytest.mark.parametrize("reader", ["knn", "mlp"])
-def test_probes__record_the_reader_its_seed_and_device(reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[Any, ...]] = []
-    numbers = np.zeros(1)
-    read = Read(
-        np.ones((1, 2, 4), np.uint8), 9, {"k": 3.0}, (), numbers, numbers, numbers.astype(int), 0.5, 0.25, {"a": 1}
-    )
-
-    def spy(name: str, problem: Problem, test: Any, **options: Any) -> Read:
-        calls.append((name, problem.n, len(test), options, torch.is_inference_mode_enabled()))
-        return read
-
-    monkeypatch.setattr("benchmark.probe.probe.read_with", spy)
-    banks = [RNG.normal(size=(14, 3)).astype(np.float32) for _ in range(2)]
-    answers = processing_probe(
-        [b[:10] for b in banks], [b[10:] for b in banks], np.arange(10)[None] % 2, reader=reader, seed=4
-    )
-    assert calls == [(reader, 10, 2, {"device": CPU, "seed": 4}, True)]
-    assert (answers.protocol, answers.n_train, answers.chosen) == (reader, 9, {"k": 3.0})
-    assert answers.constants == {"seed": 4, "validation_share": 0.2, "device": "cpu", "a": 1}
-    assert answers.predicted is read.predicted
-    splits = LabelledSplits(banks[0][:10], np.arange(10) % 2, None, None, banks[0][10:], np.zeros(4, int), 2)
-    labelled_probe(splits, reader=reader)
-    assert calls[1] == (reader, 10, 1, {"device": CPU, "seed": 42}, True)
 
 
 def test_read__has_converged_where_its_loss_is_a_number() -> None:

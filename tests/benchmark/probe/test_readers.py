@@ -78,17 +78,6 @@ def test_linear_reader__is_at_chance_on_erased_rows__and_not_on_these_at_unit_le
     )
 
 
-def test_readers__tell_of_their_search(answers):
-    knn, mlp = answers["before", "knn"], answers["before", "mlp"]
-    assert [one["k"] for one in knn.search] == list(NEIGHBOURS)
-    assert knn.chosen["k"] in NEIGHBOURS
-    assert len(mlp.search) == 12
-    best = max(one["validation_accuracy"] for one in mlp.search)
-    assert mlp.chosen.items() <= {**next(o for o in mlp.search if o["validation_accuracy"] == best)}.items()
-    assert (knn.protocol, mlp.protocol) == ("knn", "mlp")
-    assert mlp.details()["gradient_norm"] == [None]
-
-
 @pytest.mark.parametrize("reader", OTHERS)
 def test_processing__a_shift_is_read_and_nothing_is_chance(reader):
     rng = np.random.default_rng(0)
@@ -167,14 +156,3 @@ def test_knn__without_validation_photos_takes_the_middle_number_of_neighbours():
     tried = [k for k in NEIGHBOURS if k < 60]
     assert read.search == ()
     assert read.chosen == {"k": tried[len(tried) // 2]}
-
-
-def test_vote__queries_are_compared_in_blocks_of_bounded_size(monkeypatch):
-    rng, sizes, one_hot = np.random.default_rng(0), [], torch.nn.functional.one_hot
-    rows = torch.from_numpy(rng.normal(size=(20, 4)))
-    labels = rng.integers(0, 3, 20)
-    whole = vote(rows, rows, labels, (1, 3), 3)
-    monkeypatch.setattr(torch.nn.functional, "one_hot", lambda votes, n: sizes.append(len(votes)) or one_hot(votes, n))
-    monkeypatch.setattr("benchmark.probe.readers.knn.BLOCK_VALUES", 20 * 6)
-    np.testing.assert_array_equal(vote(rows, rows, labels, (1, 3), 3), whole)
-    assert sizes == [6, 6, 6, 2]

@@ -4,67 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.bank import BankView
-from benchmark.probe import probe, processing_probe
+from benchmark.probe import AsGiven, Some, probe, processing_probe
 from benchmark.probe.solver import rows as rows_module
-from benchmark.probe.solver.rows import (
-    AsGiven,
-    Gathered,
-    Some,
-    Stacked,
-    features,
-    gather,
-    is_as_given,
-    normalised,
-    picked,
-)
+from benchmark.probe.solver.rows import Gathered, Stacked, features, gather, is_as_given, normalised, picked
 from builders.errors import DataError
 
 RNG = np.random.default_rng(5)
-
-
-class Counting:
-    """An array that counts the rows that are read of it."""
-
-    reads_rows = True
-
-    def __init__(self, rows):
-        self.rows, self.read, self.shape = rows, 0, rows.shape
-
-    def __getitem__(self, at):
-        result = self.rows[at]
-        self.read += len(result)
-        return result
-
-
-class Slices(Counting):
-    """The same of which only slices can be had."""
-
-    reads_rows = False
-
-    def __getitem__(self, at):
-        assert isinstance(at, slice)
-        return super().__getitem__(at)
-
-
-def test_picked__reads_no_other_rows_where_the_bank_can_tell_them_apart():
-    rows, wanted = RNG.normal(size=(1000, 3)), np.array([2, 500, 998])
-    one, other = Counting(rows), Slices(rows)
-    np.testing.assert_array_equal(picked(one, wanted), rows[wanted])
-    np.testing.assert_array_equal(picked(other, wanted), rows[wanted])
-    assert (one.read, other.read) == (3, 997)
-    assert isinstance(picked(torch.from_numpy(rows), wanted), np.ndarray)
-
-
-def test_picked__a_batch_of_a_view_with_a_failed_photo_reads_the_batch():
-    """The quadratic case: random batches of a training set in which one photo failed."""
-    stored = RNG.normal(size=(5000, 4)).astype(np.float16)
-    view = BankView(stored, np.delete(np.arange(5000), 17))
-    wanted = np.sort(RNG.permutation(4999)[:64])
-    np.testing.assert_array_equal(picked(view, wanted), stored[view.rows[wanted]].astype(np.float32))
-    counting = Counting(stored)
-    picked(BankView(counting, view.rows), wanted)
-    assert counting.read == 64
 
 
 def test_stacked__by_index_and_by_slice():
@@ -134,22 +79,6 @@ def test_normalised__the_number_of_a_bad_row_counts_over_blocks(monkeypatch):
     rows[5, 1] = np.nan
     with pytest.raises(DataError, match=r"^embedding 5 of a block"):
         normalised(rows)
-
-
-@pytest.mark.parametrize("rows_of_block", [1, 3, 100])
-def test_gathered__in_blocks_of_every_size(rows_of_block, monkeypatch):
-    monkeypatch.setattr(rows_module, "GATHER_BYTES", 4 * 4 * rows_of_block)
-    banks = [RNG.normal(size=(20, 4)).astype(np.float32) for _ in range(3)]
-    gathered = Gathered(banks, torch.device("cpu"))
-    assert (gathered.rows.shape, gathered.rows.dtype) == ((3, 20, 4), torch.float32)
-    np.testing.assert_array_equal(gathered.rows, np.stack([normalised(bank) for bank in banks]))
-
-
-def test_gathered__on_the_device_of_the_products():
-    gathered = Gathered([RNG.normal(size=(20, 4)).astype(np.float32)] * 2, torch.device("meta"))
-    assert gathered.rows.device.type == "meta"
-    read = gathered.source(np.zeros((3, 20), np.int64), np.arange(5, 15))
-    assert (read(2, 6).device.type, read(2, 6).shape) == ("meta", (3, 4, 4))
 
 
 def test_gather__a_bank_of_which_no_row_is_needed_is_not_read():

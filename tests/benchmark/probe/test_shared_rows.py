@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from benchmark.probe import Among, LabelledSplits, SharedRows, SharedSplits, labelled_probe, labelled_spread, probe
-from benchmark.probe.probe import in_solver_space
+from benchmark.probe import (
+    Among,
+    LabelledSplits,
+    SharedRows,
+    SharedSplits,
+    in_solver_space,
+    labelled_probe,
+    labelled_spread,
+)
 from benchmark.probe.solver import projected as together_module
-from benchmark.probe.solver.projected import project_rows
 from benchmark.probe.solver.rows import normalised
 
 TRAIN, VAL, TESTED, D, CLASSES = 150, 30, 60, 400, 3
@@ -70,40 +73,7 @@ def test_labelled_probe__of_some_photos_answers_as_alone(
     assert spreads[0] == spreads[1] > 0
 
 
-def test_together__turned_once_though_two_threads_ask(
-    photos: tuple[np.ndarray, np.ndarray], together: SharedRows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[int] = []
-    monkeypatch.setattr(together_module, "project_rows", lambda *rows: made.append(1) or project_rows(*rows))
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(in_solver_space, [some(photos, together, 1), some(photos, together, 2)]))
-    assert len(made) == 1
-
-
 def test_together__the_first_of_the_order_have_most_zeros(together: SharedRows) -> None:
     order = np.random.default_rng(4).permutation(TRAIN + VAL)
     first = (together.projected().train[order] != 0).argmax(axis=1)
     np.testing.assert_array_equal(first, TRAIN + VAL - np.arange(TRAIN + VAL))
-
-
-def test_in_solver_space__alone_where_turning_all_does_not_pay_or_fit(
-    photos: tuple[np.ndarray, np.ndarray], together: SharedRows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x, _ = photos
-    alone = TRAIN + VAL + 2
-    parts = in_solver_space(replace(some(photos, together, 1).splits, is_subset=True))
-    assert parts.frame is None
-    few = SharedRows(x[: TRAIN + VAL], x[TRAIN + VAL :], np.arange(TRAIN + VAL), 0)
-    assert not few.is_worthwhile(TRAIN + VAL)
-    assert together.is_worthwhile(TRAIN + VAL)
-    assert together.is_worthwhile(90)
-    assert not together.is_worthwhile(89)
-    assert in_solver_space(some(photos, together, 3)).frame is None  # 60 photos are too few
-    half = some(photos, few, 2)
-    assert in_solver_space(half).frame is None  # 90 photos are rotated as they are
-    monkeypatch.setattr(probe, "is_worthwhile", lambda *counts: True)
-    assert in_solver_space(half).train_x.shape[1] == alone // 2 + 1
-    needed = 32 * (TRAIN + VAL) * D
-    half = some(photos, together, 2)
-    assert in_solver_space(half, memory_bytes=needed - 1).train_x.shape[1] == alone // 2 + 1
-    assert in_solver_space(half, memory_bytes=needed).train_x.shape[1] == alone

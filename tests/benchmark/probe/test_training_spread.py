@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from benchmark.probe import labelled_probe, labelled_spread, processing_probe, processing_spread
+from benchmark.probe import LabelledSplits, labelled_probe, labelled_spread, processing_probe, processing_spread
 from benchmark.probe import parts as parts_module
 from benchmark.probe.parts import PROBE_SHARE, labelled_parts, processing_parts
-from benchmark.probe.problem import LabelledSplits
 
 CLASSES, DIMENSION, ASSIGNMENTS = 3, 12, 3
 SHIFTS = 0.7 * np.random.default_rng(5).normal(size=(CLASSES, DIMENSION)).astype(np.float32)

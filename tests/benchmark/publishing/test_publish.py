@@ -5,6 +5,7 @@ import itertools
 import os
 import re
 import threading
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,9 +13,9 @@ import pytest
 import yaml
 
 from benchmark.__main__ import camtrace
-from benchmark.publishing import REPO as REPO_NAME
 from benchmark.publishing import PublishRequest, publish_results
 from benchmark.results import write_result
+from builders.cli import repository_name
 from builders.errors import DataError
 from tests.benchmark.publishing.conftest import published_as
 from tests.support.hub import OWNER_TOKEN, READER_TOKEN
@@ -362,6 +363,8 @@ REPOS = ["a/b", "A_1/b-c", "own.er/na.me-1", "0/0", "a/b.", "a-/b"]
 NO_REPOS = ["", "a", "a/", "/b", "a/b/c", "-a/b", ".a/b", "a/-b", "a/.b", "a b/c", "a/b c", "a/b\n", "a:b/c", "a/b@c"]
 
 
-@pytest.mark.parametrize(("names", "is_repo"), [(REPOS, True), (NO_REPOS, False)])
-def test_repo__owner_and_name_that_begin_with_a_letter_or_digit(names, is_repo):
-    assert [bool(REPO_NAME.fullmatch(name)) for name in names] == [is_repo] * len(names)
+def test_repository_name__owner_and_name_that_begin_with_a_letter_or_digit():
+    assert [repository_name(name) for name in REPOS] == REPOS
+    for name in NO_REPOS:
+        with pytest.raises(ArgumentTypeError):
+            repository_name(name)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmark.judgement import answer_moves, answer_texts, conclude
+from benchmark.report import report_text
 from benchmark.report.answers import answer_panels, answers_section, draw_flips
-from benchmark.report.text import report_text
 from benchmark.results import Score
 from benchmark.stats import holm
-from benchmark.tasks.registry import all_tasks
+from benchmark.tasks import all_tasks
 from tests.support.planted_answers import answering, photo_set
 from tests.support.scoring import score_tasks
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.report.course import course_figure, course_text, courses, draw_courses, in_step_order, step_of
+from benchmark.report import courses, draw_courses, in_step_order, step_of
+from benchmark.report.course import course_figure, course_text
 from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
 

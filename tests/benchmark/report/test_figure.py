@@ -8,9 +8,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmark.report.figure import report_figure
-from benchmark.report.tables import write_png
-from benchmark.results.schema import Score
+from benchmark.report import report_figure, write_png
+from benchmark.results import Score
 from benchmark.tasks import all_tasks
 from tests.benchmark.report.test_text import RIGHT_OR_WRONG, curve, probe, result, shares
 

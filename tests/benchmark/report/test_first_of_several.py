@@ -7,12 +7,26 @@ from matplotlib.figure import Figure
 
 from benchmark.report import report_figure, report_text
 from benchmark.report.answers import answers_section, draw_flips
-from benchmark.report.groups import groups_text
-from benchmark.results import Score
+from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
-from tests.benchmark.report.test_groups import DETAILS
-from tests.benchmark.report.test_recorded_figures import FEW, FLIPS, with_outputs
 from tests.benchmark.report.test_text import probe, result, shares
+
+
+def with_outputs(outputs, *scores):
+    return Result(
+        {"id": "toy", "dimension": 8}, {"name": "set", "photos": {}}, {}, scores, (), {}, "", outputs=tuple(outputs)
+    )
+
+
+FLIPS = {
+    "flips": 0.25,
+    "flips_low": 0.2,
+    "flips_high": 0.32,
+    "right_to_wrong": 0.15,
+    "wrong_to_right": 0.06,
+    "accuracy": 0.7,
+}
+FEW = {**FLIPS, "flips": 0.02, "flips_low": 0.0, "flips_high": 0.03, "right_to_wrong": 0.01, "wrong_to_right": 0.0}
 
 
 def set_ups(order):
@@ -56,19 +70,6 @@ def test_answers__questions_guesses_and_photos_of_the_first_task(order):
     ax = Figure().add_subplot()
     draw_flips(ax, scores)
     assert ax.get_title(loc="left").endswith(f", n = {photos:,}")
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_groups__cells_of_the_first_score_and_notes_of_all(order):
-    details = [
-        {**DETAILS, "notes": ["One."]},
-        {**DETAILS, "observational": "drawn by lot", "cells": [[1, 2], [3, 5]], "notes": ["Two."]},
-    ]
-    scores = [Score(f"probe/{i}", "set", "index", 0.5, 0.4, 0.6, 10, 0.3, details[i]) for i in order]
-    text = groups_text(with_outputs((), *scores))
-    assert text.startswith(f"**scanner**: {('given, not assigned', 'drawn by lot')[order[0]]}\n\n")
-    assert ("| cat" in text, "10 (1)" in text, "1 (1)" in text) == (True, order[0] == 0, order[0] == 1)
-    assert text.endswith(("One. Two.", "Two. One.")[order[0]])
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

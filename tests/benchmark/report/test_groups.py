@@ -21,39 +21,12 @@ def text(*details: dict, chance: float = 0.25) -> str:
     return groups_text(Result({"id": "x"}, {"name": "set"}, {}, scores, (), {}, ""))
 
 
-def rows(text: str) -> list[list[str]]:
-    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
-    return [table[0], *table[2:]]
-
-
-def test_groups_text__cells_with_their_clusters():
-    assert text(DETAILS).startswith("**scanner**: given, not assigned\n\n")
-    assert rows(text(DETAILS)) == [
-        ["photos (patients) by label and scanner", "A", "B"],
-        ["cat", "10 (1)", "20 (2)"],
-        ["dog", "30 (3)", "4 (4)"],
-    ]
-    alone = {name: value for name, value in DETAILS.items() if name not in ("clusters", "resampled", "observational")}
-    assert rows(text(alone))[:2] == [
-        ["photos (clusters) by label and scanner", "A", "B"],
-        ["cat", "10 (10)", "20 (20)"],
-    ]
-
-
 @pytest.mark.parametrize(("labels", "shown"), [(60, True), (61, False)])
 def test_groups_text__at_most_sixty_cells_are_a_table(labels, shown):
     cells = [[5 + i] for i in range(labels)]
     many = {**DETAILS, "labels": [f"l{i}" for i in range(labels)], "groups": ["A"], "cells": cells, "clusters": cells}
     assert ("| l0" in text(many)) is shown
     assert ("61 labels x 1 groups: 5 to 65 photos a cell." in text(many)) is not shown
-
-
-def test_groups_text__notes_once_and_groups_apart():
-    first, second = {**DETAILS, "notes": ["One.", "Two."]}, {**DETAILS, "notes": ["Two.", "Three."]}
-    result = text(first, {**DETAILS, "group": "site"}, second)
-    assert result.count("One. Two. Three.") == 1
-    assert result.index("**scanner**") < result.index("Three.") < result.index("**site**")
-    assert text({}, {"group": "scanner"}, {**DETAILS, "group": 3}, {**DETAILS, "cells": "x"}) == ""
 
 
 def test_groups_text__the_index_at_some_k_with_its_chance():

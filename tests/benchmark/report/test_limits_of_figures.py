@@ -3,9 +3,7 @@
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.compare.article import is_free, label_box
-from benchmark.judgement.scenes import components_text
-from benchmark.report.figure import _legend_below, _short
+from benchmark.judgement import components_text
 from benchmark.report.scenes import draw_matrix
 from benchmark.results import Score
 from tests.benchmark.report.test_scenes import matrix_of
@@ -48,43 +46,6 @@ def test_draw_matrix__counts_chance_and_colours():
     assert [text.get_text() for text in cosine.texts] == ["0.80", "0.80"]
     assert cosine.get_title(loc="left") == "Mean cosine of one scene in two groups, n = 300"
     assert (cosine.get_xlabel(), cosine.get_ylabel()) == ("group of the target", "group of the query")
-
-
-def test_short__data_sets_of_up_to_24_letters_are_whole():
-    assert [_short("a" * 24), _short("a" * 25)] == ["a" * 24, f"...{'a' * 21}"]
-
-
-@pytest.mark.parametrize(("labels", "columns"), [(3, 3), (4, 2), (5, 2)])
-def test_legend__three_entries_in_a_line_and_more_in_two_columns(labels, columns):
-    ax = Figure().subplots()
-    for i in range(labels):
-        ax.plot([0], [0], label=f"{i}")
-    _legend_below(ax)
-    assert ax.get_legend()._ncols == columns
-
-
-@pytest.mark.parametrize(
-    ("box", "names", "spots", "free"),
-    [
-        ((0, 2, 0, 1), [(2, 3, 0, 1)], [], True),
-        ((0, 2, 0, 1), [(-1, 0, 0, 1)], [], True),
-        ((0, 2, 0, 1), [(0, 2, 1, 2)], [], True),
-        ((0, 2, 0, 1), [(0, 2, -1, 0)], [], True),
-        ((0, 2, 0, 1), [(1.9, 3, 0.9, 2)], [], False),
-        ((0, 2, 0, 1), [(-1, 0.1, -1, 0.1)], [], False),
-        ((0, 2, 0, 1), [], [(0, 0.5), (2, 0.5), (1, 0), (1, 1)], True),
-        ((0, 2, 0, 1), [], [(1, 0.5)], False),
-        ((0, 2, 0, 1), [(5, 6, 0, 1), (1, 2, 0, 1)], [], False),
-    ],
-)
-def test_is_free__edges_that_touch_cover_nothing(box, names, spots, free):
-    assert is_free(box, names, spots) is free
-
-
-def test_label_box__on_either_side_of_a_point():
-    assert label_box(0.5, 0.4, 10, 1.0, 1) == pytest.approx((0.509, 0.59, 0.396, 0.421))
-    assert label_box(0.5, 0.4, 10, 1.0, -1) == pytest.approx((0.41, 0.491, 0.396, 0.421))
-    assert label_box(0.5, 0.4, 20, 0.5, 1) == pytest.approx((0.5045, 0.584, 0.398, 0.4105))
 
 
 def test_components_text__estimates_of_0_are_not_below_it():

@@ -1,15 +1,13 @@
 """A photo under each processing of a file: rows, cut-outs, table and page, as a whole."""
 
-import base64
-import io
 import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.report import pipeline
-from benchmark.report.pipeline import Processed, _cut, decibel, pipeline_page, pipeline_rows, pipeline_table
+from benchmark.report import Processed, pipeline_page, pipeline_rows, pipeline_table
+from benchmark.report.pipeline import _cut, decibel
 from builders.errors import PhotoError
 from builders.pixels import decode_rgb, engine_of, open_processed, processed_file, psnr, read_definitions, ssim
 from tests.support.images import image_bytes
@@ -38,21 +36,6 @@ def definitions(tmp_path):
 
 def picture(width=90, height=60):
     return Image.fromarray(np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-def cut_of(image):
-    uri = _cut(image)
-    assert uri.startswith("data:image/png;base64,")
-    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
-
-
-@pytest.mark.parametrize(
-    ("size", "box"),
-    [((90, 60), (0, 0, 90, 60)), ((301, 240), (30, 0, 270, 240)), ((240, 500), (0, 130, 240, 370))],
-)
-def test_cut__the_centre_at_full_size(size, box):
-    image = picture(*size)
-    assert np.array_equal(cut_of(image), image.crop(box))
 
 
 @pytest.mark.parametrize("seed", [0, 7])
@@ -98,20 +81,6 @@ def test_pipeline_table__and_decibel():
         ["d", "no pixel is left", "0", "-", "-", "Pillow"],
     ]
     assert [decibel(value) for value in (0.04, 31.25, math.inf, None)] == ["0.0 dB", "31.2 dB", "equal", "-"]
-
-
-def test_pipeline_page__what_it_is_given(monkeypatch):
-    calls = []
-    monkeypatch.setattr(pipeline, "render", lambda name, **facts: calls.append((name, facts)) or "PAGE")
-    data = image_bytes(picture(300, 60))
-    assert pipeline_page("mine.toml", "a.png", data, ROWS) == "PAGE"
-    facts = {"title": "mine.toml", "photo": "a.png", "size": (300, 60), "count": len(data)}
-    assert calls == [
-        (
-            "pipeline.html.jinja",
-            {**facts, "cut": _cut(decode_rgb(data)), "rows": ROWS, "decibel": decibel},
-        )
-    ]
 
 
 def test_pipeline_page__the_numbers_of_each_row():

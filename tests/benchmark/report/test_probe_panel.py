@@ -24,11 +24,6 @@ def score(task="probe/jpeg", value=0.5, metric="accuracy", **details):
     return Score(task, "toy", metric, value, value - 0.1, value + 0.05, 120, 0.25, details)
 
 
-def verdict(trace, chance=0.25):
-    decision = SimpleNamespace(low=0.4, high=0.6)
-    return SimpleNamespace(decision=decision, trace=trace, chance=chance, rises=False, most_frequent=False)
-
-
 def drawn(scores, verdicts=None, height=1.0):
     ax = Figure().add_subplot()
     labels = draw_intervals(ax, scores, verdicts or [None] * len(scores), FAMILY, height)
@@ -75,14 +70,3 @@ def test_panel__controls_and_parts_have_lanes_of_their_own():
     legend = ax.get_legend_handles_labels()[1]
     assert sorted(legend) == sorted(set(legend))
     assert {"whole picture", "other labels only", "1/2, 1/4 of the train photos", "shuffled labels, 95 %"} < set(legend)
-
-
-def test_panel__rows_name_the_metric_where_there_are_several():
-    _, labels = drawn([score(), score(metric="accuracy-knn")])
-    assert labels == ["jpeg accuracy\n120 views", "jpeg accuracy-knn\n120 views"]
-
-
-def test_panel__an_interval_that_does_not_hold_its_value_is_not_drawn_backwards():
-    outside = Score("probe/a", "toy", "accuracy", 0.5, 0.6, 0.4, 10, 0.25, {})
-    ((x, _, low, high, *_),) = dots(drawn([outside])[0])
-    assert (x, low, high) == (50, 50, 50)

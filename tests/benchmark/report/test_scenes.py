@@ -127,7 +127,7 @@ def test_draw_matrix__each_cell_and_label(groups: int) -> None:
 
 
 def test_report_figure__has_both_matrices() -> None:
-    from benchmark.report.figure import report_figure
+    from benchmark.report import report_figure
 
     figure = report_figure([result_of()], all_tasks())
     titles = [ax.get_title(loc="left") for ax in figure.axes]

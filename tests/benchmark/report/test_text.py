@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from benchmark.judgement import verdicts
-from benchmark.report.text import report_text
+from benchmark.report import report_text
+from benchmark.results import Failure, Result, Score
 from benchmark.results.files import parse_result
-from benchmark.results.schema import Failure, Result, Score
 from benchmark.stats import against_chance, photo_interval
 from benchmark.tasks import all_tasks
 from builders.errors import DataError

@@ -44,10 +44,6 @@ def test_variance_text__table_and_the_judges_sentences() -> None:
     assert "Not separable: scene x platform is rest." in text
 
 
-def test_variance_text__nothing_without_components() -> None:
-    assert variance_text(Result({"id": "x"}, {"name": "set"}, {}, (), (), {}, "")) == ""
-
-
 def test_draw_components__a_bar_for_each_effect() -> None:
     from matplotlib.figure import Figure
 
@@ -64,7 +60,7 @@ def test_draw_components__a_bar_for_each_effect() -> None:
 
 
 def test_report_figure__has_the_components() -> None:
-    from benchmark.report.figure import report_figure
+    from benchmark.report import report_figure
     from benchmark.tasks import all_tasks
 
     figure = report_figure([variance_result()], all_tasks())

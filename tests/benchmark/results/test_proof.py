@@ -240,17 +240,23 @@ def test_contradiction__other_methods_may_give_other_p_values_but_not_any(honest
         assert (contradiction(file, all_tasks()) == "") is accepted
 
 
-COMMANDS = ("verify", "publish", "leaderboard", "compare")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "changes"),
+    [("verify", CHANGES), ("publish", CHANGES[:3]), ("leaderboard", CHANGES[:3]), ("compare", CHANGES[:3])],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
 def test_commands__refuse_every_changed_result(
-    command: str, honest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    changes: Sequence[tuple[str, Change]],
+    honest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    folder = forged(honest, tmp_path / "forged", CHANGES)
+    """One reader checks for all commands: one is given every change."""
+    folder = forged(honest, tmp_path / "forged", changes)
     printed = refused_by(command, honest, folder, capsys)
-    assert [field for field, _ in CHANGES if field in printed] == [field for field, _ in CHANGES]
+    assert [field for field, _ in changes if field in printed] == [field for field, _ in changes]
 
 
 @pytest.mark.slow
@@ -259,7 +265,7 @@ def test_commands__refuse_every_changed_result(
     [("of_groups", GROUP_CHANGES), ("of_detection", DETECTION_CHANGES)],
     ids=lambda v: str(v)[:12],
 )
-def test_commands__refuse_every_changed_result_of_groups_and_of_generated_photos(
+def test_verify__refuses_every_changed_result_of_groups_and_of_generated_photos(
     fixture: str,
     changes: Sequence[tuple[str, Change]],
     request: pytest.FixtureRequest,
@@ -270,12 +276,8 @@ def test_commands__refuse_every_changed_result_of_groups_and_of_generated_photos
     [file] = read_files(honest, ["result.json"]).accepted
     assert contradiction(file, all_tasks()) == ""
     folder = forged(honest, tmp_path / "forged", changes)
-    for command in COMMANDS:
-        printed = refused_by(command, honest, folder, capsys)
-        assert [field for field, _ in changes if field in printed] == [field for field, _ in changes], (
-            command,
-            printed,
-        )
+    printed = refused_by("verify", honest, folder, capsys)
+    assert [field for field, _ in changes if field in printed] == [field for field, _ in changes], printed
 
 
 def test_verify__says_what_answers_prove(honest: Path, capsys: pytest.CaptureFixture[str]) -> None:

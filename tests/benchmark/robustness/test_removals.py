@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.knn import NOTHING, Box, Setup
+from benchmark.knn import Box, Setup
 from benchmark.knn.keys import pack_keys
 from benchmark.robustness import Cells, removals, removals_compiled
 from benchmark.robustness import cells as cells_module
@@ -206,17 +206,6 @@ def test_boxes_of__by_label_and_group_and_none_for_a_missing_neighbour() -> None
     assert made.tolist() == [[Box.SO, Box.OS, Box.OO, 4], [Box.SO, Box.OS, Box.OO, 4]]
     assert (made.dtype, NO_BOX, list(Box)) == (np.uint8, 4, [0, 1, 2, 3])
     assert boxes_of(cells, np.array([[0]]), np.array([0])).tolist() == [[Box.SS]]
-
-
-def test_compiled__for_many_keys_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[str, str]] = []
-    monkeypatch.setattr(removals, "compiled_module", lambda *given: calls.append(given) or "module")
-    monkeypatch.setattr(removals, "COMPILED_FROM", 12)
-    keys = torch.full((3, 4), NOTHING)
-    assert removals.compiled(keys) == "module"
-    assert removals.compiled(keys[:, :3]) is None
-    assert removals.compiled(keys.to("meta")) is None
-    assert calls == [("benchmark.robustness.removals_compiled", "the jackknife")]
 
 
 def test_box_totals__of_every_cell() -> None:

@@ -103,7 +103,7 @@ def test_variance_components__missing_cells_and_several_photos_leave_no_bias() -
     chosen = np.concatenate([np.flatnonzero(rng.random(168) < 0.75), rng.integers(0, 168, 20)])
     parts = {name: code[chosen] for name, code in factors.items()}
     weighted, total = np.zeros(8), 0.0
-    for _ in range(300):
+    for _ in range(150):
         of_groups = (
             0.6 * rng.normal(size=(1, 4, 1, d))
             + 0.3 * rng.normal(size=(1, 1, 3, d))
@@ -125,9 +125,9 @@ def test_variance_components__missing_cells_and_several_photos_leave_no_bias() -
 
 
 @pytest.mark.slow
-def test_intervals__hold_known_shares_in_93_to_97_of_100_sets() -> None:
-    """300 sets of new scenes; devices and platforms stay, as the intervals say."""
-    rng, shape, d = np.random.default_rng(2), (30, 4, 3), 16
+def test_intervals__hold_known_shares_in_92_to_98_of_100_sets() -> None:
+    """200 sets of new scenes; devices and platforms stay, as the intervals say."""
+    rng, shape, d = np.random.default_rng(2), (30, 4, 3), 8
     sizes = {"s": 1.0, "sd": 0.5, "sp": 0.3, "r": 0.6}
     fixed = (
         0.7 * rng.normal(size=(1, 4, 1, d)) + 0.4 * rng.normal(size=(1, 1, 3, d)) + 0.25 * rng.normal(size=(1, 4, 3, d))
@@ -143,7 +143,7 @@ def test_intervals__hold_known_shares_in_93_to_97_of_100_sets() -> None:
     }
     expected = np.array([truth[name] for name in EFFECTS]) / sum(truth.values())
     assert (expected > 0.01).all()
-    factors, held, repetitions = factors_of(shape), np.zeros(7), 300
+    factors, held, repetitions = factors_of(shape), np.zeros(7), 200
     for _ in range(repetitions):
         rows = long_rows(planted(rng, shape, sizes, d, fixed))
         components = variance_components(rows, factors, factors["scene"])
@@ -152,7 +152,7 @@ def test_intervals__hold_known_shares_in_93_to_97_of_100_sets() -> None:
             ends = result.interval(360, (-1.0, 2.0))
             held[i] += ends.low <= expected[i] <= ends.high
     shares = dict(zip(EFFECTS, (held / repetitions).tolist(), strict=True))
-    assert all(0.93 <= share <= 0.97 for share in shares.values()), shares
+    assert all(0.92 <= share <= 0.98 for share in shares.values()), shares
 
 
 def test_variance_components__an_effect_that_is_not_there_is_about_0_and_may_be_below() -> None:

@@ -18,9 +18,7 @@ SMALL = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 1, "num_head
 
 
 @pytest.mark.slow
-def test_checkpoints__are_scored_by_step(
-    photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_checkpoints__are_scored_by_step(photo_folder: Path, tmp_path: Path) -> None:
     folders = []
     for step in (1000, 500):
         torch.manual_seed(step)
@@ -31,7 +29,7 @@ def test_checkpoints__are_scored_by_step(
     common = ["-d", f"folder:{photo_folder}", "--device", "cpu", "--workers", "0", "--tasks", "probe/sharpening"]
     out = tmp_path / "out"
     assert main(["--model", *folders, *common, "--cache", str(tmp_path / "cache"), "-o", str(out)]) == 0
-    printed = capsys.readouterr().out
+    printed = (out / "report.md").read_text()
     assert "## local-dir:checkpoint on folder:" in printed
     rows = [line.split("|")[1:3] for line in printed.splitlines() if line[:2] == "| " and line[2].isdigit()]
     assert [step.strip() for step, _ in rows] == ["500", "1000"]

@@ -73,7 +73,8 @@ def test_score__bad_files_are_named_and_the_run_completes(project, scored):
 
 def test_score__tells_people(project, scored):
     text = (project / "out" / "report.md").read_text()
-    assert text.strip() in scored.stdout
+    assert scored.stdout.startswith("mine:encode\n")
+    assert len(scored.stdout.splitlines()) <= 25
     assert "| probe/jpeg " in text
     assert "val/green/notes.txt" in text
     with Image.open(project / "out" / "report.png") as picture_:
@@ -123,7 +124,7 @@ def test_score__several_encoders_and_sets_and_a_broken_one(project):
     assert [s["task"] for s in one["scores"]] == ["probe/sharpening"]
     text = (project / "several" / "report.md").read_text()
     assert "mine:broken" in text
-    assert text.strip() in done.stderr
+    assert "mine:broken" in done.stderr
     reported = json.loads(done.stdout)  # and nothing else
     assert [(row["encoder"], row["data"], row["task"], row["metric"]) for row in reported["scores"]] == [
         (encoder, data, "probe/sharpening", "accuracy")
@@ -175,7 +176,8 @@ def test_score__quiet_says_nothing_but_the_report(project, scored):
         project, "score", "-q", "-m", "mine:encode", "-d", "folder:photos/val", "-t", "knn/sharpening", "-o", "quiet"
     )
     assert [line for line in done.stderr.splitlines() if "warning" not in line] == []
-    assert done.stdout.strip() == (project / "quiet" / "report.md").read_text().strip()
+    assert done.stdout.startswith("mine:encode\n")
+    assert "knn/sharpening" in done.stdout
     assert scored.stderr.splitlines()[0] == "scoring mine:encode on folder:photos; results go to out"
 
 

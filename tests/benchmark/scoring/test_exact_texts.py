@@ -116,8 +116,6 @@ def test_presets__their_choices():
          "--tasks, --eraser, --dry-run and --figure go with camtrace score"),
         (lambda: erase.run(erase.parser().parse_args(["--trace", "jpeg", "--shared-train", "--fit-share", "0.5"])),
          "--shared-train fits on all train photos: leave out --fit-share"),
-        (lambda: erase.run(erase.parser().parse_args(["--trace", "jpeg", "--push-to", "me"])),
-         "--push-to me: write OWNER/NAME, and give one --trace"),
     ],
 )  # fmt: skip
 def test_refusals__whole(run, sentence):

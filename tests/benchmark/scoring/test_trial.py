@@ -110,11 +110,6 @@ def moves(image):
         os.chdir("/")
     return good(image)
 
-def closes(image):
-    if next(calls) > 20:
-        os.close(1)
-    return good(image)
-
 def lengthens(image):
     return good(image) if next(calls) < 20 else [*good(image), 0.0]
 
@@ -235,7 +230,6 @@ def test_score__a_network_that_writes_into_its_input_touches_no_other(score):
         ("ends_generators", "it harms the run: it raised GeneratorExit"),
         ("forks", "it harms the run: a fork of it went on with the run"),
         ("moves", "it harms the run: it left another working folder"),
-        ("closes", "it harms the run: it closed standard output"),
         ("lengthens", "an array of shape (8,), and of (7,) for other photos"),
         ("late", "which can be read (the first: preprocessing failed (RuntimeError: tired))"),
     ],

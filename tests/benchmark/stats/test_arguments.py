@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats.intervals import paired_difference, photo_interval, photo_intervals, standard_error
+from benchmark.stats import paired_difference, photo_interval, photo_intervals, standard_error
 from builders.errors import DataError
 
 THIRTY_OF_FIFTY = [1] * 30 + [0] * 20

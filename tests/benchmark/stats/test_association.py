@@ -186,10 +186,3 @@ def test_ratio_p_value__near_the_f_test():
         expected = f_oneway(*(values[groups == k] for k in range(3))).pvalue
         assert ratio_p_value(values, groups) == pytest.approx(expected, abs=0.05)
     assert ratio_p_value(np.ones(9), np.arange(9) % 3) == 1
-
-
-def test_table_p_value__large_tables_are_drawn_less_often(monkeypatch):
-    """A budget of 800 cells is 200 tables of four cells, so that p-values are multiples of 1 / 201."""
-    monkeypatch.setattr("benchmark.stats.association.CELL_BUDGET", 800)
-    p_value = table_p_value(np.array([[3, 0], [0, 3]]), permutations=4000)
-    assert p_value * 201 == pytest.approx(round(p_value * 201), abs=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from benchmark.stats.intervals import photo_interval, photo_intervals
+from benchmark.stats import photo_interval, photo_intervals
 from benchmark.stats.resampling import resampled_means
 from builders.errors import DataError
 from scripts.checks import statistics

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats.intervals import paired_difference
-from benchmark.stats.leave_one_out import jackknife, statistic_of
+from benchmark.stats import jackknife, paired_difference, statistic_of
 
 SIZES = (2, 3, 5)
 STRATA = np.repeat([0, 1, 2], SIZES)

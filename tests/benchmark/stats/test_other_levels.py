@@ -20,10 +20,10 @@ from benchmark.stats import (
     paired_power,
     photo_interval,
     photo_intervals,
+    statistic_of,
+    units_of_sets,
 )
-from benchmark.stats.leave_one_out import statistic_of
-from benchmark.stats.student import Means, ends, unit_means
-from benchmark.stats.units import units_of_sets
+from benchmark.stats.student import ends, unit_means
 
 LEVELS = (0.6, 0.8, 0.9, 0.99)
 
@@ -168,11 +168,6 @@ def test_paired_difference__of_statistics_at_other_levels_and_limits(level, limi
         assert -width <= made.low < made.high <= width
         by_photo = paired_difference(first, second, **how)
         assert by_photo == paired_difference(first, second, bounds=(-900.0, 900.0), level=level)
-
-
-def means(value: float, reported: float | None) -> Means:
-    shown = None if reported is None else np.array([reported])
-    return Means(np.array([value]), np.array([0.02]), np.array([0.0]), 9, 1.0, 4.5, shown)
 
 
 def test_paired_difference__of_clusters_whose_photos_cancel_is_no_difference() -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from benchmark.stats.intervals import paired_difference
-from benchmark.stats.ranks import independent_p_values, rank_intervals, ranks_of_pairs
+from benchmark.stats import independent_p_values, paired_difference, rank_intervals, ranks_of_pairs
 
 
 def reference_p(first, second, clusters=None) -> float:

@@ -10,22 +10,22 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.probe import probe
 from benchmark.probe.solver.projected import project
-from benchmark.results import read_answers
-from benchmark.results.schema import Result
-from benchmark.scoring.run import Scored, score_encoders
+from benchmark.results import Result, read_answers
+from benchmark.scoring import score_encoders
+from benchmark.scoring.run import Scored
 from benchmark.stats import against_chance
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from benchmark.tasks.processing_probe import PROCESSING_PROBES
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
-from benchmark.views.acquisition import MaskedViews, PlainViews
+from benchmark.views import MaskedViews, PlainViews
 from builders.data_specs import open_photos
 from builders.exif import STUDY_ATTRIBUTES, task_spelling
 from builders.photos import UNLABELLED, Labels, PhotoSet
-from builders.pixels.decode import decode_rgb
-from builders.pixels.reference import encode_jpeg, open_processed
+from builders.pixels import decode_rgb, open_processed
+from builders.pixels.reference import encode_jpeg
 from tests.support.images import image_bytes, mean_colour
 from tests.support.scoring import score_tasks
 
-pytestmark = pytest.mark.usefixtures("short_projection")
+pytestmark = [pytest.mark.usefixtures("short_projection"), pytest.mark.slow]
 
 SIZE = 48
 
@@ -83,7 +83,6 @@ def on_cameras(scored_cameras) -> Result:
     return scored_cameras.result
 
 
-@pytest.mark.slow
 def test_acquisition_probes__every_attribute_with_its_controls(on_cameras):
     assert [s.task for s in on_cameras.scores] == [
         f"probe/{task_spelling(attribute)}" for attribute in STUDY_ATTRIBUTES
@@ -219,7 +218,6 @@ def pairs(quality_of_compact: int, n: int = 40) -> PhotoSet:
     )
 
 
-@pytest.mark.slow
 def test_retrieval__harder_compression_of_one_camera_distracts(tmp_path):
     fair = score("bundled:efficientnet-lite0", pairs(95), tmp_path)
     unfair = score("bundled:efficientnet-lite0", pairs(20), tmp_path)

@@ -16,9 +16,10 @@ from scipy import stats as reference
 
 from benchmark.encoders import Encoder
 from benchmark.options import RunOptions
-from benchmark.results.schema import Result, Score
-from benchmark.scoring.run import Scored, score_encoders
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.results import Result, Score
+from benchmark.scoring import score_encoders
+from benchmark.scoring.run import Scored
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.photos import Labels, PhotoSet
 from tests.support.images import image_bytes
 from tests.support.scoring import toy_encoder

@@ -8,13 +8,11 @@ import pytest
 from PIL import Image
 
 from benchmark.options import RunOptions
-from benchmark.report.text import report_text
-from benchmark.results.answers import read_answers
+from benchmark.report import report_text
+from benchmark.results import read_answers
 from benchmark.results.check import check_forms
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks import adversary
-from benchmark.tasks.knn import QuerySet
-from benchmark.tasks.registry import all_tasks
+from benchmark.scoring import score_encoders
+from benchmark.tasks import adversary, all_tasks
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS
 from builders.pixels.process import process
@@ -173,17 +171,6 @@ def by_hand_of_ties() -> SimpleNamespace:
 def test_ties__by_hand(name, least, greatest, expected):
     measured = adversary._ties(name, by_hand_of_ties())
     assert measured == pytest.approx({"share": 1 / 6, "least": least, "greatest": greatest, "random": expected})
-
-
-def test_score__chance_and_number_of_processings():
-    inputs = SimpleNamespace(options=RunOptions(resamples=50), photos=SimpleNamespace(name="some", columns={}))
-    queries = QuerySet(np.arange(7), np.arange(3), np.arange(3))
-    values = np.array([0.0, 1.0, 1.0])
-    for metric in adversary.metrics_of(2):
-        score = adversary._score(metric, values, by_hand_of_ties(), queries, inputs, {})
-        assert (score.metric, score.chance) == (metric.name, 0.0 if metric.name == "flipped" else 0.3)
-        assert (score.details["processings"], score.details["train_photos"]) == (2, 7)
-        assert set(metric.difference_of or ()) <= {one.name for one in adversary.metrics_of(2)}
 
 
 def test_random_ties__count_by_their_expectation(photos, tmp_path):

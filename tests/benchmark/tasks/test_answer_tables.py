@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from benchmark.encoders.encoder import StatedDetector, StoredEmbeddings
+from benchmark.encoders import StatedDetector, StoredEmbeddings
 from benchmark.options import RunOptions
 from benchmark.stats import bootstrap_interval, paired_differences, photo_interval, photo_intervals
-from benchmark.tasks import TaskInput, all_tasks, tasks_without_views
-from benchmark.tasks.stored_files import can_answer
+from benchmark.tasks import TaskInput, all_tasks, can_answer, tasks_without_views
 from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet
 from builders.pixels import BUILT_IN

@@ -11,12 +11,12 @@ from benchmark.answers import QuestionRule
 from benchmark.encoders import load_encoder
 from benchmark.leaderboard.columns import meaning
 from benchmark.options import RunOptions
-from benchmark.results.answers import NO_FACTS, read_answers
+from benchmark.results import read_answers
+from benchmark.results.answers import NO_FACTS
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.stats import mcnemar
-from benchmark.tasks import tasks_without_views
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks, tasks_without_views
 from builders.errors import EncoderError
 from builders.photos import PhotoSet
 from builders.pixels import BUILT_IN

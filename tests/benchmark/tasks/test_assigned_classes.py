@@ -8,8 +8,6 @@ import pytest
 from benchmark.options import RunOptions
 from benchmark.tasks.processing_probe import (
     assignments,
-    other_readers,
-    parameter_probe,
     plain_views,
     processing_views,
     unfit_for_processing,
@@ -32,11 +30,6 @@ def test_assignments__are_those_of_each_photo_for_seeds_from_0(count):
     expected = [[assigned_class(IDS[i], parameter, seed) for i in at] for seed in range(2)]
     assert made.tolist() == expected
     assert made.max() == count - 1
-
-
-def test_other_readers__without_the_first():
-    assert other_readers(RunOptions()) == {}
-    assert other_readers(RunOptions(readers="linear,mlp,knn")) == {"accuracy-mlp": "mlp", "accuracy-knn": "knn"}
 
 
 def test_unfit__stored_views_must_hold_every_class():
@@ -70,11 +63,3 @@ def test_views__of_a_parameter_and_of_plain_photos(orientation, applied):
     stored = dataclasses.replace(photos, stored_views=("more", *jpeg.processings))
     recipe = processing_views(jpeg, stored, options)
     assert (recipe.kind, recipe.names) == ("stored", jpeg.processings)
-
-
-def test_parameter_probe__without_a_title_is_named_after_the_parameter():
-    task = parameter_probe(Parameter("blur", ("none", "some"), (), by_name=True))
-    assert (task.name, task.title, task.explain) == ("probe/blur", "blur", "Which class of blur.")
-    assert (task.summary, task.by_name) == ("can a linear probe tell none, some apart?", True)
-    named = parameter_probe(Parameter("blur", ("none", "some"), (), title="Blur", explain="How blurred."))
-    assert (named.title, named.explain, named.by_name) == ("Blur", "How blurred.", False)

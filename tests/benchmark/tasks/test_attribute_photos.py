@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from benchmark.options import RunOptions
+from benchmark.tasks import Shared, TaskInput
 from benchmark.tasks.acquisition_probe import SplitPart, among_all_photos, attribute_labels, parts_of
-from benchmark.tasks.task import Shared, TaskInput
 from builders.photos import UNLABELLED, Labels, PhotoSet
 
 SPLIT = np.array([0, 2, 0, 1, 0, 0, 1, 2, 0], np.int8)  # train, val, test

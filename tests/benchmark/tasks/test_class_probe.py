@@ -7,8 +7,8 @@ import pytest
 
 import benchmark.probe
 from benchmark.results import read_answers
+from benchmark.tasks import all_tasks
 from benchmark.tasks.acquisition_probe import labelled_splits
-from benchmark.tasks.registry import all_tasks
 from builders.photos import CLUSTER, SPLITS
 from tests.support.grouped_photos import grouped_photos, pixel_rows
 from tests.support.scoring import as_rows, score_tasks, toy_encoder

@@ -6,14 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import benchmark.stats
 from benchmark.options import RunOptions
-from benchmark.robustness import Cells
 from benchmark.tasks import TaskInput, all_tasks
-from benchmark.tasks import knn as knn_tasks
 from benchmark.tasks.copies import drawn_half
-from benchmark.tasks.groups.probe import _balanced
-from benchmark.tasks.knn import QuerySet, balanced_queries
+from benchmark.tasks.knn import balanced_queries
 from benchmark.tasks.scenes.scene_table import blocks_of
 from builders.photos import Labels, PhotoSet, hash64, labels_of
 
@@ -51,102 +47,6 @@ def test_halves__units_by_the_hash_of_their_first_photo(seed):
     even = drawn_half(units[:7], ids[:7], seed)
     in_order = [unit for unit in ordered if unit != 8]
     assert even.tolist() == [unit in in_order[:2] for unit in units[:7].tolist()]
-
-
-def test_copies__the_halves_of_the_seed_and_intervals_over_their_clusters(monkeypatch):
-    n = 24
-    cluster = np.array([f"c{i // 3}" for i in range(n)])
-    photos = photos_of(n, ["train"] * 6 + ["val"] * 18, columns={"cluster": cluster})
-    rows = np.random.default_rng(0).normal(size=(n, 5)).astype(np.float32)
-    calls, thresholds = [], []
-    bootstrap, threshold = benchmark.stats.bootstrap_interval, benchmark.stats.threshold_at
-    monkeypatch.setattr(
-        benchmark.stats,
-        "bootstrap_interval",
-        lambda *args, **more: calls.append((args, more)) or bootstrap(*args, **more),
-    )
-    monkeypatch.setattr(
-        benchmark.stats,
-        "threshold_at",
-        lambda values, rate: thresholds.append((len(values), rate)) or threshold(values, rate),
-    )
-    task = all_tasks()["copies/processed"]
-    for seed in (0, 3):
-        calls.clear()
-        thresholds.clear()
-        outcome = task.run(input_of(photos, rows, options={"seed": seed}))
-        chooses = drawn_half(np.arange(18) // 3, photos.ids[6:], seed)
-        assert outcome.answers["chooses"].tolist() == chooses.tolist()
-        (((_, count), more),) = calls
-        assert count == chooses.sum() == 9
-        codes = more["clusters"].tolist()
-        assert [codes.index(code) for code in codes] == [0, 0, 0, 3, 3, 3, 6, 6, 6]
-        assert thresholds[0] == (9, 0.01)
-        assert {rate for _, rate in thresholds} == {0.01}
-
-
-@pytest.mark.parametrize(
-    ("queries", "least"), [(9, 0), (10, 1), (239, 23), (9_999, 999), (10_010, 1000), (25_000, 1000)]
-)
-def test_jitters__of_a_tenth_of_the_queries_at_least_and_at_most_a_thousand(queries, least, monkeypatch):
-    calls = []
-
-    def sample(inputs, test, classes, collection, **more):
-        calls.append((test, classes, collection, more))
-        return test[[3, 5]]
-
-    def jitters(*args, **more):
-        calls.append((args, more))
-        return SimpleNamespace(worst="worst", flipped="flipped")
-
-    monkeypatch.setattr(knn_tasks, "sampled_queries", sample)
-    monkeypatch.setattr("benchmark.knn.extremes_of_jitters", jitters)
-    train, test = np.arange(4), np.arange(10, 10 + 2 * queries, 2)
-    photos = SimpleNamespace(labels=SimpleNamespace(values=np.arange(10 + 2 * queries)), neighbours=6)
-    inputs = SimpleNamespace(
-        photos=photos, view=lambda name, at: (name, at.tolist()), options=RunOptions(seed=2), device="cpu"
-    )
-    made = knn_tasks._jitter_answers(inputs, QuerySet(train, test, test), ("a", "b"))
-    assert (made["jitter_sample"].tolist(), made["jitter_worst"], made["jitter_flipped"]) == (
-        [3, 5],
-        "worst",
-        "flipped",
-    )
-    (of_test, *numbers), (given, how) = calls
-    assert (of_test is test, numbers) == (True, [2, 4, {"least": least}])
-    assert given[:2] == ([("a", [0, 1, 2, 3]), ("b", [0, 1, 2, 3])], [("a", [16, 20]), ("b", [16, 20])])
-    assert [part.tolist() for part in given[2:]] == [[0, 1, 2, 3], [16, 20]]
-    assert how == {"k": 6, "rule": "nearest", "seed": 2, "device": "cpu"}
-
-
-def of_groups(cells: dict[tuple[str, str], int], photos: int = 2, splits=None) -> PhotoSet:
-    """So many clusters of two photos each in each cell of a label and a group, photos of a cluster far apart."""
-    rows = [(label, group, f"{label}{group}{c}") for (label, group), n in cells.items() for c in range(n)]
-    listed = [row for _ in range(photos) for row in rows]
-    label, group, cluster = zip(*listed, strict=True)
-    return photos_of(
-        len(listed),
-        splits,
-        labels=labels_of(label),
-        groups={"g": labels_of(group)},
-        columns={"cluster": np.array(cluster)},
-    )
-
-
-def test_balanced__equally_many_of_each_cell_of_labels_with_all_groups():
-    label = np.repeat([0, 1, 2, 0, 1], [7, 6, 4, 1, 1])
-    group = np.repeat([0, 1, 0, 1, 0], [4, 3, 2, 8, 2])
-    data = SimpleNamespace(cells=Cells.of(label, group, np.arange(19)))
-    positions = np.array([0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 13, 14, 17, 18])  # label 2 has one group
-    counts = {(la, g): [p for p in positions if (label[p], group[p]) == (la, g)] for la in (0, 1) for g in (0, 1)}
-    each = min(map(len, counts.values()))
-    order = np.random.default_rng(17).permutation(len(positions))
-    expected = [
-        p for of_cell in counts.values() for p in [positions[o] for o in order if positions[o] in of_cell][:each]
-    ]
-    assert (each, _balanced(data, positions).tolist()) == (2, sorted(int(p) for p in expected))
-    alone = _balanced(data, np.array([13, 14, 15]))  # no label has both groups
-    assert (alone.tolist(), alone.dtype) == ([], positions.dtype)
 
 
 def test_blocks__more_units_than_parts_are_shuffled_by_a_fixed_seed():

@@ -45,24 +45,10 @@ def photos(values, names=("one", "two")) -> PhotoSet:
 SOME = np.array([3, 0, 1])
 
 
-def test_groups_of__an_eraser_without_labels_has_no_groups():
-    assert groups_of(eraser(False, views=["a"], column="make"), photos([0, 1, 1, 0]), "a", SOME) is None
-
-
 def test_groups_of__each_view_of_the_fit_is_a_group():
     fitted = eraser(True, views=["a", "b", "c"], column="make", classes=["two", "one"])
     for view, group in (("a", 0), ("b", 1), ("c", 2)):
         assert groups_of(fitted, photos([0, 1, 1, 0]), view, SOME).tolist() == [group] * 3
-
-
-@pytest.mark.parametrize(
-    ("classes", "expected"),
-    [(["one", "two"], [1, 0, 1]), (["two", "one"], [0, 1, 0]), (["three", "two", "one"], [1, 2, 1])],
-)
-def test_groups_of__another_view_has_the_labels_in_the_order_of_the_fit(classes, expected):
-    fitted = eraser(True, views=["a"], column="make", classes=classes)
-    result = groups_of(fitted, photos([0, 1, 1, 1]), "original", SOME)
-    assert (result.tolist(), result.dtype) == (expected, np.int64)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +65,3 @@ def test_groups_of__another_view_has_the_labels_in_the_order_of_the_fit(classes,
 def test_groups_of__unknown_groups_are_refused(provenance, values, message):
     with pytest.raises(DataError, match=message):
         groups_of(eraser(True, **provenance), photos(values), "original", SOME)
-
-
-def test_groups_of__a_photo_that_is_not_read_needs_no_label():
-    fitted = eraser(True, column="make", classes=["one", "two"])
-    assert groups_of(fitted, photos([0, 1, UNLABELLED, 1]), "original", SOME).tolist() == [1, 0, 1]

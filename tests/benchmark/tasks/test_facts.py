@@ -1,13 +1,10 @@
 """What stored answers determine, by plain loops over small arrays."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from benchmark.stats import paired_difference, photo_interval
 from benchmark.tasks import facts
-from benchmark.tasks.adversary import _chosen, _winner
 from benchmark.tasks.groups.neighbours import ROBUSTNESS_METRICS, read_statistics
 from benchmark.tasks.scores import add_freedom, freedom_of
 
@@ -86,37 +83,6 @@ def test_curve__photos_that_are_all_alike_gain_as_in_the_run():
     assert made == {"value": gain.value, "low": gain.low, "high": gain.high, "p_value": gain.p_value}
 
 
-SETUPS = ("all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd")
-
-
-def test_knn_facts__ties_by_rule_and_the_extremes_of_a_difference(monkeypatch):
-    values = {
-        "least": dict.fromkeys(SETUPS, 0.3) | {"pos-same": 0.4, "neg-same": 0.2},
-        "greatest": dict.fromkeys(SETUPS, 0.6) | {"pos-same": 0.9, "neg-same": 0.5},
-        "random": dict.fromkeys(SETUPS, 0.5) | {"pos-same": 0.7, "neg-same": 0.3},
-    }
-    shares = lambda rule, combinations: {n: np.array([v - 0.1, v + 0.1]) for n, v in values[str(rule)].items()}  # noqa: E731
-    monkeypatch.setattr("benchmark.knn.setup_shares", shares)
-    arrays = {rule: np.array(rule) for rule in values} | {
-        "combinations": np.array([4, 2]),
-        "chance": np.array([0.1, 0.3]),
-    }
-    arrays["by_seed"] = np.array([[[1, 3], [2, 2]], [[4, 4], [0, 1]]])
-    arrays |= {"worst": np.array([0, 1]), "flipped": np.array([1, 0, 0, 0])}
-    made = facts.knn_facts(arrays)
-    assert made["all-same"].chance == pytest.approx(0.2)
-    assert made["spd"].chance == 0.0
-    assert made["all-diff"].details["ties"] == pytest.approx({"least": 0.3, "greatest": 0.6, "random": 0.5})
-    assert made["spd"].details["ties"] == pytest.approx({"least": 0.4 - 0.5, "greatest": 0.9 - 0.2, "random": 0.4})
-    assert made["uniform"].details["accuracy_by_seed"] == [0.5, 0.5]
-    assert made["uniform-test"].details["accuracy_by_seed"] == [1.0, 0.125]
-    assert made["worst"].details == {"flipped": {"value": 0.25}}
-    fewer = facts.knn_facts({name: arrays[name] for name in arrays if name not in ("random", "flipped", "chance")})
-    assert all("ties" not in fact.details for fact in fewer.values())
-    assert fewer["all-same"].chance is None
-    assert "worst" not in fewer
-
-
 def test_plain_knn_facts__chance_and_ties():
     arrays = {"chance": np.array([0.1, 0.2]), "least": np.array([0.0, 1.0]), "greatest": np.array([1.0, 1.0])}
     made = facts.plain_knn_facts(arrays)["accuracy"]
@@ -158,22 +124,6 @@ def test_jitter_details__what_is_beyond_a_jitter_of_equal_size(clusters):
 def test_neighbour_chance__of_labels_that_the_collection_lacks():
     made = facts.neighbour_chance(np.array([5, 5, 1, 5]), np.array([0, 1, 5, 7]))
     assert (made.tolist(), made.dtype) == ([0, 0.25, 0.75, 0], np.float32)
-
-
-def test_strips__photos_by_rule_then_drawn_and_each_once(monkeypatch):
-    monkeypatch.setattr("benchmark.tasks.adversary.hash64", lambda text: int(text.rsplit("\0", 1)[1]))
-    inputs = SimpleNamespace(photos=SimpleNamespace(ids=["9", "3", "2", "7", "5"]), options=SimpleNamespace(seed=4))
-    queries = SimpleNamespace(test=np.arange(5))
-    right = np.array([[1, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]], float)
-    distances = np.array([[0.1, 0.0, 0.0, 0.0, 0.8], [0.1, 0.1, 0.0, 0.0, 0.0]])
-    assert _chosen(inputs, queries, right, distances) == {
-        "answer turned by most processings": 2,  # as often as photo 3, whose hash is larger
-        "embedding moved most": 4,
-        "drawn at random, 2": 1,  # the first drawn is there already
-    }
-    still = _chosen(inputs, queries, np.ones((3, 5)), np.zeros((2, 5)))
-    assert still == {"drawn at random, 1": 2, "drawn at random, 2": 1}
-    assert [_winner(np.array(labels)) for labels in ([3], [1, 2, 2], [2, 1, 1, 2])] == [3, 2, 2]
 
 
 def test_freedom__of_metrics_that_are_unknown_without_some_cluster():

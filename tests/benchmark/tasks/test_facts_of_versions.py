@@ -6,9 +6,7 @@ import pytest
 from benchmark.knn import TieRule
 from benchmark.results import AnswerFacts
 from benchmark.tasks import facts
-from benchmark.tasks.adversary import read_adversary
 from benchmark.tasks.knn import read_knn, read_plain_knn
-from benchmark.tasks.processing_probe import predictions, read_processing_probe
 from benchmark.tasks.scores import add_freedom, freedom_of
 from tests.benchmark.knn.definition import make_case
 
@@ -57,20 +55,6 @@ def test_adversary_facts__of_a_version_that_did_not_store_an_array(lacking):
         details = {key: value for key, value in fact.details.items() if key != gone}
         chance = None if lacking == "chance" and name != "flipped" else fact.chance
         assert older[name] == AnswerFacts(chance, None, details)
-
-
-def test_read_adversary__values_of_each_photo():
-    read = read_adversary(WHOLE)
-    assert {name: values.values.tolist() for name, values in read.items()} == {
-        "worst": [1, 0, 0.5, 0],
-        "average": [1, 0.5, 0.75, 0],
-        "best": [1, 1, 1, 0],
-        "flipped": [0, 1, 0.5, 0],
-    }
-    clusters = np.array([0, 0, 1, 1])
-    for values in read_adversary({**WHOLE, "clusters": clusters}).values():
-        assert (values.photos.tolist(), values.bounds, values.clusters is clusters) == ([4, 5, 7, 9], (0.0, 1.0), True)
-    assert {values.clusters for values in read.values()} == {None}
 
 
 def of_setups(rule: TieRule) -> tuple:
@@ -132,27 +116,6 @@ def test_knn_facts__of_older_versions():
         given = plain if rule is None else {**plain, "rule": np.array(rule)}
         read = read_plain_knn(given)["accuracy"]
         assert (read.values.tolist(), read.values.dtype, read.photos.tolist()) == (expected, np.float64, [2, 3])
-
-
-def test_processing_probe__values_and_facts_of_every_reader():
-    predicted = np.array(
-        [[[0, 1, 0], [1, 1, 2], [2, 0, 2]], [[0, 0, 0], [1, 1, 1], [2, 2, 2]]]
-    )  # [fits, classes, photos]
-    arrays = {"predicted-mlp": predicted[:1], "predicted": predicted, "photos": np.array([1, 5, 8])}
-    assert list(predictions(arrays)) == ["accuracy", "accuracy-mlp"]
-    read = read_processing_probe(arrays)
-    assert read["accuracy"].values.tolist() == pytest.approx([1, 4 / 6, 5 / 6])
-    assert read["accuracy-mlp"].values.tolist() == pytest.approx([1, 1 / 3, 2 / 3])
-    assert facts.processing_facts(arrays)["accuracy-mlp"] == AnswerFacts(
-        1 / 3,
-        1 / 3,
-        {
-            "classes": 3,
-            "accuracy_by_seed": [round(6 / 9, 6)],
-            "spread": 0.0,
-            "balanced_accuracy": pytest.approx((2 / 3 + 2 / 3 + 2 / 3) / 3),
-        },
-    )
 
 
 def test_retrieval_facts__queries_lost_ones_and_chance():

@@ -9,14 +9,13 @@ from sklearn.metrics import roc_auc_score
 
 from benchmark.judgement import biases, biases_text, moves
 from benchmark.probe import class_layer, class_scores
-from benchmark.report.text import report_text
-from benchmark.results import Score
-from benchmark.results.answers import NO_FACTS, read_answers
+from benchmark.report import report_text
+from benchmark.results import Score, read_answers
+from benchmark.results.answers import NO_FACTS
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from benchmark.tasks.forensics.detect import BALANCED, _statistics
-from benchmark.tasks.forensics.unseen import _by_generator
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels
 from builders.pixels import ALL_PROCESSINGS, STUDY_PROCESSINGS, process_by_pillow
@@ -297,24 +296,6 @@ def _image(photos, i):
     from PIL import Image
 
     return Image.open(io.BytesIO(photos.read(i)))
-
-
-def test_by_generator__six_digits_of_each_auc_and_photos_of_that_generator():
-    """Three real photos and seven of each of two generators: an AUC is a multiple of 1/21."""
-    generated = np.array([False] * 3 + [True] * 14)
-    generator = np.array([-1] * 3 + [0] * 7 + [1] * 7)
-    first, second = np.r_[4.5, 5.5, 0.5, np.arange(7), [9] * 7], np.r_[6.5, 6.5, 6.5, [9] * 7, np.arange(7)]
-    arrays = {
-        "generated": generated, "generator": generator, "left_out": np.array([0, 1]),
-        "scores": np.stack([first, second]),
-        "trained": np.r_[0.5, 2.5, 5.5, np.arange(7), np.arange(7)], "left_out_names": np.array(["a", ""]),
-    }  # fmt: skip
-    assert _by_generator(arrays) == [
-        {"generator": "a", "auc": 0.428571, "photos": 7, "auc_if_trained": 0.52381},
-        {"auc": 0.0, "photos": 7, "auc_if_trained": 0.52381},
-    ]
-    alone = _by_generator({name: arrays[name] for name in arrays if name not in ("trained", "left_out_names")})
-    assert alone == [{"auc": 0.428571, "photos": 7}, {"auc": 0.0, "photos": 7}]
 
 
 def test_detect__a_score_of_zero_says_real():

@@ -5,14 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.compare.paired import compare_runs
+from benchmark.compare import compare_runs
 from benchmark.judgement import conclude, moves, verdicts
-from benchmark.report.text import report_text
-from benchmark.results.answers import NO_FACTS, read_answers
+from benchmark.report import report_text
+from benchmark.results import read_answers
+from benchmark.results.answers import NO_FACTS
 from benchmark.results.check import check_forms
 from benchmark.results.proof import contradicted
 from benchmark.robustness import clustering, drop
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks, trace_of
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks, trace_of
 from builders.errors import DataError, UsageError
 from builders.photos import CLUSTER, Labels
 from tests.support.grouped_photos import grouped_photos, pixel_rows
@@ -176,7 +177,7 @@ def test_what_cannot_be_compared__is_a_sentence(encoder, tmp_path):
 
 
 def test_compare__pairs_two_encoders_by_cluster(photos, scored, encoder, tmp_path):
-    from benchmark.results.answers import Run
+    from benchmark.results import Run
 
     blind = toy_encoder(lambda batch: as_rows(batch)[:, :6], pixel_rows, 6)
     other = score_tasks(blind, photos, TASKS[1:], tmp_path)

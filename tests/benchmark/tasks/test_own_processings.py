@@ -8,15 +8,14 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from benchmark.api.scoring import score
+from benchmark.api import score
 from benchmark.compare.paired import check_pair
-from benchmark.options import default_arguments, to_run_options
-from benchmark.options.run_options import RunOptions
+from benchmark.options import RunOptions, default_arguments, to_run_options
 from benchmark.probe import class_layer, class_scores
-from benchmark.results.answers import Run, read_answers
+from benchmark.results import Run, read_answers
 from benchmark.results.proof import contradicted
 from benchmark.scoring.reproduce import options_key
-from benchmark.tasks.registry import all_tasks, chosen_processings, select_tasks, traces
+from benchmark.tasks import all_tasks, chosen_processings, select_tasks, traces
 from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import codec_canary, known_parameters, process_by_pillow, read_definitions, use_processings

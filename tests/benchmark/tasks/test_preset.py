@@ -21,6 +21,8 @@ from builders.photos import PhotoSet
 from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class, process_by_pillow
 from tests.support.images import image_bytes
 
+pytestmark = pytest.mark.slow
+
 SIDE, K, SEEDS, DRAWS = 16, 10, 10, 1_000
 CLASSES = [f"class {c}" for c in range(10)]
 
@@ -135,7 +137,6 @@ def votes_of(name: str) -> dict[str, list[Vote]]:
     return measured
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jpeg", "sharpening", "resizing", "interpolation"])
 def test_iccv2025__votes_of_every_set_up(name: str, results: Any) -> None:
     rng = np.random.default_rng(0)
@@ -190,7 +191,6 @@ def test_iccv2025__is_recorded(results: Any) -> None:
     assert result.environment["command"].endswith("--tasks 'knn/*' --preset iccv2025")
 
 
-@pytest.mark.slow
 def test_iccv2025__comparisons_use_its_rule_for_ties(results: Any, tmp_path: Any) -> None:
     """A run compared with itself: both values are the score, not the accuracy under another rule for ties."""
     results.save(tmp_path / "a")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.results.schema import Result
+from benchmark.results import Result
 from builders.photos import PhotoSet
 from tests.support.images import image_bytes
 from tests.support.scoring import score_tasks, toy_encoder

@@ -8,11 +8,11 @@ import pytest
 from benchmark.encoders import load_encoder
 from benchmark.leaderboard.entries import _settings
 from benchmark.options import RunOptions
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring import score_encoders
 from benchmark.tasks import all_tasks
 from benchmark.tasks.knn import balanced_queries
 from builders.photos import Labels, PhotoSet
-from builders.sources.folders import labelled_folder
+from builders.sources import labelled_folder
 
 pytestmark = pytest.mark.usefixtures("short_projection")
 

@@ -9,13 +9,13 @@ from benchmark.cli.score import main as score
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.results import read_result
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring import score_encoders
 from benchmark.tasks import all_tasks
 from builders.data_specs import open_photos
 from builders.errors import UsageError
 from builders.photos import Labels
 
-pytestmark = pytest.mark.usefixtures("short_projection")
+pytestmark = [pytest.mark.usefixtures("short_projection"), pytest.mark.slow]
 
 MODEL = "control:jpeg-statistics"
 
@@ -40,7 +40,6 @@ def runs(photo_folder, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_linear__is_not_changed_by_other_readers(runs):
     (alone,), (linear, *_) = (read_result(runs / name / "result.json").scores for name in ("linear", "all"))
     timed = {"search_s", "fit_s"}

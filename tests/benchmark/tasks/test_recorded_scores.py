@@ -11,8 +11,7 @@ from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts
 from benchmark.results.proof import contradicted
 from benchmark.stats import METHODS
-from benchmark.tasks import TaskInput, all_tasks
-from benchmark.tasks.registry import fitting_tasks
+from benchmark.tasks import TaskInput, all_tasks, fitting_tasks
 from builders.photos import CLUSTER, Labels, PhotoSet
 from tests.support.detection_photos import detection_photos
 from tests.support.planted_groups import planted_table

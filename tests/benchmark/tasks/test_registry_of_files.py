@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.detection import best_threshold
-from benchmark.encoders.encoder import StatedDetector, StoredEmbeddings
+from benchmark.encoders import StatedDetector, StoredEmbeddings
 from benchmark.options import RunOptions
 from benchmark.tasks import Shared, TaskInput, all_tasks, chosen_processings, traces
 from benchmark.tasks.answers.parameter import _moved
@@ -98,14 +98,6 @@ def test_tasks_of_a_file__are_known_by_name_when_it_is_no_longer_in_use(chosen):
     assert [tasks[f"{head}/lights"].for_group for head in GROUP_TASKS] == [None] * 3
     assert tasks["probe/lights"].about_group
     assert not tasks["probe/light"].about_group
-
-
-def test_templates__make_the_task_of_a_group():
-    for head, make in GROUP_TASKS.items():
-        template = all_tasks()[f"{head}/<group>"]
-        assert template.for_group is make
-        assert template.unfit(SimpleNamespace()) == "it has no groups (group=NAME=SOURCE gives one)"
-        assert (template.name, make("scanner").name) == (f"{head}/<group>", f"{head}/scanner")
 
 
 def test_leave_one_out__a_threshold_is_chosen_without_the_generator():

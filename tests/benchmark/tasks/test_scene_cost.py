@@ -124,7 +124,7 @@ def peak_bytes(work):
 
 @pytest.mark.slow
 def test_memory__of_retrieval_is_what_its_arrays_take():
-    distractors, groups, scenes, block = "both", 40, 60, 1 << 16
+    distractors, groups, scenes, block = "both", 20, 40, 1 << 16
     table = np.arange(groups * scenes).reshape(groups, scenes)
     rows = np.random.default_rng(0).normal(size=(table.size, 4)).astype(np.float32)
     blocks = np.arange(scenes)

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.knn.setups import knn_setups
-from benchmark.knn.similarity import similarities
-from benchmark.probe.probe import processing_probe
-from benchmark.results.check import check_forms
+from benchmark.knn import knn_setups
+from benchmark.probe import processing_probe
 from benchmark.scoring.run import Scored
-from benchmark.stats.intervals import photo_interval
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.stats import photo_interval
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import DataError
 from builders.photos import Labels, PhotoSet
-from builders.pixels.parameters import PARAMETERS, PROCESSINGS, assigned_class
+from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
 from tests.support.images import image_bytes
 from tests.support.scoring import as_floats, score_tasks, toy_encoder
@@ -102,46 +100,6 @@ def test_knn__equals_the_six_set_ups_of_labelled_train_and_val_photos(tmp_path, 
     assert [scores["uniform"].n, scores["uniform"].details["train_photos"]] == [TEST, TRAIN]
 
 
-def test_knn__similarities_of_all_queries_and_of_some(tmp_path, monkeypatch):
-    """Details of a score: means over all queries and histograms of at most six, in the published form."""
-    train, test = list(range(TRAIN)), list(range(TRAIN + 1, TRAIN + 1 + TEST))
-    names, collection, views = (
-        PARAMETERS["resizing"].processings,
-        embedded("resizing", train, 0),
-        embedded("resizing", test, 0),
-    )
-    of_photo = [
-        similarities(collection, views[t], np.array(train) % 2, np.array(test) % 2, np.full(TEST, t))
-        for t in range(len(names))
-    ]
-    result = run(tmp_path, "knn/resizing", photo_set()).result
-    details = result.score("knn/resizing", "spd").details
-    summary = details["similarity_summary"]
-    for name in ("beats", "overlap"):
-        expected = np.mean([getattr(one, name) for one in of_photo])
-        assert summary[name]["value"] == pytest.approx(expected)
-        assert summary[name]["low"] <= expected <= summary[name]["high"]
-    assert (summary["n"], summary["queries"], summary["photos"], summary["chance"]) == (TEST, 3 * TEST, TEST, 0.5)
-    shown = details["similarities"]
-    assert 3 <= len(shown) <= 6
-    assert len({(one["query"], one["processing"]) for one in shown}) == len(shown)
-    every = np.stack([one.beats for one in of_photo])  # [processing, photo]
-    for one in shown:
-        photo, t = test.index(int(one["query"].removeprefix("photo-"))), names.index(one["processing"])
-        assert one["beats"] == pytest.approx(every[t, photo])
-        counted = {kind: sum(bins) for kind, bins in one["counts"].items()}
-        assert sum(counted.values()) == TRAIN * len(names)
-        assert counted["same-class same-processing"] == sum(i % 2 == test[photo] % 2 for i in train)
-    assert shown[0]["why"] == "misled most"
-    assert shown[0]["beats"] == pytest.approx(every.max())
-    check_forms(result)
-
-    monkeypatch.setattr("benchmark.tasks.similarity.WORK", 1)  # a sample of 16 photos, the least
-    monkeypatch.setattr("benchmark.tasks.similarity.LEAST", 2)
-    fewer = run(tmp_path / "fewer", "knn/resizing", photo_set()).result.score("knn/resizing", "spd").details
-    assert (fewer["similarity_summary"]["n"], fewer["similarity_summary"]["photos"]) == (2, TEST)
-
-
 def test_probe__is_trained_on_assigned_views_of_all_train_photos(tmp_path):
     """A probe does not need the picture's class: photos without a class are used too."""
     train, test = list(range(TRAIN + 1)), list(range(TRAIN + 1, TRAIN + 2 + TEST))
@@ -209,19 +167,6 @@ def test_select_tasks__patterns():
         "knn/sharpening",
         "answers/jpeg",
     ]
-
-
-def test_score__the_solver_of_probes_is_compiled_during_the_pass(tmp_path, monkeypatch):
-    started = []
-    monkeypatch.setattr("benchmark.scoring.run.begin_compiling_probes", lambda: started.append(1))
-    for task, options, expected in (
-        ("knn/resizing", {}, 0),
-        ("probe/resizing", {"protocol": "iccv2025"}, 0),
-        ("probe/resizing", {}, 1),
-    ):
-        monkeypatch.setattr("benchmark.scoring.run.embed_pass", lambda *given: [])
-        run(tmp_path, task, photo_set(), **options)
-        assert len(started) == expected, (task, options)
 
 
 def test_all_tasks__one_number_stands_for_a_task():

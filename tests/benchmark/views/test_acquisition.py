@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import CenterCrop
-from benchmark.views.acquisition import MaskedViews
+from benchmark.views import MaskedViews
 from tests.support.images import image_bytes
 
 FRAME, CENTRE = 60, 200

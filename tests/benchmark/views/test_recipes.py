@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import ResizeTo
 from benchmark.views import (
+    ORIGINAL,
     EditedViews,
     MaskedViews,
     PlainViews,
@@ -29,7 +30,6 @@ from benchmark.views import (
     choose_views,
     prefetch,
 )
-from benchmark.views.recipe import ORIGINAL
 from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS
 from builders.sources.bundles import pack

@@ -12,11 +12,18 @@ from PIL import Image
 
 from benchmark.encoders import Pixels
 from benchmark.encoders.preprocess.pixels import ResizeTo
-from benchmark.views import loading, stream
-from benchmark.views.acquisition import MaskedViews, PlainViews
-from benchmark.views.loading import iterate_views, photo_bytes
-from benchmark.views.recipe import ORIGINAL, DecodedPhoto, OnACopy, PhotoViews, ProcessingViews, on_a_copy
-from benchmark.views.stream import DecodedPhotos, view_stream
+from benchmark.views import (
+    ORIGINAL,
+    MaskedViews,
+    PhotoViews,
+    PlainViews,
+    ProcessingViews,
+    iterate_views,
+    loading,
+    on_a_copy,
+)
+from benchmark.views.recipe import DecodedPhoto, OnACopy
+from benchmark.views.stream import DecodedPhotos
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Ring, Row, SlotPlan
 from builders.errors import PhotoError
@@ -96,18 +103,6 @@ def test_iterate_views__held_photos_pinned_memory_and_shared_work(calls: list[di
     assert list(iterate_views(photos(3), [], recipe, [SMALL], workers=2)) == []
     assert len(list(iterate_views(photos(3), [2], PlainViews(), [SMALL], workers=0))) == 1
     assert len(calls) == 1
-
-
-def test_photo_bytes__of_all_views_and_preprocessings() -> None:
-    def refuses(image: Image.Image) -> np.ndarray:
-        raise ValueError
-
-    def numbers(image: Image.Image) -> np.ndarray:
-        return np.zeros(5, np.float32)
-
-    assert photo_bytes(PlainViews(), [SMALL]) == 8 * 8 * 3
-    assert photo_bytes(ProcessingViews(("jpeg-q75-420", ORIGINAL)), [SMALL, numbers]) == 2 * (8 * 8 * 3 + 5 * 4)
-    assert photo_bytes(MaskedViews(0.5), [refuses, numbers]) == 3 * 5 * 4
 
 
 def test_iterate_views__describes_each_photo() -> None:
@@ -208,16 +203,6 @@ def test_decoded_photos__which_the_device_takes() -> None:
     assert decoded.only(["resizing-x0.5"]) == recipe.only(["resizing-x0.5"])
     other = DecodedPhotos(ProcessingViews((ORIGINAL,), 3), 1, 42)
     assert decoded.merged(other) == DecodedPhotos(ProcessingViews((*recipe.names, ORIGINAL), 3), 1, 42)
-
-
-@pytest.mark.parametrize("targets", [[torch.device("cpu")], [torch.device("cpu"), GPU], [GPU, torch.device("cuda", 1)]])
-def test_view_stream__by_workers_pins_for_the_first_gpu(targets: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
-    monkeypatch.setattr(stream, "iterate_views", lambda *given, **options: calls.append((given, options)) or iter(()))
-    some, recipe = photos(2), PlainViews()
-    view_stream(some, [1], recipe, [SMALL], workers=3, mode="cpu", targets=targets, gathers=(1,))
-    first = next((target for target in targets if target.type == "cuda"), None)
-    assert calls == [((some, [1], recipe, [SMALL]), {"workers": 3, "gathers": (1,), "pin": first})]
 
 
 def other_dtypes(position: int) -> PhotoViews:

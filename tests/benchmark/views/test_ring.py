@@ -159,12 +159,3 @@ def test_pin__a_refusal_is_dropped_by_a_kernel_and_nothing_is_unpinned(driver, r
     del ring
     gc.collect()
     assert len(driver.calls) == 2
-
-
-def test_pin__the_error_of_the_kernel_after_a_refusal_is_the_one_that_is_dropped(driver, monkeypatch):
-    def failing(*given, device):
-        raise RuntimeError("CUDA error: invalid argument")
-
-    driver.refusal = 1
-    monkeypatch.setattr(module.torch, "zeros", failing)
-    assert Ring(SlotPlan(1, (Row((5,), BYTES),), 0), 1, forked=True).pin(GPU) is False

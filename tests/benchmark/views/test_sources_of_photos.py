@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.views.loading import describe_source
+from benchmark.views import describe_source
 from tests.support.images import image_bytes
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -7,16 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort
-from benchmark.views import loading
-from benchmark.views.acquisition import PlainViews
-from benchmark.views.loading import iterate_views, slots_and_ahead
-from benchmark.views.recipe import ORIGINAL, ProcessingViews
-from benchmark.views.workers.ring import Row, SlotPlan
+from benchmark.encoders import Pixels
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
+from benchmark.views import ORIGINAL, PlainViews, ProcessingViews, iterate_views
 from builders.kernels import VARIABLE
 from builders.photos import Labels, PhotoSet
-from builders.pixels.parameters import PROCESSINGS
-from builders.pixels.reference import process_by_pillow
+from builders.pixels import PROCESSINGS, process_by_pillow
 from tests.support.images import image_bytes, mean_colour
 
 PIXELS = Pixels((ResizeShort(24, int(Image.Resampling.BICUBIC)), CenterCrop(24, 24, "round")))
@@ -85,26 +81,6 @@ def test_iterate_views__equal_arrays_for_any_number_of_workers(workers):
         view = process_by_pillow(photo, PROCESSINGS["resizing-x2"], f"photo-{views.index}")
         np.testing.assert_array_equal(bytes_of[1].numpy(), PIXELS(view))
     assert (made[3].failure, made[3].arrays) == ("not an image in a format that can be read", ())
-
-
-@pytest.mark.parametrize(
-    ("side", "encoders", "workers", "slots", "ahead"),
-    [
-        (224, 1, 2, 11, 32 + 254),  # 2^29 bytes are 254 photos of 2,107,392
-        (224, 1, 64, 11, 32 + 64 * 4),
-        (4, 1, 2, 19, 32 + 512),  # the limit for small views
-        (384, 8, 8, 2, 64),
-        (1024, 8, 8, 2, 64),
-    ],
-)
-def test_slots_and_ahead__are_bounded_in_bytes(side, encoders, workers, slots, ahead, monkeypatch) -> None:
-    """32 photos x 14 views of 8-bit pixels a slot: 67 MB at 224 pixels, of which 1 GiB holds 15."""
-    monkeypatch.setattr(loading, "free_on_host", lambda: 1 << 40)
-    row = Row((14, side, side, 3), np.dtype(np.uint8))
-    assert slots_and_ahead(SlotPlan(32, (row,) * encoders, 0), workers) == (slots, ahead)
-    monkeypatch.setattr(loading, "free_on_host", lambda: 3 << 30)
-    few = slots_and_ahead(SlotPlan(32, (row,) * encoders, 0), workers)[0]
-    assert few <= 2 or few * 32 * 14 * 3 * side**2 * encoders <= 3 << 27
 
 
 def test_iterate_views__arrays_with_another_shape_than_planned_are_sent() -> None:

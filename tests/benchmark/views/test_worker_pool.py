@@ -11,10 +11,9 @@ import torch
 
 from benchmark.views import PhotoViews
 from benchmark.views.workers import pool as module
-from benchmark.views.workers import worker as watch_module
 from benchmark.views.workers.pool import _Pool, _Worker
 from benchmark.views.workers.runs import WorkQueue, next_choice
-from benchmark.views.workers.worker import Reply, Task, Watch
+from benchmark.views.workers.worker import Reply, Task
 from builders.errors import DataError
 
 
@@ -217,58 +216,6 @@ def test_serve__a_stall_is_an_error_only_while_a_photo_that_a_worker_has_is_wait
         )  # fmt: skip
 
 
-def test_serve__replies_are_received_and_a_worker_that_ended_is_an_error(monkeypatch):
-    pool = pool_of([3], free=[0], ahead=3)
-    pool._wake_read, write = os.pipe()
-    os.write(write, b"00")
-    for worker in pool._workers:
-        worker.process.sentinel = object()
-    first, second = pool._workers
-    reply = reply_to(Task(1, 0, 1), None)
-    second.pipe.recv = lambda: reply
-    ready = iter([[pool._wake_read], [second.pipe], [first.process.sentinel]])
-    waits, resets, processes = [], [], []
-
-    def wait(sources, timeout):
-        waits.append((list(sources), timeout))
-        return next(ready)
-
-    def watch(pids):
-        processes.extend(pids)
-        return SimpleNamespace(reset=lambda: resets.append(len(waits)), stalled=lambda seconds: True)
-
-    monkeypatch.setattr(module, "wait", wait)
-    monkeypatch.setattr(module, "Watch", watch)
-    pool._serve()
-    ends = [worker.process.sentinel for worker in pool._workers]
-    assert waits == [([first.pipe, second.pipe, *ends, pool._wake_read], module.LOOK_S)] * 3
-    assert (processes, resets, pool._done) == ([0, 0], [2], {1: reply})
-    assert str(pool._error) == (
-        "a worker that makes views ended with status 3 (--workers 0 may show why); finished embeddings are saved"
-    )
-    for descriptor in (pool._wake_read, write):
-        os.close(descriptor)
-
-
-def test_serve__a_photo_without_a_free_slot_is_sent_after_a_short_wait(monkeypatch):
-    pool = pool_of([2], free=[], ahead=2)
-    pool._wake_read = -1
-    for worker in pool._workers:
-        worker.process.sentinel = object()
-    waits = []
-
-    def wait(sources, timeout):
-        waits.append(timeout)
-        pool._closing = len(waits) == 2
-        return []
-
-    monkeypatch.setattr(module, "wait", wait)
-    monkeypatch.setattr(module, "Watch", lambda processes: SimpleNamespace(stalled=lambda seconds: False))
-    pool._serve()
-    assert (waits, pool._error) == ([module.SLOT_PATIENCE_S, module.LOOK_S], None)
-    assert new_tasks(pool) == [(0, Task(0, None, 0))]
-
-
 def test_close__ends_the_thread_and_every_worker_and_frees_the_ring():
     pool, steps = pool_of([2], free=[0], ahead=2), []
     alive = [[False], [True]]  # the second one ignores the request
@@ -336,25 +283,3 @@ def test_next_choice__random_states_against_the_rules():
         assert choice == expected
         chosen.add(choice is None)
     assert chosen == {True, False}
-
-
-def test_watch__one_process_of_several_that_works_or_waits_for_a_core_is_enough(monkeypatch):
-    clock, states, read = [0.0], {1: b"S", 2: b"S"}, {1: b"0", 2: b"0"}
-    monkeypatch.setattr(watch_module.time, "monotonic", lambda: clock[0])
-    files = {"stat": lambda p: b"1 (a) " + b" ".join([states[p], *[b"0"] * 20]), "io": lambda p: read[p]}
-    monkeypatch.setattr(watch_module, "_proc", lambda process, name: files[name](process))
-    watch = Watch([1, 2])
-
-    def stalled():
-        clock[0] += 1.0
-        return watch.stalled(0.5)
-
-    assert stalled() is True
-    for process in (1, 2):
-        states[process] = b"R"
-        assert stalled() is False
-        states[process] = b"S"
-        assert stalled() is True
-        read[process] = b"1"
-        assert stalled() is False
-        assert stalled() is True

@@ -16,16 +16,12 @@ import types
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmark.compute import EncoderCrash, blamed, foreign_code
-from benchmark.views.acquisition import PlainViews
-from benchmark.views.loading import iterate_views
-from benchmark.views.recipe import PhotoViews
+from benchmark.compute import blamed
+from benchmark.views import PhotoViews, PlainViews, iterate_views
 from benchmark.views.workers import pool as workers_module
 from benchmark.views.workers import ring as ring_module
-from benchmark.views.workers import worker as watch_module
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Ring, Row, SlotPlan, shared_folder
 from benchmark.views.workers.runs import WorkQueue, next_choice
@@ -201,19 +197,6 @@ def test_died__an_encoder_whose_code_the_worker_ran_is_named_unless_memory_was_s
     assert "probably for memory" in str(killed)
 
 
-def closing(position: int) -> PhotoViews:
-    if position == 4:
-        with foreign_code(), blamed("mine:encode"):
-            os.closerange(3, 200)
-    return numbered(position)
-
-
-def test_made_by_workers__an_encoder_that_closes_descriptors_of_its_worker_is_named():
-    with pytest.raises(EncoderCrash, match=r"^mine:encode: .*\(it closed descriptors of the run\)") as raised:
-        list(made(closing))
-    assert raised.value.encoder == "mine:encode"
-
-
 def asleep(position: int) -> PhotoViews:
     time.sleep(3600 if position == 4 else 0)
     return numbered(position)
@@ -224,19 +207,6 @@ def test_made_by_workers__workers_that_do_nothing_are_an_error(monkeypatch):
     monkeypatch.setattr(workers_module, "STALLED_S", 0.5)
     with pytest.raises(DataError, match="have done nothing for"):
         list(made(asleep))
-
-
-@pytest.mark.slow
-def test_made_by_workers__idle_workers_are_no_error_while_the_encoder_computes(monkeypatch):
-    """A large encoder on a CPU takes minutes for a gather, in which the workers have nothing to do."""
-    monkeypatch.setattr(workers_module, "STALLED_S", 0.2)
-    monkeypatch.setattr(workers_module, "LOOK_S", 0.05)
-    indices = []
-    for photo in made(numbered, count=30):
-        indices.append(photo.index)
-        if photo.index == 4:
-            time.sleep(0.8)
-    assert indices == list(range(30))
 
 
 def busy(position: int) -> PhotoViews:
@@ -299,28 +269,6 @@ def test_watch__a_process_that_waits_for_a_core_has_not_stalled():
         sleeper.communicate()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports what a process does")
-def test_watch__time_in_which_this_process_was_stopped_does_not_count(monkeypatch):
-    """As after Ctrl-Z and fg, or on a machine that slept: a check after an hour does not mean an hour of idling."""
-    clock = [0.0]
-    monkeypatch.setattr(watch_module, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
-    sleeper = subprocess.Popen([sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], stdout=-1)
-    try:
-        assert sleeper.stdout.read(1) == b"1"
-        while watch_module._waits_for_a_core(sleeper.pid):
-            time.sleep(0.01)
-        watch = Watch([sleeper.pid])
-        checks = 0
-        clock[0] += 3600
-        while not watch.stalled(60.0):
-            checks += 1
-            clock[0] += 0.5
-        assert checks == 117  # two seconds of the hour count, then 58 in halves, and one more check
-    finally:
-        sleeper.kill()
-        sleeper.communicate()
-
-
 def test_made_by_workers__closed_before_its_end_leaves_no_process():
     stream = made(numbered)
     next(stream)
@@ -371,17 +319,6 @@ assert shutil.disk_usage("/dev/shm").total == 64 << 20
 from tests.benchmark.views.test_workers import large_views
 print(large_views(8))
 """
-
-
-def large_views(workers: int) -> tuple[int, int]:
-    """24 photos of 15 MB of views each: a few workers hold more than 64 MB."""
-    photos = PhotoSet.of_bytes("noise", {str(i): b"P6 2 2 255\n" + bytes([i] * 12) for i in range(24)})
-    stream = iterate_views(photos, range(24), PlainViews(), [enlarged], workers=workers, gathers=[2] * 12)
-    return sum(not views.failure for views in stream), sum(1 for _ in os.scandir("/dev/shm"))
-
-
-def enlarged(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.resize((2236, 2236)))
 
 
 @pytest.mark.slow
@@ -441,17 +378,3 @@ def test_made_by_workers__do_not_collect_garbage_of_the_parent():
     finally:
         gc.enable()
         gc.collect()
-
-
-@pytest.mark.parametrize(("options", "reserved"), [({}, False), ({"decodes": True}, True)])
-def test_iterate_views__memory_for_decoded_photos_only_on_request(monkeypatch, options, reserved):
-    plans = []
-
-    def record(make, sizes, plan, *args, **more):
-        plans.append(plan)
-        return iter(())
-
-    monkeypatch.setattr("benchmark.views.loading.made_by_workers", record)
-    photos = PhotoSet.of_bytes("grey", {"a": b"", "b": b""})
-    iterate_views(photos, [0, 1], PlainViews(), [np.asarray], workers=1, **options)
-    assert [plan.decoded_bytes > 0 for plan in plans] == [reserved]

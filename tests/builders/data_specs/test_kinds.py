@@ -117,6 +117,7 @@ def test_kinds__which_options_are_paths_which_have_tables_and_which_stream():
         ("sample:x", "data 'sample' takes no location, got 'sample:x'"),
         ("here", "data 'here' does not say what it is: did you mean 'folder:here'?"),
         ("here?label=x", "data 'here?label=x' does not say what it is: did you mean 'folder:here?label=x'?"),
+        ("heres", "data 'heres' does not say what it is: did you mean 'folder:here'?"),
         ("org/name@main?label=x", "data 'org/name@main?label=x' does not say what it is: did you mean "
          "'hub:org/name@main?label=x'? ('camtrace list data' names every kind)"),
         ("cifar100", "data 'cifar100' does not say what it is: did you mean 'hub:cifar100'? ('camtrace list data' "

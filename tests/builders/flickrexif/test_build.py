@@ -28,10 +28,11 @@ from tests.support.flickr_builds import WORLD, paths_of, rows_of
 from tests.support.images import image_bytes
 from tests.support.records import check_keys
 
+pytestmark = pytest.mark.slow
+
 RENAMED = {"NIKON CORPORATION": "NIKON", "OLYMPUS OPTICAL CO.,LTD": "OLYMPUS", "EASTMAN KODAK COMPANY": "Kodak"}
 
 
-@pytest.mark.slow
 def test_build__load_dataset_reads_every_config(with_pixels, tmp_path):
     check_keys("build.json of flickrexif", json.loads((with_pixels / "build.json").read_text("utf-8")))
     for config in STUDY_ATTRIBUTES:
@@ -60,7 +61,6 @@ def test_build__bytes_labels_and_rights_of_every_row(with_pixels):
             assert row["attribution"].startswith(f'"T" by Owner {at}, {row["page"]}, {licence.name}')
 
 
-@pytest.mark.slow
 def test_build__default_has_no_pixels_and_keeps_all_rights_reserved_as_metadata_only(without_pixels, with_pixels):
     assert "image" not in rows_of(without_pixels, "make", "train")[0]
     all_rows = {row["photo_id"]: row for row in rows_of(without_pixels, "metadata", "train")}
@@ -108,7 +108,6 @@ def test_build__the_benchmark_opens_it(with_pixels):
     assert "Canon" in photos.labels.names
 
 
-@pytest.mark.slow
 def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
     photos = open_photos(f"flickrexif:{with_pixels}")
     assert set(photos.attributes) == {
@@ -120,7 +119,6 @@ def test_build__the_benchmark_opens_every_attribute_with_owners(with_pixels):
     assert not set(owners[photos.indices("train")]) & set(owners[photos.indices("test")])
 
 
-@pytest.mark.slow
 def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(fetched, tmp_path / "state")
@@ -135,7 +133,6 @@ def test_build__resumes_to_the_same_bytes(fetched, with_pixels, tmp_path):
     assert (again / "build.json").read_bytes() == (with_pixels / "build.json").read_bytes()
 
 
-@pytest.mark.slow
 def test_build__mirrored_turned_and_cropped_copies_by_other_owners_are_on_one_side(fetched, tmp_path):
     """Twelve photos of as many owners get the picture of another owner's photo in three ways."""
     shutil.copytree(fetched, tmp_path / "state")
@@ -176,7 +173,6 @@ def test_build__mirrored_turned_and_cropped_copies_by_other_owners_are_on_one_si
     assert report.find("make", "test near-duplicates of train (other id)").value == 0
 
 
-@pytest.mark.slow
 def test_build__a_state_of_version_2_is_inspected_again_and_gives_the_same_bytes(fetched, without_pixels, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
@@ -195,7 +191,6 @@ def test_build__a_state_of_version_2_is_inspected_again_and_gives_the_same_bytes
         assert (tmp_path / "out" / path.relative_to(without_pixels)).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.slow
 def test_build__near_duplicates_of_given_splits_are_counted(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
@@ -239,7 +234,6 @@ def test_build__released_splits_are_unchanged_with_their_leaks(tmp_path):
     assert {row["licence"] for row in test} == {"unknown"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["with_pixels", "without_pixels"])
 def test_build__croissant_says_what_the_card_says(kind, request, tmp_path):
     folder = shutil.copytree(request.getfixturevalue(kind), tmp_path / f"{kind}-described")

@@ -26,8 +26,9 @@ from tests.support.clocks import SimulatedClock
 from tests.support.flickr import PLAN, add
 from tests.support.flickr_builds import SPLIT_NAMES, WORLD, rows_of
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_build__a_broken_file_is_left_out_and_damaged_ones_are_fetched_again(flickr, tmp_path, capsys):
     with State(tmp_path / "state", create=True) as state:
         add(state, flickr, [at for at in range(300) if WORLD.kind[at] > 0.3])
@@ -61,7 +62,6 @@ def test_build__unknown_licences_never_give_pixels(flickr, tmp_path):
             build(state, BuildPlan(tmp_path / "out", pixels=True))
 
 
-@pytest.mark.slow
 def test_publish__refuses_what_has_been_taken_down_since_the_build(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
@@ -96,7 +96,6 @@ def test_build__hidden_exif_is_not_read_from_the_file_either(fetched, tmp_path):
     assert "Exif hidden by its owner 7" in (tmp_path / "out" / "README.md").read_text()
 
 
-@pytest.mark.slow
 def test_build__an_original_without_the_exif_that_flickr_lists_is_a_placeholder(fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
@@ -155,7 +154,6 @@ def test_build__names_the_class_that_limits_each_attribute(fetched, tmp_path, ca
     assert (len(counts), set(counts.values())) == (int(other[2]), {int(other[3])})
 
 
-@pytest.mark.slow
 def test_refresh__exif_that_its_owner_hides_later_leaves_the_build(fetched, flickr, tmp_path, monkeypatch):
     """60 owners hide their Exif after search and fetch."""
     shutil.copytree(fetched, tmp_path / "state")

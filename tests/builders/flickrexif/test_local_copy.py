@@ -17,6 +17,8 @@ from builders.publish.cli import plan_publication
 from tests.support.flickr import PLAN
 from tests.support.flickr_builds import SPLIT_NAMES, WORLD, rows_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_load__fetches_what_was_published_and_nothing_that_was_taken_down(flickr, without_pixels, tmp_path):
     folder = tmp_path / "published"
@@ -57,7 +59,6 @@ def test_load__a_photo_that_is_gone_is_a_failure_of_its_own(flickr, without_pixe
     assert [(f.id, "photo unavailable" in f.reason) for f in failures] == [(row["photo_id"], True)]
 
 
-@pytest.mark.slow
 def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp_path):
     shutil.copytree(fetched, tmp_path / "state")
     with State(tmp_path / "state") as state:
@@ -89,7 +90,6 @@ def test_load__without_a_published_hash_a_photo_is_unpinned(flickr, fetched, tmp
         assert f"| {name} | {count} |" in card
 
 
-@pytest.mark.slow
 def test_load__nothing_loaded_is_exit_status_1(flickr, without_pixels, tmp_path, capsys):
     folder = tmp_path / "published"
     shutil.copytree(without_pixels, folder)

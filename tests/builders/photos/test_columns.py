@@ -131,7 +131,8 @@ def test_origin_of__names_of_classes(name, origin):
 
 
 @pytest.mark.slow
-def test_column_of__a_pattern_that_tries_every_division_is_refused_in_time():
+def test_column_of__a_pattern_that_tries_every_division_is_refused_in_time(monkeypatch):
+    monkeypatch.setattr("builders.photos.patterns.TIME_S", 1.0)
     long = PhotoSet.of_bytes("long", {"x" * 60: b""})
     with pytest.raises(UsageError, match=r"\(x\+x\+\)\+y"):
         column_of(long, "re:(x+x+)+y")

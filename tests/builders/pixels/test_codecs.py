@@ -3,6 +3,7 @@
 from PIL import Image
 
 from builders.pixels import (
+    PROCESSINGS,
     EditStep,
     Processing,
     process_by_pillow,
@@ -46,3 +47,10 @@ def test_process_by_pillow__sharpens_before_it_resizes_and_edits_before_both():
     assert process_by_pillow(picture, both, "a").tobytes() == expected.tobytes()
     seeds = {process_by_pillow(picture, Processing("a", scale=None), "a", seed).size for seed in range(9)}
     assert len(seeds) > 1
+
+
+def test_process_by_pillow__whatever_limit_a_program_has_set(monkeypatch):
+    picture = Image.effect_noise((40, 30), 60).convert("RGB")
+    expected = process_by_pillow(picture, PROCESSINGS["jpeg-q75-420"], "a").tobytes()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert process_by_pillow(picture, PROCESSINGS["jpeg-q75-420"], "a").tobytes() == expected

@@ -7,8 +7,6 @@ from builders.pixels import ALL_PARAMETERS, ALL_PROCESSINGS
 from builders.pixels.process import process
 from tests.support.recorded import check_recorded
 
-IDS = [f"photo-{i}" for i in range(12)]
-
 
 def photo(height: int = 70, width: int = 93) -> Image.Image:
     """A gradient with waves and noise."""

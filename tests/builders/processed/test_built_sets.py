@@ -25,6 +25,8 @@ from tests.conftest import photo_bytes
 from tests.support.hub import HubDouble
 from tests.support.images import image_pixels
 
+pytestmark = pytest.mark.slow
+
 SIMCAMS = ["simcams", "--scenes", "4", "--size", "32", "--configs", "make,iso,focal_length", "--workers", "1"]
 
 
@@ -165,7 +167,6 @@ print(json.dumps({r["photo_id"]: [r["image"]["bytes"].hex(), r[sys.argv[2]]] for
 """
 
 
-@pytest.mark.slow
 def test_push_to_hub__and_back(built, truth, tmp_path):
     with HubDouble() as double:
         done = client(double, tmp_path / "home", "-c", PUSH, *built)

@@ -35,14 +35,28 @@ def test_bar__counts_without_a_terminal():
     with progress_bar(total=8, desc="scoring", unit="task", delay=2) as bar:
         assert re.fullmatch(r"scoring: 0 % \(0 of 8 tasks\), \d s \(5 s in all\)", status_line(5))
         bar.update(2)
+        assert "left" not in status_line(5)  # of few tasks no speed is known
+        bar.update(2)
         bar.set_postfix_str("probe/jpeg", refresh=False)
         assert re.fullmatch(
-            r"scoring \(probe/jpeg\): 25 % \(2 of 8 tasks\), about \d s left \(5 s in all\)", status_line(5)
+            r"scoring \(probe/jpeg\): 50 % \(4 of 8 tasks\), about \d s left \(5 s in all\)", status_line(5)
         )
         with stage("loading"), progress_bar(desc="reading", unit="photo") as inner:
             inner.update(1234)
             assert status_line(5).endswith("; loading: 0 s; reading: 1,234 photos, 0 s (5 s in all)")
     assert status_line(5) == "working: 5 s"
+
+
+def test_time_left__is_that_of_the_counts_after_the_first(monkeypatch):
+    """The first count takes as long as loading does; between counts nothing is known, and the clock runs down."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with progress_bar(total=101, desc="embedding", unit="photo") as bar:
+        for seconds, count, left in ((50, 1, ""), (60, 10, "1 min 30 s"), (65, 0, "1 min 25 s"), (100, 40, "50 s")):
+            now[0] = float(seconds)
+            if count:
+                bar.update(count)
+            assert not left or f"about {left} left" in status_line(0)
 
 
 def test_bar__iterates_and_leaves_also_after_an_error():

@@ -116,6 +116,23 @@ def test_map_sandboxed__takes_items_only_as_fast_as_results_are_read():
     results.close()
 
 
+def test_map_sandboxed__calls_end_when_it_is_interrupted():
+    ends = []
+
+    def request(worker, file):
+        try:
+            return worker.call(file, parse=lambda value: value["size"])
+        except SandboxError as error:
+            ends.append(str(error))
+
+    results = map_sandboxed(request, [b"1", b"hang", b"2"], target=HERE, workers=1, timeout_s=50, memory_bytes=2**30)
+    assert next(results)
+    with pytest.raises(KeyboardInterrupt):
+        results.throw(KeyboardInterrupt)
+    assert ends
+    assert not any("longer than" in end for end in ends)
+
+
 def test_sandbox__ends_when_its_parent_is_killed(tmp_path):
     """A worker that hangs reads no end of its input."""
     import subprocess

@@ -20,6 +20,8 @@ from tests.builders.publish.test_publish import client
 from tests.support.hub import HubDouble
 from tests.support.records import check_keys
 
+pytestmark = pytest.mark.slow
+
 ALONE = "import datasets\ndatasets.config.USE_PARQUET_EXPORT = False  # it asks another host than the Hub\n"
 
 SHOW = """
@@ -50,7 +52,6 @@ def built(photo_folder, tmp_path_factory):
     return functools.cache(lambda kind: build(tmp_path_factory.mktemp("built") / kind, photo_folder, kind))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["processed", "simcams", "simpairs"])
 def test_card__its_code_runs_after_a_push(hub: HubDouble, tmp_path, built, kind):
     repo = f"camtrace/{kind}"
@@ -68,7 +69,6 @@ def test_card__its_code_runs_after_a_push(hub: HubDouble, tmp_path, built, kind)
     assert f"https://huggingface.co/datasets/{repo}/embed/viewer" in card
 
 
-@pytest.mark.slow
 def test_card__of_a_recipe_names_its_repository(hub: HubDouble, tmp_path, photo_folder):
     folder = build(tmp_path / "processed", photo_folder, "processed")
     options = ("--repo", "camtrace/recipe", "--recipe", "--push")

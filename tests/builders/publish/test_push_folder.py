@@ -170,6 +170,5 @@ def test_push_folder__refusals(folder, monkeypatch):
 
 @pytest.mark.parametrize("repo", ["name", "a/b/c", "/name", "owner/", "/"])
 def test_run__a_name_without_owner_or_name(repo):
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(UsageError, match="OWNER/NAME"):
         cli.main(["folder", "--repo", repo])
-    assert str(error.value) == f"--repo {repo}: write OWNER/NAME"

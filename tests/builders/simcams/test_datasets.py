@@ -20,6 +20,8 @@ from builders.simcams import bundled_catalogue, simcams_photos, simpairs_photos
 from builders.simcams.build import build_simpairs, simcams_features
 from tests.support.croissant import described_as_loaded, valid_description
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: str | Path) -> int:
     return main(["simcams", *map(str, arguments)])
@@ -70,7 +72,6 @@ def test_built__loads_and_agrees_with_the_photo_set_and_the_exif(built: Path, tm
     assert not scenes["train"] & scenes["validation"]
 
 
-@pytest.mark.slow
 def test_built__croissant_describes_both_sets(built: Path, tmp_path: Path) -> None:
     described_as_loaded(built, tmp_path / "cache")
     valid_description(built)

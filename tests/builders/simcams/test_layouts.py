@@ -15,6 +15,8 @@ from builders.exif import read_many
 from builders.sources import SIMULATED_FILE
 from tests.support.camera_sets import zipped
 
+pytestmark = pytest.mark.slow
+
 SIZE = ("--size", "32", "--scenes", "3", "--workers", "1")
 
 
@@ -34,7 +36,6 @@ def names(labels):
     return [labels.names[value] for value in labels.values]
 
 
-@pytest.mark.slow
 def test_fodb__is_complete_and_says_what_the_files_say(built):
     photos = open_photos(f"fodb:{built / 'simulated-fodb'}")
     assert photos.evidence["design"] == "3 scenes, 27 devices x 6 platforms: 486 photos"

@@ -12,6 +12,8 @@ from builders.photos import UNLABELLED, PhotoSet
 from builders.simcams import simcams_photos
 from tests.support.images import image_pixels
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def photos() -> PhotoSet:
@@ -45,7 +47,6 @@ def accuracy(photos: PhotoSet, features: np.ndarray, values: np.ndarray) -> tupl
     return float(model.score(features[test], values[test])), int(test.sum())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("attribute", "times_chance"), [("make", 3.0), ("is_smartphone", 1.4), ("iso", 1.6)])
 def test_traces__are_read_from_pixels_of_new_scenes(
     photos: PhotoSet, features: np.ndarray, attribute: str, times_chance: float

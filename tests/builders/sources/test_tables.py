@@ -113,7 +113,7 @@ def test_table__without_pictures(folder):
         ("p,b\n../../etc/passwd,2\n", "image=p", DataError, r"outside the folder of pictures .*root=PATH"),
         ("p,b\n/etc/passwd,2\n", "image=p", DataError, "outside the folder of pictures"),
         ("p,b\n,2\n", "image=p", DataError, "row 1 names no picture"),
-        ("p,b\nx.png,2\ny.png,2\n", "image=p", DataError, "none of the first 2 pictures is there"),
+        ("p,b\nx.png,2\ny.png,2\n", "image=p", DataError, "the first: x.png"),
         ("p,b\nmeta.csv,2\n./meta.csv,2\n", "image=p", DataError, "meta.csv is there twice"),
         ("a,b\n1,left\n2,right\n", "id=a&split=b", DataError, r"values 'left' \(1\), 'right' \(1\)"),
     ],

@@ -9,11 +9,9 @@ import pytest
 import torch
 
 from scripts.checks.gpu import __main__ as gpu_check
-from scripts.checks.gpu import answers, networks, self_test
+from scripts.checks.gpu import answers, networks
 from scripts.checks.gpu.answers import CHECKS
-from scripts.checks.gpu.self_test import FAULTS, Fault, rows_with
-from scripts.checks.gpu.solvers import Recorder
-from scripts.speed.measure import Row
+from scripts.checks.gpu.self_test import FAULTS, rows_with
 from tests.support import card as fake_card
 from tests.support.processes import run_python
 
@@ -108,15 +106,6 @@ def test_gpu_check__quick_on_a_bare_checkout(tmp_path, photo_folder):
     assert by_part["rows"]["the same from the host's memory"]["value"] > 0
 
 
-def test_gpu_check__limits_of_parts_are_less_than_15_minutes():
-    assert 600 <= sum(gpu_check.LIMITS_S.values()) - gpu_check.LIMITS_S["several"] < 15 * 60
-    late = gpu_check.Part(lambda: iter([Row("b", 1.0, ""), Row("c", 2.0, "")]), -1.0)
-    rows, skipped = [], []
-    gpu_check.run_part("a", late, rows, skipped)
-    assert [(part, row.what) for part, row in rows] == [("a", "b")]
-    assert skipped == ["a stopped after its -1 s; --only a gives it ten times as long"]
-
-
 @pytest.mark.slow
 def test_gpu_check__on_a_fake_card(monkeypatch, tmp_path, capsys):
     """What only a card has: its memory, its streams, torch's count of waits."""
@@ -151,28 +140,6 @@ def test_gpu_check__a_part_that_fails_is_a_row_and_status_1(monkeypatch, tmp_pat
     assert rows[-1]["part"] == "knn"
 
 
-def test_recorder__replays_the_same_products():
-    a, b = torch.rand(2, 3, 4), torch.rand(6, 4)
-    with Recorder() as recorder:
-        for _ in range(3):
-            torch.nn.functional.linear(a, b, torch.rand(6))  # an addmm of [6, 4] and [4, 6]
-        torch.bmm(a, a.mT)
-        a + a
-    shapes = {(left.shape, right.shape): count for (left, right), count in recorder.products.items()}
-    assert shapes == {((6, 4), (4, 6)): 3, ((2, 3, 4), (2, 4, 3)): 1}
-    replay = recorder.replay()
-    with Recorder() as replayed:
-        replay()
-    assert replayed.products == recorder.products
-
-
-def test_gpu_check__an_unknown_part(monkeypatch, capsys):
-    with pytest.raises(SystemExit) as ended:
-        requested(monkeypatch, "--device", "cpu", "--quick", "--only", "pixel")
-    assert ended.value.code == 2
-    assert "unknown part 'pixel'" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("fault", FAULTS[1:], ids=lambda fault: fault.name)
 def test_self_test__finds_a_planted_fault(fault):
     """In the first of the parts that must find it: as rows, never as an error that ends the part."""
@@ -181,17 +148,6 @@ def test_self_test__finds_a_planted_fault(fault):
     wrong = [row.what for _, row in rows if row.wrong]
     assert wrong
     assert len(wrong) < len(rows) or part != "embeddings"
-
-
-def test_self_test__a_fault_that_is_missed_or_not_there_is_status_1(monkeypatch, capsys):
-    rows = [("views", Row("x", 0.5, "", wrong=True))]
-    monkeypatch.setattr(self_test, "rows_with", lambda fault: rows)
-    views, none = (Fault("a", FAULTS[0].plant, parts) for parts in (("views",), ()))
-    assert self_test.self_test((views,)) == 0
-    assert self_test.self_test((none,)) == 1
-    rows.clear()
-    assert (self_test.self_test((none,)), self_test.self_test((views,))) == (0, 1)
-    assert capsys.readouterr().out.count("| NO ") == 2
 
 
 def test_answers__an_error_costs_its_own_row(monkeypatch):
@@ -207,11 +163,3 @@ def test_answers__an_error_costs_its_own_row(monkeypatch):
         f"attention, on {where}: failed: AssertionError: odd" for where in ("the CPU", "the device")
     ]
     assert len(rows) == 3 + 2 + 3
-
-
-def test_driver__version_of_the_kernel_module(monkeypatch):
-    line = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version: 12\n"
-    monkeypatch.setattr(Path, "read_text", lambda self, **_: line)
-    assert gpu_check.driver() == "550.54.15"
-    monkeypatch.setattr(Path, "read_text", lambda self, **_: "")
-    assert gpu_check.driver() == "unknown"

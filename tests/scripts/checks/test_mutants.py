@@ -1,7 +1,6 @@
 """Faults that are put into source, the tests that are chosen for a line, and what a worker says of a mutant."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from scripts.checks.mutants.__main__ import ROOT, main
 from scripts.checks.mutants.operators import Mutant, changes, mutants_of
 from scripts.checks.mutants.tests_of_lines import TestsOfLines, _test
+from tests.support.processes import run_python
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_context__of_the_test_or_of_the_process_that_it_started(context, test):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
 def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path):
-    source = "def least(a, b):\n    return min(a, b)\n"
+    source = "import time\n\n\ndef least(a, b):\n    return min(a, b)\n"
     (tmp_path / "product.py").write_text(source)
     (tmp_path / "test_product.py").write_text(
         "from product import least\n\n\ndef test_broken():\n    assert least(1, 2) == 5\n\n\n"
@@ -90,21 +90,14 @@ def test_worker__says_which_faults_the_tests_see_and_puts_the_file_back(tmp_path
     )
     (tmp_path / "conftest.py").write_text("from product import least\n\nassert least(3, 3)\n")
     faults = {"max": source.replace("min", "max"), "swapped": source.replace("a, b)\n", "b, a)\n")}
-    faults["loop"] = source.replace("    return", "    while a == 1:\n        pass\n    return")
+    faults["loop"] = source.replace("    return", "    while a == 1:\n        time.sleep(0.1)\n    return")
     trials = [
         {"name": name, "file": "product.py", "source": text, "tests": ["test_product.py"]}
         for name, text in faults.items()
     ]
     (tmp_path / "trials.json").write_text(json.dumps(trials))
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.checks.mutants.worker",
-        str(tmp_path / "trials.json"),
-        str(tmp_path),
-        "3",
-    ]
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stdout
+    words = ("-m", "scripts.checks.mutants.worker", tmp_path / "trials.json", tmp_path, 3)
+    made = run_python(*words, cwd=ROOT, timeout=600).stdout
     outcomes = {outcome["name"]: outcome for outcome in map(json.loads, made.splitlines())}
     assert {name: outcome["killed"] for name, outcome in outcomes.items()} == {
         "max": True, "swapped": False, "loop": True,

@@ -1,9 +1,7 @@
 """Every part of ``scripts/speed`` runs (no word about time): tiny sizes, and rows that a tracker can read."""
 
-import inspect
 import json
 import math
-import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.speed import __main__ as speed
-from scripts.speed.measure import ApartError, Row, apart, busy
+from scripts.speed.measure import Row
 from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[3]
@@ -97,52 +95,6 @@ def test_speed__a_row_that_is_wrong_gives_status_1(monkeypatch, capsys):
     monkeypatch.setattr(speed, "apart", lambda *arguments, **options: measured)
     assert speed.main(["--only", "cluster"]) == 1
     assert "different banks" in capsys.readouterr().out
-
-
-def test_apart__a_function_that_fails_is_an_error(capfd):
-    with pytest.raises(ApartError):
-        apart("scripts.speed.scale:measured", "no such case", 1, "")
-    assert "KeyError: 'no such case'" in capfd.readouterr().err
-
-
-def test_table__has_ratios_and_no_details(tmp_path, capsys):
-    where = {"machine": "2 cores of EPYC, load 1.0; torch", "commit": "abc", "load": 1.0, "neighbours": 0}
-    figures = [
-        {"part": "knn", **where, "what": "suite / products", "value": 1.25, "unit": "of this time", "threads": 2},
-        {"part": "knn", **where, "what": "  a detail", "value": 3.0, "unit": "s", "threads": 2},
-    ]
-    file = tmp_path / "speed.json"
-    file.write_text(json.dumps(figures))
-    assert speed.main(["--from", str(file)]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "`python scripts/speed` at commit abc; 2 cores of EPYC; load 1 to 1.",
-        "",
-        "| part | what             | value | unit         | threads | neighbours |",
-        "| :--- | :--------------- | ----: | :----------- | ------: | ---------: |",
-        "| knn  | suite / products |  1.25 | of this time |       2 |          0 |",
-    ]
-
-
-def test_set__is_an_option_of_the_part(capsys):
-    with pytest.raises(SystemExit):
-        speed.main(["--only", "knn", "--set", "n_tests=5"])
-    assert "knn has no option n_tests: it has quick, rounds, n_test, threads, clock" in capsys.readouterr().err
-
-
-def test_busy__processes_that_compute_and_end():
-    before = {process.pid for process in multiprocessing.active_children()}
-    with busy(2):
-        spinning = [p for p in multiprocessing.active_children() if p.pid not in before]
-        assert len(spinning) == 2
-        assert all(process.is_alive() for process in spinning)
-    assert not any(process.is_alive() for process in spinning)
-
-
-def test_smaller__holds_options_of_the_parts():
-    assert set(speed.SMALLER) == set(speed.USUAL)
-    for part, options in speed.SMALLER.items():
-        known = inspect.signature(speed.importlib.import_module(f"scripts.speed.{part}").rows).parameters
-        assert set(options) <= set(known), part
 
 
 def test_parts__are_the_modules():

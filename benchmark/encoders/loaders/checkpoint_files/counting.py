@@ -7,13 +7,16 @@ a part, and that is too large to be built and refused, is refused at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from benchmark.compute import free_on_host, memory_limited, out_of_memory
 from builders.errors import EncoderError
 from builders.untrusted import UntrustedInputError, read_untrusted_text
 
@@ -25,10 +28,14 @@ MOST_PIXELS = 1 << 25
 """Largest budget of pixels, or of the pixels of patches, of a processor that states one."""
 USUAL_PATCH = 16
 """Side in pixels of a patch where a processor states none."""
-SMALL = 1 << 26
+SMALL = 1 << 24
 """Number of parameters of a network that may be built before its weights are compared with it."""
 NUMBERS_PER_BYTE = 4
 """Parameters that a byte of a file may stand for: two of 4 bits, and as many again that the file need not hold."""
+
+LOADING_BYTES, THREAD_BYTES, MEMORY_PER_BYTE = 3 << 28, 1 << 24, 32
+"""Memory that loading may take: of libraries and a first forward pass, of each core's thread, and per byte of weights,
+which a quantised network needs several times over."""
 
 CONFIGS = ("config.json", "open_clip_config.json")
 PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
@@ -39,7 +46,7 @@ _INNER = re.compile(r"(^|_)(sizes?|dims?|ratios?|rank|labels|experts)$")
 """In a name of something that is multiplied with the width in a layer."""
 _ONCE = re.compile(r"vocab|labels|pool|proj|image|patch")
 """In a name of something that is in one layer only."""
-_COUNT = re.compile(r"(^|_)(layers|depths?|blocks|heads|stages|experts)(_|$)|^n_layer$")
+_COUNT = re.compile(r"(^|_)(layers|depths?|blocks|heads|stages|experts|outputs|point_embeddings)(_|$)|^n_layer$")
 """In a name of something that is counted."""
 _EXTENT = re.compile(r"(^|_)(size|dim)(_|$)")
 """In a name of something that is measured, though it has a count in it, such as ``dim_head``."""
@@ -65,6 +72,27 @@ def check_sizes(folder: Path, name: str, weights_bytes: int) -> None:
     for file in PROCESSORS:
         for reason in _of_views(_read(folder / file), ()):
             raise EncoderError(f"{name}: {file} states {reason}; views have up to {LARGEST_SIDE:,} pixels a side")
+
+
+@contextlib.contextmanager
+def loading_limit(name: str, weights_bytes: int) -> Iterator[None]:
+    """A context around loading and a first forward pass, which may take memory in proportion to the weights.
+
+    Configurations have sizes that no arithmetic of ours knows (padding, kernels, queries). See ``memory_limited`` for
+    where there is a limit.
+
+    Raises:
+        EncoderError: it takes more.
+    """
+    most = LOADING_BYTES + MEMORY_PER_BYTE * weights_bytes + THREAD_BYTES * (os.cpu_count() or 1)
+    try:
+        with memory_limited(most):
+            yield
+    except Exception as error:
+        if not out_of_memory(error) or free_on_host() < most:
+            raise
+        stated = f"loading it takes over {most / 1e9:.1f} GB for {weights_bytes:,} bytes of weights"
+        raise EncoderError(f"{name}: {stated}; its configuration states sizes that its weights do not have") from None
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,10 +77,13 @@ def read_description(path: Path, label: str) -> OnnxDescription:
         label: of the encoder, for messages.
 
     Raises:
+        UsageError: there is no such file.
         EncoderError: it is no ONNX file, or it or an external file of weights cannot be read.
     """
     import onnx
 
+    if not os.path.lexists(path):
+        raise UsageError(f"{label}: there is no such file")
     digest = hashlib.sha256()
     try:
         with open_untrusted(path, limit=LARGEST_FILE) as stream:

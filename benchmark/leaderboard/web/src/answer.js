@@ -1,6 +1,6 @@
 // A report's first screen: the judge's short answers, one figure of what was found, the place among the published.
 import { axisX, axisY, dot, pointer, ruleX, ruleY, text, tip } from "@observablehq/plot";
-import { draw, short } from "./drawing.js";
+import { draw, labels as apart } from "./drawing.js";
 import { h } from "./dom.js";
 import { percent, points as signed } from "./format.js";
 import { figure } from "./panel.js";
@@ -111,7 +111,7 @@ function panel({ board }, kind, width, title) {
   const pad = kind === "trace" ? 0.01 : 0.03 * (Math.max(...ends) - Math.min(...ends, 0) || 1);
   const domain = [Math.min(0, ...ends) - pad, kind === "trace" ? 1 : Math.max(0, ...ends) + pad];
   const names = new Map(points.map(({ key, name }) => [key, name]));
-  const labels = keys.map((key) => short(names.get(key), 34));
+  const labels = apart(keys.map((key) => names.get(key)), 34);
   const numbers = (p) => (kind === "trace" ? `${percent(p.value)} %, chance ${percent(p.chance)}` : `${signed(p.value)} points`);
   const row = (single || crowd ? 30 : Math.max(30, 11 * encoders.length + 16)) + (narrow ? 16 : 0);
   const firsts = keys.map((key) => ({ key, y: at.get(key) - 0.5, p: points.find((p) => p.key === key) }));
@@ -134,8 +134,9 @@ function panel({ board }, kind, width, title) {
       kind === "trace"
         ? axisX(TICKS.filter((_, i) => !narrow || i % 2 === 0).map(([x]) => x), { tickSize: 0, tickFormat: (x) => TICKS.find(([at]) => at === x)[1] })
         : axisX({ ticks: narrow ? 4 : 6, tickSize: 0, label: null, tickFormat: (x) => signed(x / 100).replace(".0", "") }),
+      ruleX([0], { stroke: "var(--ink)", strokeWidth: 1.2 }),
       narrow
-        ? [text(firsts, { frameAnchor: "left", y: "y", dx: -16, dy: 11, textAnchor: "start", text: ({ key }) => names.get(key), fontWeight: 600, fill: "var(--ink)" }),
+        ? [text(firsts, { frameAnchor: "left", y: "y", dx: -16, dy: 11, textAnchor: "start", text: ({ key }) => names.get(key), fontWeight: 600, fill: "var(--ink)", stroke: "var(--paper)", strokeWidth: 5 }),
            single ? text(firsts, { frameAnchor: "right", y: "y", dx: 32, dy: 11, textAnchor: "end", text: ({ p }) => numbers(p), fill: "var(--muted)" }) : null]
         : [axisY(keys.map((_, i) => i), { tickSize: 0, label: null, tickFormat: (i) => labels[i] }),
            single ? text(firsts, { frameAnchor: "right", y: ({ y }) => y + 0.48, dx: 138, textAnchor: "end", text: ({ p }) => numbers(p), fill: "var(--muted)" }) : null],
@@ -145,7 +146,6 @@ function panel({ board }, kind, width, title) {
            ruleY(points, { y: "y", x1: "x1", x2: "x2", stroke: "var(--ink)", strokeWidth: 1.5 })]
         : [crowd ? null : ruleY(points, { y: "y", x1: "x1", x2: "x2", stroke: colour, strokeWidth: 1.6 }),
            dot(points, { x: "x", y: "y", r: crowd ? 2.6 : 3.6, opacity: crowd ? 0.55 : 1, fill: (p) => (p.shown ? colour(p) : "var(--paper)"), stroke: colour, strokeWidth: 1.5 })],
-      ruleX([0], { stroke: "var(--ink)", strokeWidth: 1.2 }),
       tip(points, pointer({ x: "x", y: "y", title: (p) => `${p.encoder}, ${p.data}\n${p.words}`, lineWidth: 34 })),
     ].flat(),
   });

@@ -1,4 +1,4 @@
-// Beside the table's overview: the plane of its two scores, and in one sentence who has the least (or most) trace of those accurate enough.
+// Above the table's overview, in one sentence who has the least (or most) trace of those accurate enough; beside it, the plane.
 import { fill, h } from "./dom.js";
 import { frontOf } from "./drawing.js";
 import { counted, isShare, percent, shown, unit } from "./format.js";
@@ -9,9 +9,9 @@ import { plane } from "./plane.js";
 /** How many points below the best a score may lie unless the reader says how much is enough. */
 const BELOW_BEST = 0.05;
 
-export function createChoice({ board, container, change, linkTo }) {
+export function createChoice({ board, verdict, container, change, linkTo }) {
   return function render(state) {
-    container.hidden = state.family !== m.OVERVIEW;
+    container.hidden = verdict.hidden = state.family !== m.OVERVIEW;
     if (container.hidden) return;
     const rows = board.rows.filter((row) => m.passes(row, state));
     const [trace, want] = m.pair(board, state);
@@ -19,9 +19,11 @@ export function createChoice({ board, container, change, linkTo }) {
     const least = state.direction !== "forensics";
     const best = Math.max(0, ...both.map((row) => row.cells[want.index].value));
     const enough = m.floor(state) ?? Math.max(0, Math.floor(100 * (best - BELOW_BEST)) / 100);
-    const [first] = both
+    const [first, ...others] = both
       .filter((row) => row.cells[want.index].value >= enough - 1e-9)
       .sort((a, b) => (least ? 1 : -1) * (a.cells[trace.index].value - b.cells[trace.index].value));
+    const rank = (row) => m.rank(row.cells[trace.index], trace, state);
+    const ties = others.filter((row) => rank(first) && rank(row)?.low <= rank(first).high).length;
     const context = { board, state, change, linkTo };
     const width = Math.max(260, container.clientWidth);
     const number = h("input", {
@@ -33,15 +35,19 @@ export function createChoice({ board, container, change, linkTo }) {
     const front = frontOf(points.map((p) => ({ ...p, x: -p.y, y: p.x })), least ? "least" : "most").map(({ row }) => row);
     const word = least ? "least" : "most";
     const value = (row, column) => `${shown(row.cells[column.index].value, column)} ${unit(column)}`;
+    fill(verdict,
+      h("p", { class: "answer" }, both.length === 1
+        ? [h("strong", {}, both[0].name), `: trace ${value(both[0], trace)}${isShare(trace) ? ` (chance ${percent(trace.chance)} %)` : ""}, accuracy ${value(both[0], want)}. No other encoder has these two scores.`]
+        : first
+        ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`,
+          ties ? ` ${counted(ties, "other")} may keep as ${least ? "little" : "much"}: the intervals do not decide.` : ""]
+        : `No encoder in view reaches ${percent(enough)} %.`));
     fill(
       container,
       figure(context, {
         id: "choose",
         title: null,
         lead: [
-          h("p", { class: "answer" }, first
-            ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`]
-            : `No encoder in view reaches ${percent(enough)} %.`),
           h("p", { class: "legend" }, board.groups.filter(({ id }) => both.some(({ group }) => group === id)).map(({ id, label }) =>
             h("span", {}, h("span", { class: `dot group-${id.toLowerCase()}`, "aria-hidden": "true" }), label)),
             board.mixed ? h("span", {}, "◆ measured with camtrace") : null),
@@ -67,24 +73,34 @@ export function createChoice({ board, container, change, linkTo }) {
   };
 }
 
-/** A way to measured rows that lack the two scores in view: they were made on other photos, or are in part. */
+/** Ways to the encoders that have neither score in view, which were scored on other photos: one's own, or the study's. */
 export function elsewhere(board, state, linkTo) {
-  const measured = board.rows.filter((row) => row.origin === "measured" && m.passes(row, state));
-  const has = (row, columns) => columns.every((column) => row.cells[column.index]);
-  const here = m.pair(board, state);
-  const without = measured.filter((row) => !has(row, here)).length;
-  if (!board.mixed || !without || without < measured.length) return null;
+  if (!board.mixed) return null;
+  const [trace, want] = m.pair(board, state);
+  const ways = ["measured", "published"].map((origin) => {
+    const rows = board.rows.filter((row) => row.origin === origin && m.passes(row, state));
+    const without = rows.filter((row) => !row.cells[trace.index] && !row.cells[want.index]);
+    const there = without.length === rows.length && rows.length ? pairOf(board, rows) : null;
+    if (!there) return null;
+    const data = board.dataset.get(there[1].data).label;
+    const whose = origin === "measured" ? `${counted(rows.length, "encoder")} measured here` : `The ${counted(rows.length, "published encoder")}`;
+    return h("p", { class: "notice elsewhere" },
+      `${whose} ${rows.length > 1 ? "were" : "was"} scored on other photos: `,
+      h("a", { href: linkTo({ trace: there[0].id, want: there[1].id, floor: "" }), title: `${fullLabel(board, there[1])} against ${there[0].label}` },
+        `${rows.length > 1 ? "their" : "its"} scores on ${data}`), ".");
+  });
+  return ways.filter(Boolean);
+}
+
+/** The trace and the accuracy that most of these rows have, on one data set where there is one. */
+function pairOf(board, rows) {
   let found = null;
   for (const want of board.wants) {
     for (const trace of board.traces) {
-      const both = measured.filter((row) => has(row, [want, trace])).length;
-      const weight = both * 2 + (want.data === trace.data ? 1 : 0);
-      if (both && weight > (found?.weight ?? 0)) found = { weight, want, trace };
+      const both = rows.filter((row) => row.cells[want.index] && row.cells[trace.index]).length;
+      const weight = both * 4 + (want.data === trace.data ? 2 : 0) + (trace.family === "summary" ? 1 : 0);
+      if (both && weight > (found?.weight ?? 0)) found = { weight, pair: [trace, want] };
     }
   }
-  if (!found) return null;
-  const { want, trace } = found;
-  return h("p", { class: "notice elsewhere" },
-    `${counted(without, "encoder")} measured on other photos, or in part: `,
-    h("a", { href: linkTo({ want: want.id, trace: trace.id, floor: "" }), title: `${fullLabel(board, want)} against ${trace.label}` }, `show ${without > 1 ? "their" : "its"} scores`), ".");
+  return found?.pair ?? null;
 }

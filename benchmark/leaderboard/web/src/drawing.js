@@ -47,6 +47,36 @@ export function short(name, most) {
   return name.length > most ? `${name.slice(0, most - 1)}…` : name;
 }
 
+/** Labels of at most so many characters, in order: names whose beginnings are equal keep the part that tells them apart. */
+export function labels(names, most) {
+  const alike = new Map();
+  for (const name of new Set(names)) alike.set(short(name, most), [...(alike.get(short(name, most)) ?? []), name]);
+  const made = new Map();
+  for (const [label, group] of alike) {
+    if (group.length === 1) made.set(group[0], label);
+    else for (const [i, name] of group.entries()) made.set(name, apart(name, group, most, i + 1));
+  }
+  return names.map((name) => made.get(name));
+}
+
+function apart(name, group, most, number) {
+  const same = prefix(group);
+  for (let begins = Math.ceil(most / 3); begins > 1; begins -= 1) {
+    const room = most - 1 - begins;
+    const from = (one) => Math.max(begins, Math.min(same - 3, one.length - room));
+    for (const cut of [(one) => short(one.slice(from(one)), room), (one) => one.slice(-room)]) {
+      if (new Set(group.map(cut)).size === group.length) return `${name.slice(0, begins)}…${cut(name)}`;
+    }
+  }
+  return `${short(name, most - 4)} (${number})`;
+}
+
+function prefix([first, ...others]) {
+  let at = 0;
+  while (at < first.length && others.every((other) => other[at] === first[at])) at += 1;
+  return at;
+}
+
 export function draw(board, label, options) {
   const svg = plot({
     className: "plot",

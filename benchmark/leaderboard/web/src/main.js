@@ -36,7 +36,7 @@ function start(board) {
   const linkTo = (patch) => write({ ...state, ...patch });
   const table = createTable({ board, container: byId("table"), onSort: sortBy, linkTo: (row) => linkTo({ view: "encoder", encoder: row.key }) });
   const controls = createControls({ board, container: byId("controls"), change, reset });
-  const choice = createChoice({ board, container: byId("choice"), change, linkTo });
+  const choice = createChoice({ board, verdict: byId("verdict"), container: byId("choice"), change, linkTo });
   const figures = createFigures({ board, container: byId("figures"), change, linkTo });
   const encoder = createEncoderPage({ board, container: byId("encoder"), linkTo, copy });
   const report = createReport({ board, container: byId("report"), change, linkTo });

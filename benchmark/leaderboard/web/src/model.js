@@ -48,7 +48,8 @@ function wanted(column) {
   return column.family === "retrieval" || (column.family === "knn" && ["all-same", "worst"].includes(column.metric));
 }
 
-/** The two columns of the overview: the address's; else the pair that most rows have, a measured pair first among equals. */
+/** The two columns of the overview: the address's; else the pair that most of one's own encoders have, where there are any
+ * beside the published ones; among these the one that most rows have. */
 export function pair(board, state) {
   const rows = board.rows.filter((row) => passes(row, state));
   const asked = [board.traces.find(({ id }) => id === state.trace), board.wants.find(({ id }) => id === state.want)];
@@ -58,7 +59,7 @@ export function pair(board, state) {
       const both = rows.filter((row) => row.cells[want.index] && row.cells[trace.index]);
       const own = both.filter((row) => row.origin === "measured").length;
       const here = (want.data === trace.data ? 2 : 0) + (state.data && want.data === state.data ? 4 : 0) + (trace.family === "summary" ? 1 : 0);
-      const weight = both.length + 1000 * here + own / 1e6;
+      const weight = both.length + 1000 * here + (board.mixed ? 1e5 * own : 0);
       if (!found || weight > found.weight) found = { weight, columns: [trace, want] };
     }
   }
@@ -101,13 +102,14 @@ export function visibleColumns(board, state) {
   return held.length ? held : columns;
 }
 
-/** Rows that pass the search and every filter; in the overview also what is enough, where the reader says it. */
+/** Rows that pass the search and every filter. In the overview, others than one's own have a score in view, and where the
+ * reader says what is enough, every row has that much. */
 export function inView(board, state) {
   const rows = board.rows.filter((row) => passes(row, state));
+  if (state.family !== OVERVIEW) return rows;
   const least = floor(state);
-  if (state.family !== OVERVIEW || least === null) return rows;
-  const want = pair(board, state)[1];
-  return rows.filter((row) => row.cells[want.index]?.value >= least - 1e-9);
+  const [trace, want] = pair(board, state);
+  return rows.filter((row) => (least === null ? row.origin === "measured" || row.cells[trace.index] || row.cells[want.index] : row.cells[want.index]?.value >= least - 1e-9));
 }
 
 /** How much accuracy the reader calls enough, as a share; null where he does not say. */

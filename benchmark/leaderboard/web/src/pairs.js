@@ -1,6 +1,6 @@
 // Scenes that several groups show: recall and mean cosine of every pair of groups, for results that have the matrix.
 import { axisX, axisY, cell, pointer, text, tip } from "@observablehq/plot";
-import { draw, short } from "./drawing.js";
+import { draw, labels, short } from "./drawing.js";
 import { h } from "./dom.js";
 import { count, percent } from "./format.js";
 import { figure } from "./panel.js";
@@ -72,7 +72,7 @@ function tooltip(p) {
 
 /** Labels of the axes: each group, or where there are many, the first given group in the middle of its run. */
 function labelsOf(matrix) {
-  if (matrix.groups.length <= MOST_NAMED) return new Map(matrix.groups.map((name, i) => [i, short(name, 22)]));
+  if (matrix.groups.length <= MOST_NAMED) return new Map(labels(matrix.groups, 22).map((label, i) => [i, label]));
   const [values] = Object.values(matrix.attributes);
   const starts = values.map((value, i) => i).filter((i) => i === 0 || values[i] !== values[i - 1]);
   return new Map(starts.map((start, i) => [Math.floor((start + (starts[i + 1] ?? values.length) - 1) / 2), short(values[start], 22)]));

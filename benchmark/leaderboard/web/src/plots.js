@@ -1,6 +1,6 @@
 // The plots of the figures, by Observable Plot.
 import { axisY, barY, dot, line, pointer, pointerX, pointerY, ruleX, ruleY, text, tip } from "@observablehq/plot";
-import { about, asPercent, draw, frontOf, held, padded, short, tooltip } from "./drawing.js";
+import { about, asPercent, draw, frontOf, held, labels, padded, tooltip } from "./drawing.js";
 import { isShare, percent, scaled, unit } from "./format.js";
 
 /** Bars of one column, highest first, with the chance line; one bar per encoder. */
@@ -8,7 +8,7 @@ export function bars({ board, column, rows, width, label }) {
   const points = held(rows, column).sort((a, b) => b.value - a.value);
   const most = asPercent(Math.max(column.chance, ...points.map((p) => p.high ?? p.value)));
   const top = most > 50 ? 100 : 10 * Math.ceil(most / 10);
-  const names = points.map((p) => short(p.name, 34));
+  const names = labels(points.map((p) => p.name), 34);
   const below = 26 + Math.ceil(5.3 * Math.max(8, ...names.map((name) => name.length)));
   return draw(board, label, {
     width: Math.max(Math.min(width, 80 * points.length + 60), 10.6 * points.length + 48),
@@ -87,6 +87,7 @@ export function scatter({ board, x, y, rows, width, zoom, diagonal, front, label
 export function forest({ board, column, rows, width, label }) {
   const points = held(rows, column);
   const narrow = width < 520;
+  const names = labels(points.map(({ name }) => name), narrow ? 20 : 38);
   return draw(board, label, {
     width,
     height: 18 * points.length + 50,
@@ -95,7 +96,7 @@ export function forest({ board, column, rows, width, label }) {
     x: { label: `${column.label} (${unit(column)})`, grid: true, ticks: narrow ? 4 : 8 },
     y: { type: "band", domain: points.map(({ key }) => key), label: null },
     marks: [
-      axisY({ label: null, tickSize: 0, tickFormat: (key) => short(board.row.get(key).name, narrow ? 20 : 38) }),
+      axisY({ label: null, tickSize: 0, tickFormat: (_, i) => names[i] }),
       ruleX([isShare(column) ? asPercent(column.chance) : 0], { stroke: "var(--ink)", strokeDasharray: "4 3" }),
       ruleY(points.filter((p) => p.low !== null), { y: "key", x1: (p) => scaled(p.low, column), x2: (p) => scaled(p.high, column), stroke: "group", strokeWidth: 2 }),
       dot(points, { y: "key", x: (p) => scaled(p.value, column), r: 3.5, fill: "group", symbol: "origin" }),

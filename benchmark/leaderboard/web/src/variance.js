@@ -1,6 +1,6 @@
 // Components of variance: a bar with its interval for each effect, for results that have them.
 import { axisY, barX, pointer, ruleX, ruleY, text, tip } from "@observablehq/plot";
-import { draw, short } from "./drawing.js";
+import { draw, labels as apart } from "./drawing.js";
 import { count, percent } from "./format.js";
 import { figure } from "./panel.js";
 
@@ -27,7 +27,7 @@ function colourOf(effect) {
 }
 
 function drawn(board, rows, width, summary) {
-  const labels = rows.map(({ effect }) => short(effect, 34));
+  const labels = apart(rows.map(({ effect }) => effect), 34);
   const most = Math.max(...rows.map(({ share, high }) => Math.max(share, high)));
   const tooltip = (r) => `${r.effect}: ${percent(r.share)} % (${percent(r.low)} to ${percent(r.high)}), ${count(r.cells)} cells`;
   return draw(board, `Components of variance. ${summary}`, {

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.compare import Columns, compare_rows, gate_items, items_text, read_sources
 from benchmark.compare.items.alignment import align_task
-from benchmark.compare.items.scores import ScoredRows, joined, listed, number, one_per_item, score_values
+from benchmark.compare.items.scores import ScoredRows, joined, one_per_item, score_values
 from builders.errors import DataError, UsageError
 
 TEXT = pa.large_string()
@@ -78,19 +78,6 @@ def test_score_values__numbers_and_words_for_them():
         expected = f"f: scores must be numbers, true or false, not {example}"
         assert sentence(score_values, pa.array(values), "f") == expected
     assert sentence(score_values, pa.array([1.0, -np.inf]), "f") == "f: a score is infinite"
-
-
-def test_number__is_a_finite_number_or_none():
-    given = [False, 2, "1e1", " 3 ", "x", None, float("inf"), "nan", [1]]
-    assert [number(value) for value in given] == [0.0, 2.0, 10.0, 3.0, None, None, None, None, None]
-
-
-def test_listed__names_five_items():
-    names = [f"{i}" for i in range(1000)]
-    assert listed(pa.array(names[:5]), "item") == "5 items (0, 1, 2, 3, 4)"
-    assert listed(pa.array(names[:6]), "item") == "6 items (0, 1, 2, 3, 4, ...)"
-    assert listed(pa.array(names), "row") == "1,000 rows (0, 1, 2, 3, 4, ...)"
-    assert listed(pa.array(["y" * 61]), "row") == f"1 row ({'y' * 60})"
 
 
 def test_align_task__keeps_the_items_of_all_in_the_order_of_the_first():

@@ -17,7 +17,6 @@ from builders.errors import DataError
 N = 24
 RNG = np.random.default_rng(5)
 ITEMS = pa.array([f"i{i:02d}" for i in range(N)], pa.large_string())
-CLUSTERS = pa.array([f"c{i // 3}" for i in range(N)], pa.large_string())
 RIGHT = {name: (RNG.random(N) < share).astype(float) for name, share in (("a", 0.9), ("b", 0.5), ("c", 0.6))}
 POINTS = {name: 1 + np.round(4 * RNG.random(N), 2) - (name == "b") * 0.5 for name in "abc"}
 

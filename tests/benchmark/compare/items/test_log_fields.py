@@ -8,10 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from benchmark.compare import Columns
 from benchmark.compare.items import inspect_logs
-from benchmark.compare.items.harness_logs import is_samples_file, read_samples, task_of_samples
-from benchmark.compare.items.inspect_logs import is_inspect_log, is_inspect_name, read_inspect_log
-from benchmark.compare.items.scores import Columns
+from benchmark.compare.items.harness_logs import read_samples
+from benchmark.compare.items.inspect_logs import read_inspect_log
 from builders.errors import DataError, UsageError
 
 DATE = "2026-11-29T05-22-07.116389"
@@ -39,25 +39,6 @@ def samples_file(folder, samples, name=SAMPLES):
     folder.mkdir(exist_ok=True)
     (folder / name).write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     return folder / name
-
-
-@pytest.mark.parametrize(
-    ("name", "task"),
-    [
-        (SAMPLES, "arith"),
-        ("samples_a_b_2026-11-29T05:22:07.jsonl", "a_b"),
-        ("20261129_052500_samples_vqa_val.jsonl", "vqa_val"),
-        (f"samples__{DATE}.jsonl", None),
-        (f"samples_arith_{DATE}.json", None),
-        ("samples_arith_2026-11-29.jsonl", None),
-        ("2026112_052500_samples_vqa.jsonl", None),
-        (f"x{SAMPLES}", None),
-        (f"{SAMPLES}x", None),
-    ],
-)
-def test_samples__by_their_name(tmp_path, name, task):
-    assert is_samples_file(tmp_path / name) == (task is not None)
-    assert task_of_samples(tmp_path / name) == (task or (tmp_path / name).stem)
 
 
 FILTERED = [
@@ -92,13 +73,6 @@ def test_read_samples__several_filters(tmp_path):
     mixed = samples_file(tmp_path / "mixed", [*unfiltered, *FILTERED[1:2]])
     made = everything(read_samples(mixed, 0, Columns()))
     assert (made["of"][4], made["of"][6][0], made["scores"]) == ("acc,none", "acc,strict", [1.0, 1.0])
-
-
-def test_read_samples__one_filter_has_no_name(tmp_path):
-    path = samples_file(tmp_path / "m", FILTERED[::2])
-    made = everything(read_samples(path, 0, Columns()))
-    assert (made["of"][4], made["of"][6]) == ("acc", ("f1",))
-    assert everything(read_samples(path, 0, Columns(score="f1")))["scores"] == [0.5, 0.75]
 
 
 NO_SCORES = (
@@ -155,36 +129,6 @@ def test_read_samples__the_model_is_that_of_the_results_of_its_date(tmp_path):
     other = samples_file(tmp_path / "m", [{"doc_id": 1, "acc": 1}], "20261129_052500_samples_vqa.jsonl")
     (tmp_path / "m" / "20261129_052500_results.json").write_text(json.dumps({"model_name": "of lmms"}))
     assert system(other) == "of lmms"
-
-
-@pytest.mark.parametrize(
-    ("name", "of_inspect"),
-    [
-        ("a.eval", True),
-        ("a.EVAL", True),
-        ("2026-11-29T05-22-27-00-00_sums_SDSM.json", True),
-        ("2026-11-29T05-22-27+00-00_sums_SDSM.json", True),
-        ("2026-11-29T05-22-27_sums.json", False),
-        ("2026-11-29_sums_SDSM.json", False),
-        ("a.json", False),
-    ],
-)
-def test_names_of_logs_of_inspect_ai(tmp_path, name, of_inspect):
-    assert is_inspect_name(tmp_path / name) is of_inspect
-
-
-@pytest.mark.parametrize(
-    ("value", "log"),
-    [
-        ({"eval": {}, "status": 1}, True),
-        ({"eval": {}}, False),
-        ({"eval": [], "status": 1}, False),
-        ({"status": 1}, False),
-        ([], False),
-    ],
-)
-def test_values_that_are_logs_of_inspect_ai(value, log):
-    assert is_inspect_log(value) is log
 
 
 WORDS = {"C": 1, "c": None, "P": 0.5, "I": 0, "N": 0, "yes": 1, "YES": 1, "True": 1, "no": 0, "False": 0}

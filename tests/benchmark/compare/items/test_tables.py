@@ -92,23 +92,6 @@ def test_refusals__of_columns_and_lines(tmp_path):
         columns(written(tmp_path, "a.csv", "id,right\na,1\nb\n"), "id")
 
 
-def test_column_names__of_a_value_that_is_read_already(tmp_path):
-    value = [{"x": 1, "y": 2}]
-    absent = tmp_path / "absent.json"
-    assert column_names(absent, value) == ["x", "y"]
-    assert read_columns_of(absent, ["y"], ["x", "y"], value).to_pydict() == {"y": [2]}
-    assert read_json(written(tmp_path, "a.json", '{"a": NaN}'))["a"] != 0
-
-
-def book_with_gap(path, gap):
-    book = openpyxl.Workbook()
-    book.active.append(("id", "right"))
-    book.active.append(("a", 1))
-    book.active.cell(gap + 3, 1, "b")
-    book.save(path)
-    return path
-
-
 def test_columns__a_cell_of_several_lines_wherever_a_block_of_the_file_ends(tmp_path):
     """pyarrow reads a mebibyte at a time, and this file is three: some line within a cell is the last of a block."""
     cell = "\n".join(["line of a cell"] * 2000)

@@ -16,7 +16,7 @@ import torch
 import transformers as tf
 from safetensors.torch import load_file, save_file
 
-from benchmark.encoders.encoder import Encoder, EncoderInfo
+from benchmark.encoders import Encoder, EncoderInfo
 from benchmark.encoders.loaders.checkpoint_files import adapters
 from benchmark.encoders.loaders.hub import Checkpoint
 from benchmark.encoders.registry import LoadRequest

@@ -10,15 +10,12 @@ from typing import Any
 
 import open_clip
 import pytest
-import timm
 import torch
-import torchvision
 from torch import nn
 
 from benchmark.encoders.loaders.checkpoint_files import architectures, load
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
     Architecture,
-    named_architecture,
     without_weights,
 )
 from benchmark.encoders.preprocess.stated import Stated
@@ -33,46 +30,6 @@ def refusal(function: Callable[..., Any], *arguments: Any) -> str:
     return f"{type(refused.value).__name__}: {refused.value}"
 
 
-@pytest.mark.parametrize(
-    ("architecture", "text", "query"),
-    [
-        (Architecture("timm", "./a/b"), "timm:./a/b", "arch=timm:./a/b"),
-        (Architecture("transformers", "org/name"), "transformers:org/name", "arch=transformers:org/name"),
-        *((Architecture("transformers", f"{start}a/b"), "transformers:b", "arch=transformers:b")
-          for start in ("./", "/", "~/", "../")),
-        (Architecture("timm", "vit", {"z": 1, "a": [1, 2], "m": True}), "timm:vit",
-         "arch=timm:vit&arch.a=[1, 2]&arch.m=True&arch.z=1"),
-    ],
-)  # fmt: skip
-def test_architecture__as_text(architecture: Architecture, text: str, query: str) -> None:
-    assert (str(architecture), architecture.query()) == (text, query)
-
-
-def test_named_architecture__values_of_its_options() -> None:
-    values = {"a": "3", "b": "0.5", "c": "true", "d": "avg", "e": "[1, 2]", "f": '"x"', "g": "null", "h": '{"a": 1}'}
-    architecture = named_architecture("mine", "timm:vit:x", values)
-    assert architecture == Architecture(
-        "timm", "vit:x",
-        {"a": 3, "b": 0.5, "c": True, "d": "avg", "e": [1, 2], "f": '"x"', "g": "null", "h": '{"a": 1}'},
-    )  # fmt: skip
-    assert (architecture.source, architecture.data) == ("arch=", {})
-
-
-@pytest.mark.parametrize("text", ["keras:resnet", "timm:", ":vit", "no such network", "timm"])
-def test_named_architecture__without_a_library(text: str) -> None:
-    assert refusal(named_architecture, "mine", text, {}) == (
-        f"UsageError: mine: arch={text} names no library: give one of timm:NAME, torchvision:NAME, open_clip:NAME, "
-        "transformers:NAME"
-    )
-
-
-def test_named_architecture__of_which_library() -> None:
-    assert refusal(named_architecture, "mine", "resnet18", {}) == (
-        "UsageError: mine: arch=resnet18 names no library: did you mean 'arch=timm:resnet18' or "
-        "'arch=torchvision:resnet18'?"
-    )
-
-
 class Made:
     """A library's constructor, recorded; it fails for sizes where ``fails`` says so."""
 
@@ -85,83 +42,6 @@ class Made:
         if self.fails is not None and "img_size" in named:
             raise self.fails
         return self.model
-
-
-@pytest.mark.parametrize(
-    ("options", "size", "fails", "calls"),
-    [
-        ({}, None, None, [{}]),
-        ({"drop_rate": 0.1}, None, None, [{"drop_rate": 0.1}]),
-        ({"drop_rate": 0.1}, (9, 8), None, [{"img_size": (9, 8), "drop_rate": 0.1}]),
-        ({}, (9, 8), TypeError("no img_size"), [{"img_size": (9, 8)}, {}]),
-        ({"img_size": 7}, (9, 8), None, [{"img_size": 7}]),
-    ],
-)
-def test_timm__what_its_constructor_is_given(
-    options: dict[str, Any], size: Any, fails: Any, calls: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = timm.create_model("test_resnet", pretrained=False, num_classes=0)
-    create = Made(model, fails)
-    monkeypatch.setattr(timm, "create_model", create)
-    architecture = Architecture("timm", "test_resnet.r160_in1k", options, {"mean": [0.1, 0.2, 0.3], "crop_pct": 0.5})
-    result = without_weights("mine", architecture, size)
-    constant = {"pretrained": False, "num_classes": 0}
-    assert create.calls == [(("test_resnet.r160_in1k",), {**constant, **given}) for given in calls]
-    assert result.weights is model
-    assert result.record["data_config"]["mean"] == [0.1, 0.2, 0.3]
-    assert result.record["data_config"]["crop_pct"] == 0.5
-    assert result.details == {"architecture": "timm:test_resnet.r160_in1k", "timm": timm.__version__}
-    assert result.training == Training("unknown", "unknown")
-
-
-def test_timm__preprocessing_of_the_architecture_where_the_training_states_none() -> None:
-    result = without_weights("mine", Architecture("timm", "test_resnet"), None)
-    config = timm.data.resolve_model_data_config(result.weights)
-    assert result.record["data_config"] == {
-        name: list(value) if isinstance(value, tuple) else value for name, value in config.items()
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "allowed"),
-    [
-        *((name, False) for name in ("num_classes", "pretrained_cfg", "checkpoint_path", "pretrained", "model_name")),
-        ("global_pool", True),
-    ],
-)
-def test_timm__options_that_are_no_property_of_the_network(name: str, allowed: bool) -> None:
-    architecture = Architecture("timm", "test_vit", {name: "avg"})
-    if allowed:
-        assert without_weights("mine", architecture, None).weights.global_pool == "avg"
-    else:
-        assert refusal(without_weights, "mine", architecture, None) == (
-            f"UsageError: mine: arch.{name} is no option of timm:test_vit"
-        )
-
-
-def test_torchvision__what_its_constructor_is_given_and_which_weights_are_its_head(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    module = nn.Module()
-    module.body, module.heads = nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 7))
-    make = Made(module)
-    monkeypatch.setattr(torchvision.models, "get_model", make)
-    result = without_weights("mine", Architecture("torchvision", "resnet18", {"zero_init_residual": True}), (9, 8))
-    assert make.calls == [(("resnet18",), {"weights": None, "zero_init_residual": True})]
-    assert result.network(result.weights) is module
-    names = ("heads.1.weight", "heads.1.bias", "heads.0.weight", "heads.2.x", "body.weight", "heads.1")
-    assert [result.outside(name) for name in names] == ["the classifier"] * 2 + [""] * 4
-    assert result.details == {
-        "architecture": "torchvision:resnet18", "torchvision": torchvision.__version__
-    }  # fmt: skip
-    assert result.training == Training("unknown", "unknown")
-
-
-@pytest.mark.parametrize("name", ["weights", "weights_backbone", "progress"])
-def test_torchvision__options_that_are_no_property_of_the_network(name: str) -> None:
-    assert refusal(without_weights, "mine", Architecture("torchvision", "resnet18", {name: 1}), None) == (
-        f"UsageError: mine: arch.{name} is no option of torchvision:resnet18"
-    )
 
 
 class Tower(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,11 @@ from benchmark.encoders.loaders.checkpoint_files.folders import (
     checkpoint_folder,
     chosen,
     require_no_more_modules,
-    require_torch,
 )
 from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
-from benchmark.encoders.loaders.checkpoint_files.reading import read_weights, require_shards, shards
+from benchmark.encoders.loaders.checkpoint_files.reading import read_weights
 from benchmark.encoders.loaders.checkpoint_files.records import (
     architecture_in,
-    model_named_in,
     recorded_architecture,
 )
 from builders.errors import EncoderError, UsageError
@@ -122,13 +119,6 @@ def test_chosen__refusals_list_what_is_there(names: str, words: str, tmp_path: P
     assert words in str(refused.value)
 
 
-def test_require_torch__only_where_torch_reads_none_of_the_files() -> None:
-    with pytest.raises(UsageError, match=r"^mine holds weights of TensorFlow; run with"):
-        require_torch("mine", ["config.json", "tf_model.h5"], (".bin",))
-    require_torch("mine", ["model.bin", "tf_model.h5"], (".bin",))
-    require_torch("mine", ["config.json"], (".bin",))
-
-
 def test_sentence_transformers__other_forms_of_its_list_of_modules(tmp_path: Path) -> None:
     write(tmp_path, "0_CLIPModel/config.json", "1_Dense/x", "elsewhere/config.json")
     inside = tmp_path / "0_CLIPModel"
@@ -223,66 +213,6 @@ def test_architecture_in__whose_trainer_it_is(facts: Any, name: str, data: Any) 
     assert str(result) == name
     if result is not None:
         assert (result.data, result.source) == (data, "the file")
-
-
-def test_model_named_in__the_first_text_of_a_name() -> None:
-    everything: dict[str, Any] = {
-        "arch": "a",
-        "architecture": "b",
-        "model_name": "c",
-        "args": {"model": "d", "arch": "e"},
-    }
-    for name in "abc":
-        assert model_named_in(everything) == name
-        everything.pop({"a": "arch", "b": "architecture", "c": "model_name"}[name])
-    assert model_named_in(everything) == "d"
-    assert model_named_in({"args": argparse.Namespace(model=3, arch="e")}) == "e"
-    assert model_named_in({"arch": "x" * 79}) == "x" * 79
-    assert model_named_in({"arch": "x" * 80, "args": "model"}) == ""
-
-
-def test_shards__all_parts_that_an_index_or_a_name_says(tmp_path: Path) -> None:
-    index = {
-        "weight_map": {"a": "m-2.bin", "b": "m-1.bin", "c": "m-2.bin", "d": "x/m-3.bin", "e": "m-4.bin", "f": "m-5.bin"}
-    }
-    (tmp_path / "m.index.json").write_text(json.dumps(index))
-    with pytest.raises(EncoderError) as caught:
-        shards(tmp_path / "m.index.json", "mine")
-    assert str(caught.value) == (
-        "mine: 5 of its 5 parts are missing (m-1.bin, m-2.bin, m-3.bin): copy them into the same folder"
-    )
-    write(tmp_path, *(f"m-{i}.bin" for i in range(1, 6)), *(f"n-{i:05d}-of-00003.bin" for i in range(1, 4)))
-    assert [file.name for file in shards(tmp_path / "m.index.json", "mine")] == [f"m-{i}.bin" for i in range(1, 6)]
-    assert [file.name[:7] for file in shards(tmp_path / "n-00002-of-00003.bin", "mine")] == [
-        "n-00001",
-        "n-00002",
-        "n-00003",
-    ]
-    for alone in ("n-2-of-3.bin", "n-00002-of-00003.pt", "a.safetensors"):
-        assert shards(tmp_path / alone, "mine") == [tmp_path / alone]
-    (tmp_path / "n-00003-of-00003.bin").unlink()
-    with pytest.raises(EncoderError, match=r"1 of its 3 parts are missing \(n-00003-of-00003.bin\)"):
-        shards(tmp_path / "n-00001-of-00003.bin", "mine")
-
-
-def test_require_shards__of_the_format_that_the_library_reads_first(tmp_path: Path) -> None:
-    index = '{"weight_map": {"a": "gone.bin"}}'
-    for names, complete in (
-        ("model.safetensors pytorch_model.bin.index.json", True),
-        ("pytorch_model.bin pytorch_model.bin.index.json", True),
-        ("pytorch_model.bin.index.json", False),
-        ("model.safetensors.index.json pytorch_model.bin", False),
-        ("model.safetensors model.safetensors.index.json", True),
-        ("other.bin.index.json", True),
-    ):
-        files = [tmp_path / name for name in names.split()]
-        for file in files:
-            file.write_text(index)
-        if complete:
-            require_shards("mine", files)
-            continue
-        with pytest.raises(EncoderError, match=r"^mine: 1 of its 1 parts are missing \(gone.bin\)"):
-            require_shards("mine", files)
 
 
 def test_read__which_entries_are_weights(tmp_path: Path) -> None:

@@ -24,43 +24,6 @@ def copy(prefix: str = "", value: float = 1.0, without: str = "") -> dict[str, t
 
 
 @pytest.mark.parametrize(
-    ("file", "options", "prefix"),
-    [
-        (copy(), {}, ""),
-        (copy("module."), {}, "module."),
-        (copy("state_dict.model.backbone."), {}, "state_dict.model.backbone."),
-        (copy("a.", without="norm.num_batches_tracked"), {}, "a."),
-        (copy("state_dict.") | copy("state_dict_ema.", 2), {}, "state_dict."),
-        (copy("state_dict.") | copy("state_dict_ema.module.", 2), {"ema": True}, "state_dict_ema.module."),
-        (copy("ema.net.") | copy("net.", 2), {}, "net."),
-        (copy("params.") | copy("params_ema.", 2), {"ema": True}, "params_ema."),
-        (copy("emanation.") | copy("swa_model.", 2), {}, "emanation."),
-        (copy("student.net.") | copy("teacher.net.", 2), {"prefix": "teacher.net"}, "teacher.net."),
-        (copy("student.net.") | copy("teacher.net.", 2), {"prefix": "student.net."}, "student.net."),
-        (copy("long.alias.") | copy("net."), {}, "net."),
-        (copy() | copy("momentum.", 2), {"prefix": "momentum"}, "momentum."),
-        (copy("subnet.") | copy("a.net.", 2), {"prefix": "net"}, "a.net."),
-        (copy("b.") | copy("a.") | {"a.conv.weight": torch.ones(3, 4)}, {}, "b."),
-    ],
-)
-def test_fitted__the_one_prefix_with_all_weights(file: Any, options: Any, prefix: str) -> None:
-    fit = fitted("mine", NETWORK, file | {"head.bias": torch.ones(1)}, "net", **options)
-    assert fit.prefix == prefix
-    assert {name: fit.tensors[name].shape for name in NETWORK if name in fit.tensors}.items() <= NETWORK.items()
-    assert ("head.bias" in fit.tensors) == (prefix == "")
-    assert ("head.bias" in fit.elsewhere) == (prefix != "")
-    assert len(fit.tensors) + len(fit.elsewhere) == len(file) + 1
-
-
-def test_fitted__another_copy_below_an_empty_prefix_is_elsewhere() -> None:
-    file = copy() | copy("model_ema.", 2) | {"head.bias": torch.ones(1)}
-    fit = fitted("mine", NETWORK, file, "net")
-    assert fit.prefix == ""
-    assert sorted(fit.elsewhere) == sorted(copy("model_ema."))
-    assert "head.bias" in fit.tensors
-
-
-@pytest.mark.parametrize(
     ("file", "options", "kind", "words"),
     [
         (copy("a.") | copy("b.", 2), {}, UsageError, r"2 times: say which, by prefix= .'a.' and 'b.'"),
@@ -73,9 +36,3 @@ def test_fitted__another_copy_below_an_empty_prefix_is_elsewhere() -> None:
 def test_fitted__refusals(file: Any, options: Any, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
         fitted("mine", NETWORK, file, "net", **options)
-
-
-def test_fitted__a_copy_that_lacks_a_weight_is_returned_for_the_check_of_weights() -> None:
-    fit = fitted("mine", NETWORK, copy("a.", without="cls_token"), "net")
-    assert fit.prefix == "a."
-    assert "cls_token" not in fit.tensors

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
-from benchmark.encoders.loaders.checkpoint_files import formats, reading
+from benchmark.encoders.loaders.checkpoint_files import formats
 from benchmark.encoders.loaders.checkpoint_files.folders import checkpoint_folder
-from benchmark.encoders.loaders.checkpoint_files.formats import STATE_DICT, WAYS, format_of, refuse
+from benchmark.encoders.loaders.checkpoint_files.formats import WAYS, format_of, refuse
 from benchmark.encoders.loaders.checkpoint_files.load import load_path, load_weights
 from benchmark.encoders.loaders.hub import read_config
 from benchmark.encoders.loaders.onnx import file as onnx_file
 from benchmark.encoders.registry import LoadRequest
 from builders.errors import EncoderError, UsageError
-
-LATER = "then --model 'weights:weights.pth?arch=timm:NAME'"
 
 
 def kind_of(folder: Path, name: str, content: bytes) -> str:
@@ -121,46 +117,6 @@ def test_files__that_are_damaged_or_none(tmp_path: Path) -> None:
         assert isinstance(error, UsageError)
         assert str(error) == f"weights:x {way}".replace("{name!r}", '"it\'s.bin"').replace("{name}", "it's.bin")
     assert set(formats._BY_SUFFIX.values()) | set(formats._BY_START.values()) <= set(WAYS)
-
-
-def unread(name: str) -> Any:
-    return reading._placeholder(name)()
-
-
-@pytest.mark.parametrize(
-    ("content", "classes", "message"),
-    [
-        (torch.ones(2), (), "holds one tensor, not weights by name"),
-        ([1, 2], (), "holds list, not weights by name"),
-        ({}, (), "holds no weights: its entries are none"),
-        ({i: i for i in range(7)}, (), "holds no weights: its entries are 0, 1, 2, 3, 4"),
-        ({"a\x1b": 1, "b": 2}, (), r"holds no weights: its entries are a\x1b, b"),
-        ({"model": unread("mine.Net")}, ("mine.Net",), "holds no weights: its entries are model"),
-        ({"arrays": unread("numpy.ndarray")}, ("numpy.ndarray", "mine.Net"),
-         "holds arrays of NumPy (arrays), not tensors; where it was made, run: torch.save({name: "
-         "torch.as_tensor(array) for name, array in arrays.items()}, 'weights.pth')"),
-        ({"epoch": 1}, ("torch.nn.modules.conv.Conv2d",), "holds no weights: its entries are epoch"),
-    ],
-)  # fmt: skip
-def test_no_tensors__what_is_there_instead(content: Any, classes: tuple[str, ...], message: str) -> None:
-    error = reading._no_tensors(Path("a.pt"), "weights:a.pt", content, classes)
-    assert (type(error), str(error)) == (UsageError, f"weights:a.pt {message}")
-
-
-@pytest.mark.parametrize(
-    ("content", "classes", "what"),
-    [
-        (unread("mine.nets.Net"), (), "a whole model (mine.nets.Net)"),
-        ({"epoch": 1, "net\x07": unread("mine.Net"), "z": unread("a.B")}, ("mine.Net", "torch.nn.modules.Linear"),
-         r"a whole model (its entry 'net\\x07')"),
-    ],
-)  # fmt: skip
-def test_no_tensors__a_whole_model(content: Any, classes: tuple[str, ...], what: str) -> None:
-    error = reading._no_tensors(Path("it's.pt"), "weights:it's.pt", content, classes)
-    assert str(error) == (
-        f"weights:it's.pt holds {what}, and reading that runs code; where you trained it, run: import torch; model = "
-        f'torch.load("it\'s.pt", weights_only=False); {STATE_DICT.format("model")}, {LATER}'
-    )
 
 
 def test_checkpoint_folder__of_sentence_transformers_never_leaves_the_repo(tmp_path: Path) -> None:

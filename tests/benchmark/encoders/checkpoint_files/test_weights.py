@@ -21,8 +21,8 @@ from benchmark.cli.score import main
 from benchmark.encoders import Encoder, load, load_encoder
 from benchmark.options import RunOptions
 from benchmark.publishing.provenance import private_inputs
-from benchmark.results.schema import read_result
-from benchmark.scoring.reproduce import Invocation, reproduce_command
+from benchmark.results import read_result
+from benchmark.scoring import Invocation, reproduce_command
 from builders.errors import EncoderError, UsageError
 from builders.photos import PhotoSet
 from tests.encoders_by_hand.case import VIT, randomise, vit_processor

@@ -1,7 +1,5 @@
 """The self-test of a device: its pictures by a plain loop, what it compares, and what it takes for a failure."""
 
-import hashlib
-
 import numpy as np
 import pytest
 import torch
@@ -10,28 +8,7 @@ from PIL import Image
 from benchmark.views import stream
 from benchmark.views.device import views as module
 from benchmark.views.device.views import SIZES, equals_pillow, makes
-from builders.pixels import BUILT_IN_PROCESSINGS, Rectangle, ResizeCrop, process_by_pillow
-
-
-def plain_picture(width, height, seed):
-    noise = hashlib.shake_256(seed.encode()).digest(width * height * 3)
-    picture = np.zeros((height, width, 3), np.uint8)
-    for y in range(height):
-        for x in range(width):
-            at = 3 * (y * width + x)
-            ramp = (x * 255 // width, y * 255 // height, x * y % 256)
-            picture[y, x] = list(noise[at : at + 3]) if (x + y) % 7 < 3 else ramp
-    return picture
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_picture__noise_next_to_ramps(size):
-    np.testing.assert_array_equal(module._picture(*size, "one"), plain_picture(*size, "one"))
-
-
-def test_plan__shrinks_and_cuts():
-    before, after = Rectangle(0, 0, 23, 71), Rectangle(1, 0, 19, 16)
-    assert module._plan(23, 71) == ResizeCrop((23, 71), before, (20, 16), int(Image.Resampling.BICUBIC), after)
+from builders.pixels import BUILT_IN_PROCESSINGS, process_by_pillow
 
 
 @pytest.fixture

@@ -7,20 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bank import PhotoHashes
-from benchmark.bank.bank import Bank
-from benchmark.bank.fill.fill import fill_banks
-from benchmark.bank.keys import bank_key
-from benchmark.encoders import load_encoder
-from benchmark.encoders.preprocess.pixels import CenterCrop, Pixels, ResizeShort, ResizeTo
+from benchmark.bank import Bank, PhotoHashes, bank_key, fill_banks
+from benchmark.encoders import Pixels, load_encoder
+from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort, ResizeTo
+from benchmark.views import ProcessingViews, StoredViews, choose_views, iterate_views, view_stream
 from benchmark.views import stream as stage
-from benchmark.views.choose import choose_views
 from benchmark.views.device import views as self_test
-from benchmark.views.loading import iterate_views
-from benchmark.views.recipe import ProcessingViews, StoredViews
-from benchmark.views.stream import view_stream
 from builders.photos import PhotoSet
-from builders.pixels.parameters import STUDY_PROCESSINGS
+from builders.pixels import STUDY_PROCESSINGS
 from tests.support.images import image_bytes
 from tests.support.scoring import as_rows, toy_encoder
 
@@ -111,16 +105,6 @@ def test_banks__workers_make_the_views_of_too_large_photos(tmp_path, on_device, 
     monkeypatch.setattr(stage, "HOST_BYTES", 2 * 1200 * stage.BYTES_PER_PIXEL)
     assert filled(tmp_path, encoders, photo_set(), "device") == by_workers
     assert sorted(on_device) == [*[(1, 2, 2)], *[(1, 30, 40)] * 6, (1, 40, 30)]
-
-
-def test_banks__windows_are_limited_by_memory(tmp_path, on_device, monkeypatch):
-    encoders = [flat_encoder("small", SMALL), flat_encoder("wide", WIDE)]
-    by_workers = filled(tmp_path, encoders, photo_set(()), "cpu")
-    of_a_photo = len(NAMES) * 3 * (16 * 16 + 21 * 9)
-    monkeypatch.setattr(stage, "HOST_BYTES", 2 * 4 * of_a_photo)
-    monkeypatch.setattr(stage, "BYTES_PER_PIXEL", 1)
-    assert filled(tmp_path, encoders, photo_set(()), "device") == by_workers
-    assert [batch[0] for batch in on_device] == [4, 2, 1, 1, 1, 1, 1]  # of photos 0-3, 4-7 and 8-10
 
 
 @pytest.mark.parametrize("fits", [0, 2])

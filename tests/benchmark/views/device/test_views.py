@@ -7,11 +7,10 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, Pixels, ResizeShort, ResizeTo
-from benchmark.views import possible, torch_views
-from benchmark.views.recipe import ORIGINAL
-from builders.pixels.parameters import PROCESSINGS, STUDY_PROCESSINGS
-from builders.pixels.reference import process_by_pillow
+from benchmark.encoders import Pixels
+from benchmark.encoders.preprocess.pixels import CenterCrop, CenterSquare, ResizeShort, ResizeTo
+from benchmark.views import ORIGINAL, possible, torch_views
+from builders.pixels import PROCESSINGS, STUDY_PROCESSINGS, process_by_pillow
 
 BICUBIC, BILINEAR, BOX, LANCZOS = (int(Image.Resampling[n]) for n in ("BICUBIC", "BILINEAR", "BOX", "LANCZOS"))
 NAMES = STUDY_PROCESSINGS  # those that a device makes

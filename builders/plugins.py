@@ -1,0 +1,113 @@
+"""What other installed packages add: entry points of ``camtrace.tasks``, ``camtrace.encoders`` and ``camtrace.data``.
+
+The name of an entry point is the first part of the names that it adds: ``colour`` of ``camtrace.tasks`` gives tasks
+``colour/...``; of the other two it stands before the colon of a specification, ``colour:...``. Its package is imported
+when such a name is used, or when all are listed (``docs/how-to/plugins.md``).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, TypeVar
+
+from builders.errors import UsageError
+
+Group = Literal["tasks", "encoders", "data"]
+GROUPS: tuple[Group, ...] = ("tasks", "encoders", "data")
+
+Added = TypeVar("Added")
+
+
+@functools.cache
+def plugins(group: Group) -> Mapping[str, EntryPoint]:
+    """Entry points of a group by name; of two packages with one name, the first by the package's name."""
+    found = sorted(entry_points(group=f"camtrace.{group}"), key=source_of, reverse=True)
+    return {entry.name: entry for entry in found}
+
+
+def source_of(entry: EntryPoint) -> str:
+    """The package of an entry point and its version: ``camtrace-colour 1.2``."""
+    return "an unknown package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+
+
+def load_plugin(group: Group, name: str, kind: type[Added]) -> Added:
+    """What an entry point gives.
+
+    Args:
+        group: of the entry point.
+        name: of the entry point, a key of ``plugins(group)``.
+        kind: what it must be.
+
+    Raises:
+        UsageError: it cannot be imported, or is something else.
+    """
+    entry = plugins(group)[name]
+    where = f"{source_of(entry)}: its {name!r} of camtrace.{group}, {entry.value},"
+    try:
+        thing = entry.load()
+    except Exception as error:  # of another package's modules
+        raise UsageError(
+            f"{where} cannot be imported ({type(error).__name__}: {error}): repair or remove the package"
+        ) from error
+    if not isinstance(thing, kind):
+        raise UsageError(f"{where} is {type(thing).__name__}, not {kind.__name__}")
+    return thing
+
+
+@functools.lru_cache(maxsize=64)
+def _said(text: str) -> None:
+    logging.getLogger("camtrace").warning("left out: %s", text)
+
+
+def left_out(error: UsageError) -> None:
+    """Log, once, that what a package adds is missing in a list: logger ``camtrace``, level WARNING."""
+    _said(str(error))
+
+
+class WithPlugins(Mapping[str, Added]):
+    """A registry with what packages add to it, whose names come last. A broken package is left out of lists, with a
+    warning in the log.
+
+    Args:
+        built_in: the registry.
+        group: of entry points.
+        kind: of the entries.
+    """
+
+    def __init__(self, built_in: Mapping[str, Added], group: Group, kind: type[Added]) -> None:
+        self._built_in, self._group, self._kind = built_in, group, kind
+
+    def _names(self) -> Collection[str]:
+        return [name for name in plugins(self._group) if name not in self._built_in]
+
+    def __getitem__(self, name: str) -> Added:
+        if name in self._built_in:
+            return self._built_in[name]
+        if name not in self._names():
+            raise KeyError(name)
+        return load_plugin(self._group, name, self._kind)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._built_in or name in self._names()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._built_in
+        for name in self._names():
+            try:
+                load_plugin(self._group, name, self._kind)
+            except UsageError as error:
+                left_out(error)
+            else:
+                yield name
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def plugin_versions() -> dict[str, str]:
+    """Version of every installed package that adds something, by name, for results."""
+    found = [entry.dist for group in GROUPS for entry in plugins(group).values() if entry.dist is not None]
+    return {dist.name: dist.version for dist in found}
