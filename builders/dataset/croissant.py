@@ -19,7 +19,7 @@ from builders.dataset.write import SplitShards
 
 CROISSANT_FILE = "croissant.json"
 
-VERSION = "1.0.0"
+_VERSION = "1.0.0"
 """Of every build: contents are told apart by the SHA-256 of their files, and by the commit of a repository."""
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0")
@@ -85,7 +85,7 @@ def croissant_text(build: Build, card: Card, features: Mapping[str, Features], r
         "license": licence_address(card.license),
         "keywords": ["camtrace", *card.tags],
         "inLanguage": list(card.language),
-        "version": VERSION,
+        "version": _VERSION,
         "datePublished": published,
         "citeAs": STUDY_BIBTEX,
         "distribution": [*_files(build), *(_file_set(split) for split in build.splits)],

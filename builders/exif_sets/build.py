@@ -40,7 +40,7 @@ _NUMBERS = {
 }
 """Columns of numbers as Exif has them, NaN where it does not say, and their names in the photo set."""
 
-RAI = {
+_RAI = {
     "dataCollection": "Photos of a folder of the publisher's own.",
     "dataUseCases": "To measure what visual encoders know of the camera and its settings. Not for naming the camera, "
     "the place or the person behind a photo.",
@@ -147,7 +147,7 @@ def build_exif_folder(photos: PhotoSet, options: BuildOptions, *, license: str =
                 license=license,
                 source_datasets=ORIGINAL,
                 tags=("exif", "camera", "image-forensics", "photography"),
-                rai=RAI,
+                rai=_RAI,
                 context={"photos": photos, "mask": mask, "owners": len(set(photos.columns["owner"].tolist()) - {""})},
             ),
             recipe={

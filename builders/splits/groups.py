@@ -5,6 +5,7 @@ The owner of this notion: builders that draw splits, those that are given splits
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,9 @@ from builders.errors import PhotoError
 from builders.photos import NEAR_DUPLICATES, FactCache, PhotoSet, photo_digest
 from builders.pixels import codec_canary
 from builders.processes import in_this_context, progress_bar
-from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, photo_hash
-from builders.splits.variants import VARIANTS, photo_variants
+from builders.splits.near_duplicates import MAX_DISTANCE, NO_HASH, near_duplicate_groups, perceptual_hash
+from builders.splits.parts import THUMB, part_pairs, thumb
+from builders.splits.variants import VARIANTS, unframed_photo, variant_hashes
 
 GroupKind = Literal["owner", "scene", "file", "near-duplicate"]
 """What photos of one group share."""
@@ -160,8 +162,8 @@ class Fingerprints:
     digests: tuple[str, ...]
     """SHA-256 of each file in hex; "" if it cannot be read."""
     hashes: np.ndarray
-    """uint64 [photos, VARIANTS], of ``photo_variants``; ``NO_HASH`` where a photo cannot be decoded. Of more than
-    ``NEAR_LIMIT`` photos [photos, 1], of ``photo_hash``."""
+    """uint64 [photos, VARIANTS + 1], of ``photo_variants``, and of the photo of which it is a part (``part_pairs``);
+    ``NO_HASH`` where a photo cannot be decoded. Of more than ``NEAR_LIMIT`` photos [photos, 1]: the whole."""
 
 
 def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | None = None) -> Fingerprints:
@@ -178,25 +180,35 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
     whole = len(photos) > NEAR_LIMIT
     cached = None
     if root is not None and (stamps := photos.stamps()) is not None:
-        version = f"perceptual hashes {'of whole pictures' if whole else 2} {codec_canary()}"
+        version = f"perceptual hashes {'of whole pictures' if whole else 3} {codec_canary()}"
         cached = FactCache("perceptual-hashes", root, stamps, version)
     digests = [""] * len(photos)
     hashes = np.full((len(photos), 1 if whole else VARIANTS), NO_HASH, dtype=np.uint64)
+    thumbs = np.zeros((0 if whole else len(photos), THUMB, THUMB), dtype=np.uint8)
     uncached = []
+
+    def put(index: int, values: bytes) -> None:
+        hashes[index] = np.frombuffer(values, ">u8", hashes.shape[1])
+        if not whole:
+            thumbs[index] = np.frombuffer(values, np.uint8, offset=8 * VARIANTS).reshape(THUMB, THUMB)
+
     for index in range(len(photos)):
         if cached is not None and (value := cached.get(index)) is not None:
-            digests[index], hashes[index] = value[0], np.frombuffer(bytes.fromhex(value[1]), ">u8")
+            digests[index] = value[0]
+            put(index, base64.b64decode(value[1]))
         else:
             uncached.append(index)
 
-    def fingerprint(index: int) -> tuple[str, np.ndarray | None]:
+    def fingerprint(index: int) -> tuple[str, bytes | None]:
         try:
             data = photos.read(index)
         except PhotoError:
             return "", None
         try:
-            variants = np.array([photo_hash(data)], dtype=np.uint64) if whole else photo_variants(data)
-            return photo_digest(data).hex(), variants
+            if whole:
+                return photo_digest(data).hex(), perceptual_hash(unframed_photo(data)).to_bytes(8, "big")
+            picture = unframed_photo(data)
+            return photo_digest(data).hex(), variant_hashes(picture).astype(">u8").tobytes() + thumb(picture).tobytes()
         except PhotoError:
             return photo_digest(data).hex(), None
 
@@ -205,18 +217,36 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
         try:
             for start in range(0, len(uncached), _BATCH):
                 batch = uncached[start : start + _BATCH]
-                for index, (digest, variants) in zip(batch, pool.map(in_this_context(fingerprint), batch), strict=True):
+                for index, (digest, values) in zip(batch, pool.map(in_this_context(fingerprint), batch), strict=True):
                     digests[index] = digest
-                    if variants is not None:
-                        hashes[index] = variants
+                    if values is not None:
+                        put(index, values)
                         if cached is not None:
-                            cached.put(index, [digest, variants.astype(">u8").tobytes().hex()])
+                            cached.put(index, [digest, base64.b64encode(values).decode()])
                 bar.update(len(batch))
         finally:
             bar.close()
             if cached is not None:
                 cached.save()
-    return Fingerprints(tuple(digests), hashes)
+    return Fingerprints(tuple(digests), hashes if whole else np.c_[hashes, hashes_of_wholes(hashes[:, 0], thumbs)])
+
+
+def hashes_of_wholes(hashes: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
+    """The hash of the first of each photo's relatives by ``part_pairs``: uint64 [photos], ``NO_HASH`` without any.
+
+    Args:
+        hashes: uint64 [photos], of the whole pictures.
+        thumbs: uint8 [photos, THUMB, THUMB].
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    parts, wholes = part_pairs(thumbs).T
+    n = len(hashes)
+    graph = coo_array((np.ones(len(parts), dtype=bool), (parts, wholes)), shape=(n, n))
+    _, first, component = np.unique(connected_components(graph)[1], return_index=True, return_inverse=True)
+    alone = np.bincount(component)[component] == 1
+    return np.where(alone, np.uint64(NO_HASH), hashes[first][component])
 
 
 def group_names(groups: np.ndarray, ids: Sequence[str], owners: Sequence[str] | None) -> list[str]:

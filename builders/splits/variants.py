@@ -30,6 +30,18 @@ ORIENTATIONS = 8
 VARIANTS = (len(CROPS) + 1) * ORIENTATIONS
 """Hashes of one picture. The first is ``perceptual_hash``."""
 
+FRAME_DEVIATION = 1.5
+"""Rows and columns whose grey values deviate less separate a picture from the frame around it."""
+
+FRAMED = 0.75
+"""Share of the area up to which a picture inside a frame stands for the whole."""
+
+LEAST_FRAMED = 0.2
+"""Share of each side from which on something inside a frame is a picture, not a line of text."""
+
+FRAME_SIDE = 512
+"""Pixels of each side that are enough to see the bars of a window around a picture."""
+
 _SIGNS = np.where(np.arange(8) % 2, -1.0, 1.0)
 
 
@@ -39,7 +51,48 @@ def photo_variants(data: bytes) -> np.ndarray:
     Raises:
         PhotoError: the photo cannot be decoded.
     """
-    return variant_hashes(small_photo(data))
+    return variant_hashes(unframed_photo(data))
+
+
+def unframed_photo(data: bytes) -> Image.Image:
+    """A photo file in small and grey, turned upright; of a screenshot of a photo, the photo.
+
+    What many photos share, such as the bars of a window, would make them alike.
+
+    Raises:
+        PhotoError: the photo cannot be decoded.
+    """
+    image = small_photo(data).convert("L")
+    if _inside_frame(image) is None:
+        return image
+    fine = small_photo(data, side=FRAME_SIDE).convert("L")
+    box = _inside_frame(fine)
+    return image if box is None else fine.crop(box)
+
+
+def _inside_frame(grey: Image.Image) -> tuple[int, int, int, int] | None:
+    """The largest picture between uniform rows and columns, if it is much smaller than the whole."""
+    values = np.asarray(grey, dtype=np.float64)
+    top, bottom, left, right = 0, grey.height, 0, grey.width
+    for _ in range(4):
+        before = top, bottom, left, right
+        top, bottom = _longest(values[:, left:right].std(axis=1) > FRAME_DEVIATION, top, bottom)
+        left, right = _longest(values[top:bottom].std(axis=0) > FRAME_DEVIATION, left, right)
+        if bottom - top < LEAST_FRAMED * grey.height or right - left < LEAST_FRAMED * grey.width:
+            return None
+        if before == (top, bottom, left, right):
+            break
+    small = (bottom - top) * (right - left) <= FRAMED * grey.width * grey.height
+    return (left, top, right, bottom) if small else None
+
+
+def _longest(kept: np.ndarray, start: int, end: int) -> tuple[int, int]:
+    """Start and end of the longest run of True in a part of an array; an empty one if there is none."""
+    edges = np.flatnonzero(np.diff(np.r_[0, kept[start:end].astype(np.int8), 0]))
+    if not edges.size:
+        return start, start
+    longest = 2 * int(np.argmax(edges[1::2] - edges[::2]))
+    return start + int(edges[longest]), start + int(edges[longest + 1])
 
 
 def variant_hashes(image: Image.Image) -> np.ndarray:

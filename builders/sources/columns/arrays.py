@@ -21,7 +21,7 @@ from builders.sources.columns.table_files import Table
 from builders.sources.folders import split_word
 from builders.untrusted import list_folder, map_array, read_untrusted_arrays, readable
 
-IMAGES = "images"
+ARRAY_IMAGES = "images"
 """The column of the pictures."""
 
 REPEATS = 5
@@ -77,12 +77,12 @@ def array_table(path: Path) -> tuple[Table, ArrayPictures]:
         raise DataError(
             f"{path}: no array of pictures (uint8, [photos, height, width] with or without channels): {held}"
         )
-    columns: dict[str, list[str | None]] = {IMAGES: [], "array": []}
+    columns: dict[str, list[str | None]] = {ARRAY_IMAGES: [], "array": []}
     rows = 0
     for member in pictures:
         split, stem = _parts(member)
         count = len(arrays[member])
-        said = {IMAGES: [f"{member}/{number:06}" for number in range(count)], "array": [stem] * count}
+        said = {ARRAY_IMAGES: [f"{member}/{number:06}" for number in range(count)], "array": [stem] * count}
         if split:
             said["split"] = [split] * count
         for name, array in arrays.items():
@@ -122,7 +122,7 @@ def _parts(member: str) -> tuple[str, str]:
     """The split in the name of an array, "" if there is none, and the rest of the name."""
     words = re.split(r"[_.-]", member)
     split = next((word for word in words if split_word(word)), "")
-    return split, "_".join(word for word in words if word != split) or IMAGES
+    return split, "_".join(word for word in words if word != split) or ARRAY_IMAGES
 
 
 def _arrays(place: str) -> Mapping[str, np.ndarray]:

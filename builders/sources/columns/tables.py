@@ -23,7 +23,7 @@ from builders.photos import (
     PhotoSource,
     is_path_source,
 )
-from builders.sources.columns.arrays import IMAGES, array_table, holds_arrays
+from builders.sources.columns.arrays import ARRAY_IMAGES, array_table, holds_arrays
 from builders.sources.columns.given import with_columns
 from builders.sources.columns.table_files import Table, open_table
 from builders.sources.folders import PICTURE_ENDINGS, FolderSource, drawn_splits
@@ -88,7 +88,7 @@ def table_photos(
         )
     paths: tuple[str, ...] = ()
     if arrays:
-        paths = tuple(str(value) for value in table.column(image or IMAGES, "image"))
+        paths = tuple(str(value) for value in table.column(image or ARRAY_IMAGES, "image"))
     elif image is not None:
         folder = Path(root).expanduser() if root else file.parent
         paths = picture_paths(table.column(image, "image"), folder, table.name)

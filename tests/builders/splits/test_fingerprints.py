@@ -48,8 +48,8 @@ def cache(monkeypatch, tmp_path):
 def expected(whole=False) -> tuple[tuple[str, ...], list]:
     rows = {}
     for name in ("a", "d"):
-        rows[name] = [photo_hash(FILES[name])] if whole else photo_variants(FILES[name]).tolist()
-    none = [NO_HASH] * (1 if whole else VARIANTS)
+        rows[name] = [photo_hash(FILES[name])] if whole else [*photo_variants(FILES[name]).tolist(), NO_HASH]
+    none = [NO_HASH] * (1 if whole else VARIANTS + 1)
     digests = [hashlib.sha256(data).hexdigest() if data else "" for data in FILES.values()]
     return tuple(digests), [rows.get(name, none) for name in FILES]
 

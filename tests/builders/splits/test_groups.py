@@ -30,7 +30,7 @@ def test_check_given_splits__a_group_in_three_splits_counts_twice():
 def test_fingerprints__what_cannot_be_decoded_has_a_digest_alone():
     made = PhotoSet.of_bytes("two", {"a": picture(1), "b": b"\xff\xd8 no picture"})
     known = fingerprints(made, workers=1)
-    assert (known.hashes[0] != NO_HASH).all()
+    assert (known.hashes[0, :-1] != NO_HASH).all()
     assert (known.hashes[1] == NO_HASH).all()
     assert known.digests == tuple(hashlib.sha256(made.read(i)).hexdigest() for i in range(2))
 
