@@ -15,25 +15,25 @@ from typing import Literal, TypeVar
 
 from builders.errors import UsageError
 
-Group = Literal["tasks", "encoders", "data"]
-GROUPS: tuple[Group, ...] = ("tasks", "encoders", "data")
+PluginGroup = Literal["tasks", "encoders", "data"]
+PLUGIN_GROUPS: tuple[PluginGroup, ...] = ("tasks", "encoders", "data")
 
 Added = TypeVar("Added")
 
 
 @functools.cache
-def plugins(group: Group) -> Mapping[str, EntryPoint]:
+def plugins(group: PluginGroup) -> Mapping[str, EntryPoint]:
     """Entry points of a group by name; of two packages with one name, the first by the package's name."""
-    found = sorted(entry_points(group=f"camtrace.{group}"), key=source_of, reverse=True)
+    found = sorted(entry_points(group=f"camtrace.{group}"), key=plugin_source, reverse=True)
     return {entry.name: entry for entry in found}
 
 
-def source_of(entry: EntryPoint) -> str:
+def plugin_source(entry: EntryPoint) -> str:
     """The package of an entry point and its version: ``camtrace-colour 1.2``."""
     return "an unknown package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
 
 
-def load_plugin(group: Group, name: str, kind: type[Added]) -> Added:
+def load_plugin(group: PluginGroup, name: str, kind: type[Added]) -> Added:
     """What an entry point gives.
 
     Args:
@@ -45,7 +45,7 @@ def load_plugin(group: Group, name: str, kind: type[Added]) -> Added:
         UsageError: it cannot be imported, or is something else.
     """
     entry = plugins(group)[name]
-    where = f"{source_of(entry)}: its {name!r} of camtrace.{group}, {entry.value},"
+    where = f"{plugin_source(entry)}: its {name!r} of camtrace.{group}, {entry.value},"
     try:
         thing = entry.load()
     except Exception as error:  # of another package's modules
@@ -77,7 +77,7 @@ class WithPlugins(Mapping[str, Added]):
         kind: of the entries.
     """
 
-    def __init__(self, built_in: Mapping[str, Added], group: Group, kind: type[Added]) -> None:
+    def __init__(self, built_in: Mapping[str, Added], group: PluginGroup, kind: type[Added]) -> None:
         self._built_in, self._group, self._kind = built_in, group, kind
 
     def _names(self) -> Collection[str]:
@@ -109,5 +109,5 @@ class WithPlugins(Mapping[str, Added]):
 
 def plugin_versions() -> dict[str, str]:
     """Version of every installed package that adds something, by name, for results."""
-    found = [entry.dist for group in GROUPS for entry in plugins(group).values() if entry.dist is not None]
+    found = [entry.dist for group in PLUGIN_GROUPS for entry in plugins(group).values() if entry.dist is not None]
     return {dist.name: dist.version for dist in found}

@@ -93,7 +93,8 @@ def score(
             an attribute ``preprocess``.
         outputs: layers scored besides the embedding: ``"layers"``, ``"layers[::4]:mean,cls"``, or several of them.
         eraser: a folder that ``camtrace erase`` wrote, or ``OWNER/NAME`` on the Hub: applied before any score.
-        revision, trust_remote_code: of an encoder of the Hub, as for ``load_encoder``.
+        revision: branch, tag or commit of an encoder of the Hub.
+        trust_remote_code: run code that comes with a repository of the Hub.
         cache: folder of the banks of embeddings; by default the user's cache.
         output: a folder for the files that the command writes. Without it only the bank of embeddings is written.
         options: those of ``camtrace score``, with the same names and defaults; ``camtrace score --help`` explains them.

@@ -42,7 +42,7 @@ from builders.pixels import (
     processings_in_use,
     read_definitions,
 )
-from builders.plugins import left_out, load_plugin, plugins, source_of
+from builders.plugins import left_out, load_plugin, plugin_source, plugins
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -96,7 +96,7 @@ def plugin_tasks(family: str) -> Mapping[str, Task]:
     for task in load_plugin("tasks", family, Iterable):  # type: ignore[type-abstract]
         if not isinstance(task, Task) or task.name.partition("/")[0] != family or task.name in TASKS:
             what = task.name if isinstance(task, Task) else type(task).__name__
-            where = source_of(plugins("tasks")[family])
+            where = plugin_source(plugins("tasks")[family])
             raise UsageError(f"{where}: its {family!r} of camtrace.tasks holds {what}, no new task {family}/...")
         tasks[task.name] = replace(task, by_name=True, by_family=True)
     return MappingProxyType(tasks)

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TextIO
 
 from builders.cli.parser import Parser
@@ -116,7 +115,6 @@ def group_parser(
 
 class _Group(Parser):
     stray = ""
-    help_action = MappingProxyType({"action": "help", "help": "show this page"})
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)

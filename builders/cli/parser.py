@@ -8,10 +8,9 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 from builders.errors import UsageError, unknown_name
@@ -63,9 +62,6 @@ class Parser(argparse.ArgumentParser):
         messages: whether it has ``--json`` and ``--quiet``, as every command has that does something.
     """
 
-    help_action: Mapping[str, Any] = MappingProxyType({"action": _Help})
-    """Arguments of ``add_argument`` for ``--help``."""
-
     def __init__(
         self,
         *args: Any,
@@ -79,7 +75,7 @@ class Parser(argparse.ArgumentParser):
         defaults = {"allow_abbrev": False, "formatter_class": _Formatter, "add_help": False}
         super().__init__(*args, **{**defaults, **kwargs})
         if has_help:
-            self.add_argument("-h", "--help", **self.help_action)
+            self.add_argument("-h", "--help", action=_Help)
         self.most_used, self.examples = tuple(most_used), tuple(examples)
         self.renamed: tuple[Renamed, ...] = tuple(renamed)
         if messages:
@@ -148,6 +144,12 @@ class Parser(argparse.ArgumentParser):
                 others = {other: name for name, p in action.choices.items() for other in getattr(p, "other_names", ())}
                 raise unknown_name("command", str(value), action.choices, other_names=others)
             raise unknown_name(f"value of {of_options}", str(value), map(str, action.choices))
+
+    def add_subparsers(self, **kwargs: Any) -> Any:
+        """As argparse. The page of sub-commands is whole, and ``-h`` takes no word, which may be one of them."""
+        self._option_string_actions["-h"].nargs = 0
+        self._option_string_actions["-h"].help = "show this page"
+        return super().add_subparsers(**kwargs)
 
     @property
     def is_long(self) -> bool:

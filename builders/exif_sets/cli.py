@@ -16,8 +16,8 @@ def parser() -> Parser:
         "camtrace build exif-folder",
         most_used=("--data", "--output", "--groups", "--license", "--mask"),
         examples=(
-            "camtrace build exif-folder --data my_photos --output out/mine --license cc-by-4.0",
-            "camtrace build exif-folder --data my_photos --output out/mine --groups day --mask 0.5",
+            "camtrace build exif-folder --data my_photos --output mine --license cc-by-4.0",
+            "camtrace build exif-folder --data my_photos --output mine --mask 0.5",
         ),
         description="Photos of a folder with labels from their own Exif -> a data set that load_dataset reads, in the "
         "form of FlickrExif. Files lose their metadata, not their pixels.",

@@ -77,8 +77,10 @@ def _inside_frame(grey: Image.Image) -> tuple[int, int, int, int] | None:
     for _ in range(4):
         before = top, bottom, left, right
         top, bottom = _longest(values[:, left:right].std(axis=1) > FRAME_DEVIATION, top, bottom)
+        if bottom - top < LEAST_FRAMED * grey.height:
+            return None
         left, right = _longest(values[top:bottom].std(axis=0) > FRAME_DEVIATION, left, right)
-        if bottom - top < LEAST_FRAMED * grey.height or right - left < LEAST_FRAMED * grey.width:
+        if right - left < LEAST_FRAMED * grey.width:
             return None
         if before == (top, bottom, left, right):
             break

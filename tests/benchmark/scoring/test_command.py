@@ -35,10 +35,10 @@ def test_score__writes_a_complete_result(project, scored):
     assert result.encoder["id"] == "mine:encode"
     assert result.encoder["dimension"] == 51
     assert result.data["name"] == "folder:photos"
-    assert result.data["photos"] == {"train": 74, "val": 29, "test": 0}
+    assert result.data["photos"] == {"train": 74, "val": 28, "test": 0}
     photos = open_photos(f"folder:{project / 'photos'}")
     assert (result.schema_version, result.data["question_hash"]) == (2, photos.question_hash())
-    assert sum(result.data["source_jpeg"].values()) == 103
+    assert sum(result.data["source_jpeg"].values()) == 102
     by = {(s.task, s.metric): s for s in result.scores}
     parameters = ("jpeg", "sharpening", "resizing", "interpolation")
     for parameter in parameters:
