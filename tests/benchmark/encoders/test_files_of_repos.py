@@ -245,9 +245,7 @@ def test_fetch__of_the_cache_where_the_hub_cannot_be_reached(tmp_path: Path, mon
     monkeypatch.setattr(hub_loader, "_cached", absent)
     with pytest.raises(EncoderError) as refused:
         fetch("a/b", None)
-    assert (
-        str(refused.value) == "a/b: the Hub cannot be reached (ConnectionError) and the model is not in the local cache"
-    )
+    assert str(refused.value).startswith("a/b: the Hub cannot be reached (ConnectionError)")
 
 
 def caused_by(cause: Exception) -> Exception:

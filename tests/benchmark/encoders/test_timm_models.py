@@ -84,7 +84,7 @@ def test_no_weights__one_sentence(tmp_path: Path) -> None:
 
 
 def test_unknown_name__the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'resnet50"):
+    with pytest.raises(UsageError, match="did you mean 'timm:resnet50"):
         load_encoder("timm:resnett50.a1_in1k")
 
 
