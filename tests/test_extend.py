@@ -120,7 +120,7 @@ from benchmark.api import score
 from benchmark.options import RunOptions
 assert RunOptions().shufflings == inspect.signature(score).parameters["shufflings"].default == 100
 with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
-    camtrace(["score", "--help"])
+    camtrace(["score", "--help", "all"])
 assert "--shufflings N" in printed.getvalue()
 """,
     "Audit feature": """

@@ -206,8 +206,8 @@ def _is_picture(file: str, root: Path | None) -> bool:
         return name.endswith(PICTURE_ENDINGS) or "." not in name
     try:
         head = FolderSource(str(root), (file,)).head(0, 64).data
-    except PhotoError:
-        return "." not in name
+    except PhotoError:  # a disk that does not give it says nothing about it: it is a failure by name
+        return True
     known = head.startswith(
         (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x0a")
     )

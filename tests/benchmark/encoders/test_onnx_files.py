@@ -345,7 +345,7 @@ def test_command__a_file_is_scored_and_its_path_stays_at_home(tmp_path, photo_fo
     assert result.environment["runtime"]["name"] == "onnxruntime"
     assert "--model 'onnx:PATH?mean=0.5&std=0.5'" in result.environment["command"]
     assert str(tmp_path) not in text
-    assert main(["-m", f"onnx:{tmp_path}/b.onnx", *given]) == 1
+    assert main(["-m", f"onnx:{tmp_path}/b.onnx", *given]) == 2
     capsys.readouterr()
     plain = f"onnx:{tmp_path}/a.onnx"
     assert main(["-m", plain, *given]) == 0

@@ -81,7 +81,7 @@ def test_score__stopped_in_one_sentence(project, number, status, word):
         command, cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     for line in process.stderr:
-        if line.startswith("folder:photos: 103 photos"):
+        if line.startswith("folder:photos: 102 photos"):
             break
     time.sleep(0.7)
     process.send_signal(number)

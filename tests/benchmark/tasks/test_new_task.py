@@ -83,7 +83,7 @@ def test_new_task__is_scored_reported_compared_and_shown(with_task, photo_folder
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path / "cache"))
     for model in ("control:random-projection", "control:jpeg-statistics"):
         folder = tmp_path / "runs" / model.partition(":")[2]
-        given = ["--model", model, "--data", f"folder:{photo_folder}", "--workers", "0", "--output", str(folder)]
+        given = ["--model", model, "--data", f"folder:{photo_folder}", "--workers", "0", "-v", "--output", str(folder)]
         assert (
             score([*given, "--tasks", "retrieval/map", "--tasks", "knn/resizing", "--cache", str(tmp_path / "c")]) == 0
         )

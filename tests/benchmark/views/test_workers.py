@@ -16,6 +16,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmark.compute import blamed
@@ -319,6 +320,17 @@ assert shutil.disk_usage("/dev/shm").total == 64 << 20
 from tests.benchmark.views.test_workers import large_views
 print(large_views(8))
 """
+
+
+def large_views(workers: int) -> tuple[int, int]:
+    """24 photos of 15 MB of views each: a few workers hold more than 64 MB."""
+    photos = PhotoSet.of_bytes("noise", {str(i): b"P6 2 2 255\n" + bytes([i] * 12) for i in range(24)})
+    stream = iterate_views(photos, range(24), PlainViews(), [enlarged], workers=workers, gathers=[2] * 12)
+    return sum(not views.failure for views in stream), sum(1 for _ in os.scandir("/dev/shm"))
+
+
+def enlarged(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.resize((2236, 2236)))
 
 
 @pytest.mark.slow
