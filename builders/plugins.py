@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, TypeVar
 
@@ -21,10 +21,14 @@ PLUGIN_GROUPS: tuple[PluginGroup, ...] = ("tasks", "encoders", "data")
 Added = TypeVar("Added")
 
 
+_entry_points = functools.cache(entry_points)
+"""One search of the installed packages for all groups."""
+
+
 @functools.cache
 def plugins(group: PluginGroup) -> Mapping[str, EntryPoint]:
     """Entry points of a group by name; of two packages with one name, the first by the package's name."""
-    found = sorted(entry_points(group=f"camtrace.{group}"), key=plugin_source, reverse=True)
+    found = sorted(_entry_points().select(group=f"camtrace.{group}"), key=plugin_source, reverse=True)
     return {entry.name: entry for entry in found}
 
 
@@ -58,13 +62,26 @@ def load_plugin(group: PluginGroup, name: str, kind: type[Added]) -> Added:
 
 
 @functools.lru_cache(maxsize=64)
-def _said(text: str) -> None:
-    logging.getLogger("camtrace").warning("left out: %s", text)
+def _left_out(reason: str) -> None:
+    """Log a sentence once."""
+    logging.getLogger("camtrace").warning("left out: %s", reason)
 
 
-def left_out(error: UsageError) -> None:
-    """Log, once, that what a package adds is missing in a list: logger ``camtrace``, level WARNING."""
-    _said(str(error))
+def loaded(names: Iterable[str], load: Callable[[str], Added]) -> Iterator[tuple[str, Added]]:
+    """What packages add, with its name, for lists: what cannot be loaded is left out, with a warning of the logger
+    ``camtrace``.
+
+    Args:
+        names: of entry points.
+        load: may raise ``UsageError``.
+    """
+    for name in names:
+        try:
+            thing = load(name)
+        except UsageError as error:
+            _left_out(str(error))
+        else:
+            yield name, thing
 
 
 class WithPlugins(Mapping[str, Added]):
@@ -80,28 +97,20 @@ class WithPlugins(Mapping[str, Added]):
     def __init__(self, built_in: Mapping[str, Added], group: PluginGroup, kind: type[Added]) -> None:
         self._built_in, self._group, self._kind = built_in, group, kind
 
-    def _names(self) -> Collection[str]:
-        return [name for name in plugins(self._group) if name not in self._built_in]
-
     def __getitem__(self, name: str) -> Added:
         if name in self._built_in:
             return self._built_in[name]
-        if name not in self._names():
+        if name not in plugins(self._group):
             raise KeyError(name)
         return load_plugin(self._group, name, self._kind)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._built_in or name in self._names()
+        return name in self._built_in or name in plugins(self._group)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._built_in
-        for name in self._names():
-            try:
-                load_plugin(self._group, name, self._kind)
-            except UsageError as error:
-                left_out(error)
-            else:
-                yield name
+        added = (name for name in plugins(self._group) if name not in self._built_in)
+        yield from (name for name, _ in loaded(added, self.__getitem__))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -168,7 +168,7 @@ def statements_table(findings: Sequence[NetworkFinding]) -> str:
     for statement, task in dict.fromkeys((f.statement, f.task) for f in of_networks):
         members = [f for f in of_networks if (f.statement, f.task) == (statement, task)]
         counts = [sum(f.decision.answer == answer for f in members) for answer in ("yes", "no", "undecided")]
-        below = sum(f.decision.high < 0 < f.decision.units and f.decision.answer == "yes" for f in members)
+        below = sum(f.value < f.reference and f.decision.answer == "yes" for f in members)
         ties = sum(f.decision.reason == "ties" for f in members)
         needed = [f.needed for f in members if f.needed is not None]
         body.append(

@@ -48,7 +48,6 @@ from benchmark.encoders.provenance import statement
 from benchmark.encoders.registry import NAMED, LoadRequest
 from benchmark.encoders.suggestions import did_you_mean, named_elsewhere, nearest_name, unknown_model
 from benchmark.options import default_cache
-from builders.data_specs import KINDS
 from builders.errors import CamtraceError, EncoderError, UsageError, missing_package
 from builders.plugins import plugins
 from builders.untrusted import describe_error
@@ -274,6 +273,8 @@ def _refuse_misspelt_prefix(spec: str) -> None:
     near = nearest_name(spec, [*NAMED, *_prefixed(spec)])
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:
         raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(near)}")
+    from builders.data_specs import KINDS
+
     if module in KINDS:
         raise UsageError(f"unknown encoder {spec!r}: these are photos, which --data names")
 

@@ -42,7 +42,7 @@ from builders.pixels import (
     processings_in_use,
     read_definitions,
 )
-from builders.plugins import left_out, load_plugin, plugin_source, plugins
+from builders.plugins import load_plugin, loaded, plugin_source, plugins
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
@@ -104,13 +104,7 @@ def plugin_tasks(family: str) -> Mapping[str, Task]:
 
 @functools.cache
 def _all_plugin_tasks() -> Mapping[str, Task]:
-    tasks: dict[str, Task] = {}
-    for family in plugins("tasks"):
-        try:
-            tasks |= plugin_tasks(family)
-        except UsageError as error:
-            left_out(error)
-    return MappingProxyType(tasks)
+    return MappingProxyType({n: t for _, tasks in loaded(plugins("tasks"), plugin_tasks) for n, t in tasks.items()})
 
 
 @functools.lru_cache(maxsize=1024)

@@ -21,7 +21,6 @@ EXCEPTIONS = {
     ("benchmark/stats/leave_one_out.py", "self.value < chance"): "the side of a test statistic",
     ("benchmark/stats/leave_one_out.py", "abs(self.value - chance) < STEADY"): "equal but for rounding",
     ("benchmark/stats/paired_tests.py", "p_value >= 1 - level"): "where an interval has to reach 0 to agree with it",
-    ("benchmark/compare/networks.py", "f.decision.high < 0 < f.decision.units"): "which way a decision goes",
     ("benchmark/stats/power.py", "np.maximum(rule, exact) < alpha"): "which outcomes both tests find, for their power",
     ("benchmark/stats/ranks.py", "corrected < 1 - level"): "ranks are this statistic: Holm over the pairs of a column",
 }
