@@ -40,7 +40,7 @@ from benchmark.encoders.encoder import Encoder, EncoderInfo, Runtime
 from benchmark.encoders.preprocess.pixels import Pixels, Step
 from builders import errors
 from builders.errors import CamtraceError, EncoderError
-from builders.files import scratch_prefix
+from builders.files import scratch_prefix, sweep_scratch
 from builders.untrusted import KILLED, ForeignCodeError
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class _Remote:
 
     def __init__(self, spec: str, load_s: float) -> None:
         self.name, self._load_s = spec, load_s
+        sweep_scratch()
         self._folder = tempfile.mkdtemp(prefix=scratch_prefix())
         self.address = os.path.join(self._folder, "pictures")
         if len(self.address) > 100:  # of about 104 that a system takes

@@ -166,6 +166,12 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     def finish(run: Path) -> list[str]:
         return ["finish", str(run / "planned.plan"), "-q"]
 
+    def finished(run: Path) -> dict[str, str]:
+        """What the ranks made: a plan has the paths of its run, and their markers times."""
+        end = run_command(finish(run), run)
+        assert end.status == 0, end.output
+        return content(run, ("planned",))
+
     return (
         Stage("score", score, ("out/result.json", "out/answers.npz", "cache/banks")),
         Stage("build", build, ("built",)),
@@ -175,7 +181,7 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
         Stage("encoders", encoders, ("networks",), isolated=True),
         Stage("erase", erase, ("eraser",)),
         Stage("diff", diff, ("diff",), isolated=True),
-        Stage("work", work, ("planned.plan",), prepare=plan, isolated=True),
+        Stage("work", work, prepare=plan, read=finished, isolated=True),
         Stage("finish", finish, ("planned",), prepare=plan_and_work),
     )
 
@@ -277,6 +283,7 @@ def _plain(path: Path) -> bytes:
     for name in VOLATILE:
         raw.pop(name, None)
     raw["environment"].pop("values_sha256", None)
+    raw["environment"].pop("ranks", None)
     for measured in ("speed", "reason"):
         (raw["environment"].get("runtime") or {}).pop(measured, None)
     for score in raw["scores"]:

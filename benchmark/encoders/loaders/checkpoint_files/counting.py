@@ -39,7 +39,7 @@ LOADING_BYTES, THREAD_BYTES, MEMORY_PER_BYTE = 3 << 28, 1 << 24, 32
 """Memory that loading may take: of libraries and a first forward pass, of each core's thread, and per byte of weights,
 which a quantised network needs several times over."""
 
-MOST_MODULES, BYTES_PER_MODULE = 20_000, 64
+MOST_MODULES, BYTES_PER_MODULE = 10_000, 64
 """Modules that may be built of any file, and bytes of weights for each one more."""
 MOST_TOKENS = 1 << 16
 """Longest sequence of learned tokens or positions that a picture's own are added to."""
@@ -48,6 +48,7 @@ CONFIGS = ("config.json", "open_clip_config.json")
 PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
 
 _WIDTH = ("hidden_size", "embed_dim", "d_model", "width", "dim", "embedding_size", "n_embd", "projection_dim")
+_SIDES = ("image_size", "img_size")
 _LAYERS = ("num_hidden_layers", "num_layers", "layers", "depth", "n_layer", "encoder_layers")
 _INNER = re.compile(r"(^|_)(sizes?|dims?|ratios?|rank|labels|experts)$")
 """In a name of something that is multiplied with the width in a layer."""
@@ -175,7 +176,7 @@ def _of_patches(config: Mapping[str, Any], width: int, most: int) -> Iterator[st
     """The first convolution, and the embeddings of positions."""
     patch = max(_whole(config.get("patch_size")), default=1)
     channels = max(_whole(config.get("num_channels")), default=3)
-    image = max(_whole(config.get("image_size")), default=0)
+    image = max((number for key in _SIDES for number in _whole(config.get(key))), default=0)
     if image > LARGEST_SIDE or (image // max(1, patch)) ** 2 * width > most:
         yield f"image_size = {image:,}"
     if patch * patch * channels * width > most:
