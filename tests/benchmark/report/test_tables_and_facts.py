@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
+from benchmark.extras.copies.report import copies_text
 from benchmark.report import depth_figure, markdown_table, report_figure, report_text
-from benchmark.report.copies import copies_text
 from benchmark.report.groups import groups_text
 from benchmark.results import Score
 from benchmark.tasks import all_tasks

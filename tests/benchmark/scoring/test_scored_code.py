@@ -16,6 +16,7 @@ COVERED = {
     *("benchmark.judgement", "benchmark.retrieval", "benchmark.robustness", "benchmark.stats", "benchmark.tasks"),
     "benchmark.answers",
     "benchmark.detection",
+    "benchmark.extras.copies",
     *(
         "builders.exif",
         "builders.kernels",
@@ -26,6 +27,11 @@ COVERED = {
         "builders.splits",
     ),
 }
+
+
+def package_of(module):
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1] == "extras" else 2])
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ def test_scoring_packages__the_pattern_sees_every_import_that_python_sees():
                     modules |= {f"{node.module}.{a.name}" for a in node.names} if bare else {node.module}
                 elif isinstance(node, ast.Import):
                     modules |= {alias.name for alias in node.names}
-            measured = {".".join(m.split(".")[:2]) for m in modules if m.startswith(("benchmark.", "builders."))}
+            measured = {package_of(m) for m in modules if m.startswith(("benchmark.", "builders."))}
             assert measured <= set(module._imported(content)), path
 
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmark.extras.copies.tasks import drawn_half
 from benchmark.options import RunOptions
 from benchmark.tasks import TaskInput, all_tasks
-from benchmark.tasks.copies import drawn_half
 from benchmark.tasks.knn import balanced_queries
 from benchmark.tasks.scenes.scene_table import blocks_of
 from builders.photos import Labels, PhotoSet, hash64, labels_of

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmark.extras.copies.tasks import drawn_half
 from benchmark.options import RunOptions
 from benchmark.stats import paired_difference, photo_interval
 from benchmark.tasks import TaskInput, all_tasks
 from benchmark.tasks.acquisition_probe import parts_of
-from benchmark.tasks.copies import drawn_half
 from benchmark.tasks.facts import knn_facts
 from benchmark.tasks.processing_probe import unfit_for_splits
 from builders.errors import DataError
