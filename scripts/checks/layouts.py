@@ -1,4 +1,4 @@
-"""60 layouts of data sets as people have them: read right, or refused with a specification that reads them right.
+"""68 layouts of data sets as people have them: read right, or refused with a specification that reads them right.
 
     python scripts/checks/layouts.py
 

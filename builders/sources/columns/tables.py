@@ -91,7 +91,7 @@ def table_photos(
             options={o: c for o, c in meant.items() if not given.get(o)}
             if "image" in meant
             else {"id": table.names[0]},
-            certain=certain,
+            certain=certain and not (arrays and meant.get("label") == "array"),
         )
     paths: tuple[str, ...] = ()
     if arrays:
@@ -277,12 +277,11 @@ def _one_a_row(table: Table, names: Sequence[str]) -> bool:
 
 
 def _are_classes(table: Table, name: str, *, words: bool = False) -> bool:
-    """Whether few values of a column stand for all rows, and are words or whole numbers."""
+    """Whether a few values of a column, two or more, stand for all rows, and are words or whole numbers."""
     values = table.columns.get(name, ())
     number = re.compile(r"[-+]?\d[\d.,e+-]*" if words else r"[-+]?\d*[.,]\d+(e[-+]?\d+)?")
-    return len({*values}) * 2 <= len(values) and not any(
-        value is None or number.fullmatch(value) for value in {*values}
-    )
+    few = 2 <= len({*values}) <= len(values) / 2
+    return few and not any(value is None or number.fullmatch(value) for value in {*values})
 
 
 def _as_ids(paths: tuple[str, ...], name: str) -> tuple[str, ...]:
