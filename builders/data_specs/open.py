@@ -22,7 +22,6 @@ from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
 from builders.processes import notice
 from builders.sources import Streaming
 
-
 _PLAIN = ("folder", "imagenet")
 """Kinds that another may replace; who names one of the others wants what it gives."""
 
