@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmark.audit.repair_plan import Repair, _shared, _Windows, plan_repair
+from benchmark.audit.repair_plan import Repair, plan_repair
 from benchmark.audit.subjects import PhotoSubject
 from builders.errors import UsageError
 from builders.photos import Labels, PhotoSet
@@ -23,57 +23,6 @@ def scan_of(block=7, **columns):
             yield SimpleNamespace(facts=pa.table({k: v[start : start + block] for k, v in columns.items()}))
 
     return SimpleNamespace(blocks=blocks)
-
-
-def columns_of(n=60, seed=0):
-    rng = np.random.default_rng(seed)
-    return {
-        "make": rng.choice(["x", "y", "z"], n).tolist(),
-        "model": [None if k == 0 else f"m{k}" for k in rng.integers(0, 3, n)],
-        "bytes": [None if x < 3 else float(x) for x in rng.integers(0, 30, n)],
-    }
-
-
-def plain_shared(features, columns, labels):
-    shared, used = [label >= 0 for label in labels], []
-    for name in features:
-        if name == "bytes":
-            continue
-        texts = ["" if v is None else v for v in columns[name]]
-        classes = sorted({label for label, s in zip(labels, shared, strict=True) if s})
-        sizes = Counter(label for label, s in zip(labels, shared, strict=True) if s)
-        cells = Counter((t, label) for t, label, s in zip(texts, labels, shared, strict=True) if s)
-        best = max(sorted(set(texts)), key=lambda t: min(cells[t, c] / sizes[c] for c in classes))
-        shared = [s and t == best for s, t in zip(shared, texts, strict=True)]
-        used.append(name)
-        if not any(shared):
-            break
-    return shared, used
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_shared__the_value_that_the_classes_share_most(seed):
-    columns = columns_of(seed=seed)
-    labels = np.random.default_rng(seed).integers(-1, 2, 60)
-    result = _shared(["make", "bytes", "model"], scan_of(**columns), labels)
-    assert (result[0].tolist(), result[1]) == plain_shared(["make", "bytes", "model"], columns, labels.tolist())
-
-
-@pytest.mark.parametrize("count", [8, 9, 50, 51])
-def test_windows__one_around_nearly_all_of_many_sizes(count):
-    sizes = np.array([f"{100 + i} x 200" for i in range(count) for _ in range(2)])
-    windows = _Windows.of(sizes)
-    if count <= 50:
-        assert len(windows.low) == count
-        assert windows.sentences()[0].count(" wide and ") == 8
-        more = f", and {count - 8} more" if count > 8 else ""
-        assert windows.sentences()[0].endswith(f"high{more}. Every class has the same mixture of these.")
-    else:
-        widths = np.repeat(np.arange(100, 151), 2)
-        least, most = np.quantile(widths, [0.025, 0.975])
-        assert windows.low.tolist() == [[int(np.ceil(least * 0.9)), 180]]
-        assert windows.high.tolist() == [[int(np.floor(most * 1.1)), 220]]
-        assert "more" not in windows.sentences()[0]
 
 
 def planned(repair, columns, labels, questions, names=("real", "fake")):

@@ -13,7 +13,7 @@ from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.scoring import store_paths, tasks_run
 from benchmark.scoring.run import score_encoders
-from benchmark.scoring.trial import Trial, try_encoders
+from benchmark.scoring.trial import Trial
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.photos import Labels
@@ -191,26 +191,6 @@ def test_first_run__photos_that_changed_just_now_lend_their_name_to_nothing(tmp_
         score(encoder, photos, tmp_path)
     monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1000)
     assert score(encoder, photos, tmp_path).result.cost["views"] == 3 * len(photos)
-
-
-def test_first_run__stopped_after_the_pass__nothing_is_embedded_again(tmp_path, encoder, photos, monkeypatch):
-    """Not even the three batches that ask whether it is an encoder: it answered before the photos' bytes were known."""
-    monkeypatch.setattr("benchmark.scoring.trial.try_encoders", try_encoders)
-    monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1)
-    batches, embed = [], encoder.embed
-    counting = dataclasses.replace(encoder, embed=lambda batch: batches.append(len(batch)) or embed(batch))
-
-    def stops(job):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as stopped:
-        stopped.setattr(tasks_run, "_run", stops)
-        with pytest.raises(KeyboardInterrupt):
-            score(counting, photos, tmp_path)
-    assert sum(batches) == 3 + 3 + 1 + 3 * len(photos)
-    batches.clear()
-    score(counting, photos, tmp_path)
-    assert batches == []
 
 
 def test_require_space__refused_before_anything_is_embedded(tmp_path, encoder, photos, monkeypatch):

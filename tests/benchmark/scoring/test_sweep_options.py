@@ -1,4 +1,4 @@
-"""Parts of a sweep: its encoders, presets, groups and data sets, and which results count as finished."""
+"""Options of a sweep: its encoders, presets, groups and data sets."""
 
 import dataclasses
 
@@ -7,11 +7,9 @@ import pytest
 from benchmark.__main__ import main
 from benchmark.cli import score as score_command
 from benchmark.cli import sweep as sweep_command
-from benchmark.encoders import Runtime
-from benchmark.options import RunOptions, loading_options
+from benchmark.options import RunOptions
 from benchmark.scoring import Request
 from benchmark.scoring.request import groups_of, open_sets, read_specs
-from benchmark.scoring.sweep import RECORDED_ELSEWHERE, _library, _library_of, options_without_record
 from builders.errors import DataError, UsageError
 from tests.conftest import write_dark_and_light
 
@@ -41,31 +39,6 @@ def test_read_specs(tmp_path):
 def test_sweep__needs_encoders(capsys):
     assert main(["sweep", "--data", "sample"]) == 2
     assert "which encoders?" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("given", "preset", "preprocess", "protocol"),
-    [
-        (["--published"], "iccv2025", "study", "iccv2025"),
-        (["--published", "--preset", "camtrace"], "camtrace", "own", "converged"),
-        (["--published", "--preprocess", "squash"], "iccv2025", "squash", "iccv2025"),
-        (["--model", "control:random-projection"], "camtrace", "own", "converged"),
-    ],
-)
-def test_sweep__preset_of_published_encoders_is_the_studys(given, preset, preprocess, protocol, monkeypatch):
-    """What the run and the loading of encoders are told; nothing is loaded."""
-
-    class Stopped(Exception):
-        pass
-
-    def stop(args, specs, data, options, together):
-        loading = loading_options(args)
-        raise Stopped(options.preset, loading["preprocess"], options.protocol, options.preprocess)
-
-    monkeypatch.setattr(score_command, "_request", stop)
-    with pytest.raises(Stopped) as caught:
-        sweep_command.run(sweep_command.parser().parse_args([*given, "--data", "sample", "--dry-run"]))
-    assert caught.value.args == (preset, preprocess, protocol, preprocess)
 
 
 @pytest.fixture
@@ -138,21 +111,3 @@ def test_open_sets__one_that_cannot_answer_costs_a_run_its_results_and_ends_a_sw
     assert unfit == ["plain"]
     with pytest.raises(DataError, match="plain"):
         dataclasses.replace(request, together=2).open(lambda name, error: unfit.append(name))
-
-
-def test_finished__what_auto_refused_on_these_photos_is_reused_for_auto():
-    openvino, torch = Runtime("openvino", "2026.1", 1e-7), Runtime("torch", "2")
-    refused = {"name": "torch", "version": "2", "on_photos": {"passed": False}}
-    auto, requested = RunOptions(runtime="auto"), RunOptions(runtime="openvino")
-    assert _library_of(refused, openvino, auto) == _library(openvino) == ("openvino", "2026.1")
-    assert _library_of(refused, openvino, requested) is None
-    assert _library_of({"name": "torch"}, openvino, auto) is None
-    assert _library_of({}, torch, auto) is _library(torch) is _library(None) is None
-    assert _library_of({"name": "openvino", "version": "2025.3"}, torch, auto) == ("openvino", "2025.3")
-
-
-def test_finished__every_option_that_affects_scores_is_compared(monkeypatch):
-    assert options_without_record() == []
-    fewer = {name: value for name, value in RECORDED_ELSEWHERE.items() if name != "outputs"}
-    monkeypatch.setattr("benchmark.scoring.sweep.RECORDED_ELSEWHERE", fewer)
-    assert options_without_record() == ["outputs"]
