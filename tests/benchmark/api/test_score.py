@@ -71,36 +71,6 @@ def test_score__has_the_options_of_the_command_with_their_defaults():
         assert computed[name].kind is inspect.Parameter.KEYWORD_ONLY
 
 
-def test_score__hands_every_option_on(monkeypatch, tmp_path):
-    """Each differs from its default, so that one which is dropped on the way is seen."""
-
-    class Handed(Exception):
-        pass
-
-    def stop(requested, **_):
-        raise Handed(requested)
-
-    monkeypatch.setattr("benchmark.api.scoring.run_request", stop)
-    given = {
-        "limit": 7, "preset": "iccv2025", "protocol": "converged", "readers": "linear,knn", "ties": "random",
-        "orientation": "stored", "neighbours": 3, "queries": 5, "mask_ratio": 0.5, "seed": 4, "device": "cpu",
-        "dtype": "bfloat16", "storage": "float16", "force_dtype": True, "allow_random": True, "compile": True,
-        "runtime": "torch", "batch_size": 3, "workers": 0, "views": "cpu", "memory": 10**9, "fresh": True,
-        "min_usable": 0.5, "verify_bytes": True, "processings": "web", "distractors": "own", "stream": True,
-        "cache": tmp_path,
-    }  # fmt: skip
-    defaults = {name: value.default for name, value in inspect.signature(camtrace.score).parameters.items()}
-    assert not [name for name, value in given.items() if defaults[name] == value and name != "runtime"]
-    with pytest.raises(Handed) as caught:
-        camtrace.score("some:encoder", tasks="knn/jpeg", trust_remote_code=True, **given)
-    requested = caught.value.args[0]
-    for name, value in given.items():
-        assert getattr(requested.options, name) == value, name
-    of_scoring = {field.name for field in dataclasses.fields(RunOptions)} & set(defaults)
-    assert of_scoring - {"outputs", "preprocess"} <= set(given)
-    assert (requested.tasks, requested.trust_remote_code) == (["knn/jpeg"], True)
-
-
 @pytest.mark.slow
 def test_results__lookup(results):
     one = results.select(encoder="ours")

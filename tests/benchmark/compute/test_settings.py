@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
 
-from benchmark.compute import devices, json_records, kernels, named_devices, process
-from benchmark.compute.memory import FittingBatch, with_less_memory
-from builders.errors import EncoderError, UsageError
+from benchmark.compute import kernels, named_devices, process
+from builders.errors import UsageError
 
 
 def test_wait_asleep__unless_the_user_set_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,21 +56,6 @@ def cards(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "named"),
-    [
-        ("cuda:all", ("cuda:0", "cuda:1", "cuda:2")),
-        ("cuda:0,cuda:2", ("cuda:0", "cuda:2")),
-        (" cuda:2 ,cuda:1 ", ("cuda:2", "cuda:1")),
-        ("cuda:9", ("cuda:9",)),
-        ("cpu,cpu,cpu", ("cpu", "cpu", "cpu")),
-    ],
-)
-def test_named_devices__of_three_cards(requested: str, named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    cards(monkeypatch, 3)
-    assert named_devices(requested) == named
-
-
-@pytest.mark.parametrize(
     ("count", "requested", "sentence"),
     [
         (0, "cuda:all", "there is no CUDA card here (or CUDA_VISIBLE_DEVICES hides all of them)"),
@@ -91,54 +74,3 @@ def test_named_devices__refuses_in_a_sentence(
     with pytest.raises(UsageError) as error:
         named_devices(requested)
     assert str(error.value) == f"--device {requested}: {sentence}"
-
-
-def test_uploaded__to_a_card_through_pinned_memory() -> None:
-    calls: list[Any] = []
-
-    class Given:
-        device = torch.device("cpu")
-
-        def pin_memory(self) -> Any:
-            calls.append("pinned")
-            return self
-
-        def to(self, device: torch.device, **more: Any) -> str:
-            calls.append((device.type, more))
-            return "there"
-
-    given: Any = Given()
-    assert devices.uploaded(given, torch.device("cuda")) == "there"
-    assert calls == ["pinned", ("cuda", {"non_blocking": True})]
-    calls.clear()
-    given.device = torch.device("cuda", 1)
-    assert devices.uploaded(given, torch.device("cuda", 0)) == "there"
-    assert calls == [("cuda", {})]
-
-
-def test_sentences__where_memory_runs_out(capsys: pytest.CaptureFixture[str]) -> None:
-    def none(batch: torch.Tensor) -> torch.Tensor:
-        raise MemoryError("no room")
-
-    with pytest.raises(EncoderError) as error:
-        FittingBatch("toy", none, 4)(torch.zeros(3, 2))
-    assert str(error.value) == (
-        "toy: the memory does not hold the forward pass of one view; use another --device, fewer encoders at a time "
-        "(sweep --together) or a smaller encoder"
-    )
-    assert capsys.readouterr().err == "camtrace: toy: 3 views do not fit, 1 at a time now\n"
-    with pytest.raises(EncoderError) as error:
-        with_less_memory("kNN", none, 1 << 20)  # type: ignore[arg-type]
-    assert str(error.value) == "kNN: memory runs out however small its parts are (no room); use --device cpu"
-
-
-def test_write_record__is_one_line_of_json(tmp_path: Any) -> None:
-    import dataclasses
-
-    @dataclasses.dataclass
-    class Speed:
-        views: float
-        names: tuple[str, ...] = ()
-
-    json_records.write_record(tmp_path / "new" / "speed.json", Speed(3.5, ("a",)))
-    assert (tmp_path / "new" / "speed.json").read_text() == '{"views": 3.5, "names": ["a"]}\n'

@@ -205,26 +205,3 @@ def test_pillow__antialiased_is_its_resize(filter: str) -> None:
     for library in ("own", "pillow"):
         made = with_library(encoder_of(ResizeTo(57, 40, BICUBIC)), library, filter, "yes").preprocess(PICTURE)
         np.testing.assert_array_equal(made, np.asarray(expected))
-
-
-class Made:
-    """A library's function; its arguments are recorded, and its result is a transform of gray pictures."""
-
-    def __init__(self, level: float = 100.0) -> None:
-        self.level, self.calls = level, []  # type: ignore[var-annotated]
-
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        self.calls.append((arguments, named))
-        return lambda *_, **__: torch.full((3, 2, 4), self.level / 255, dtype=torch.float64)
-
-
-@pytest.mark.parametrize(("level", "whole"), [(100.009, True), (99.991, True), (100.011, False), (99.5, False)])
-def test_library_transform__levels_of_8_bits(level: float, whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(by_library, "_transform", lambda pixels, library: Made(level)())
-    transform = LibraryTransform(Pixels(SHORT), "timm")
-    if whole:
-        assert set(transform(PICTURE).flat) == {100}
-    else:
-        assert refusal(transform, PICTURE) == (
-            "EncoderError: library=timm: its pixels are no 8-bit levels, which the encoder takes"
-        )

@@ -13,7 +13,6 @@ import torch
 from huggingface_hub import errors
 from safetensors.torch import save_file
 
-from benchmark.encoders.loaders import hub as hub_loader
 from benchmark.encoders.loaders.hub import (
     check_files,
     fetch,
@@ -22,7 +21,6 @@ from benchmark.encoders.loaders.hub import (
     library_of,
     library_of_card,
     load_files,
-    load_hub,
     read_config,
     read_tensors,
     split_options,
@@ -225,29 +223,6 @@ def test_fetch__what_is_downloaded_and_from_which_commit(tmp_path: Path, monkeyp
     assert fetch("a/b", None, weights=False)[0] == tmp_path
 
 
-def test_fetch__of_the_cache_where_the_hub_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = Hub(monkeypatch, tmp_path / "c0ffee")
-    hub.error = ConnectionError()
-    write(tmp_path / "c0ffee", config={})
-    monkeypatch.setattr(hub_loader, "_cached", lambda repo, revision: tmp_path / "c0ffee")
-    with pytest.raises(EncoderError) as refused:
-        fetch("a/b", "v1")
-    assert str(refused.value) == "a/b@v1: the Hub cannot be reached (ConnectionError) and the cache has no weights"
-    assert fetch("a/b", "v1", weights=False) == (tmp_path / "c0ffee", "c0ffee")
-    for name in ("a.pth", "a.bin", "a.safetensors"):
-        (tmp_path / "c0ffee" / name).write_text("x")
-        assert fetch("a/b", None) == (tmp_path / "c0ffee", "c0ffee")
-        (tmp_path / "c0ffee" / name).unlink()
-
-    def absent(repo: str, revision: str | None) -> Path:
-        raise errors.LocalEntryNotFoundError("x")
-
-    monkeypatch.setattr(hub_loader, "_cached", absent)
-    with pytest.raises(EncoderError) as refused:
-        fetch("a/b", None)
-    assert str(refused.value).startswith("a/b: the Hub cannot be reached (ConnectionError)")
-
-
 def caused_by(cause: Exception) -> Exception:
     error = ValueError("the client failed")
     error.__cause__ = cause
@@ -279,25 +254,3 @@ def test_fetch__errors_of_a_download(
     with pytest.raises(CamtraceError) as refused:
         fetch("a/b", "v")
     assert f"{type(refused.value).__name__}: {refused.value}".startswith(message)
-
-
-def test_load_hub__two_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError) as refused:
-        load_hub(LoadRequest("a/b@one", revision="two"))
-    assert str(refused.value) == "a/b@one: the spec says revision one, --revision says two"
-    requests: list[Any] = []
-
-    def no_files(*arguments: Any) -> Any:
-        requests.append(arguments)
-        raise EncoderError("x")
-
-    monkeypatch.setattr(hub_loader, "fetch", no_files)
-    for spec, revision in (("hf-hub:a/b", "two"), ("a/b@two", None), ("a/b@two", "two"), ("a/b", None)):
-        with pytest.raises(EncoderError):
-            load_hub(LoadRequest(spec, revision=revision, trust_remote_code=True))
-    assert requests == [("a/b", "two", True)] * 3 + [("a/b", None, True)]
-    write(tmp_path, config={"model_type": "vit"})
-    monkeypatch.setattr(hub_loader, "fetch", lambda *arguments: (tmp_path, "c" * 40))
-    for revision, name in ((None, "a/b?output=x"), ("v", "a/b@v?output=x")):
-        checkpoint = hub_loader.hub_checkpoint(LoadRequest("a/b?output=x", revision=revision))
-        assert (checkpoint.name, checkpoint.revision, checkpoint.folder) == (name, "c" * 40, tmp_path)

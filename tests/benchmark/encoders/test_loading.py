@@ -22,7 +22,6 @@ from benchmark.encoders import (
     EncoderInfo,
     installed_lists,
     list_encoders,
-    load,
     load_encoder,
     move_to_host,
 )
@@ -71,42 +70,6 @@ def test_study__names_are_those_of_the_published_table() -> None:
     with table.open(encoding="utf-8", newline="") as file:
         published = [(row["encoder"], row["group"]) for row in csv.DictReader(file)]
     assert [(row.published_name, row.group) for row in STUDY] == published
-
-
-@pytest.mark.parametrize(
-    ("spec", "target"),
-    [
-        ("openai/clip-vit-base-patch16", "load_hub"),
-        ("timm/resnet50.a1_in1k", "load_hub"),
-        ("openai/clip-vit-base-patch16@refs/pr/3", "load_hub"),
-        ("hf-hub:timm/resnet50.a1_in1k", "load_hub"),
-        ("org/name?size=224&mean=0.5,0.4,0.5&std=0.5&interpolation=bicubic", "load_hub"),
-        ("org/name@v1.0?output=projected", "load_hub"),
-        ("local-dir:anything", "load_path"),
-        ("weights:model.pth?arch=timm:resnet50", "load_weights"),
-        ("gone.pth?arch=timm:resnet50", "load_path"),
-        ("runs/mine/model_best.pth.tar", "load_path"),
-        ("org/name.pt", "load_hub"),
-        ("./folder", "load_path"),
-        ("/folder", "load_path"),
-        ("~/folder", "load_path"),
-        ("timm:resnet50", "load_timm"),
-        ("open_clip:RN50/openai", "load_open_clip"),
-        ("torchvision:resnet50/DEFAULT", "load_torchvision"),
-        ("json:loads", "load_callable"),
-        ("package.module:Class.method", "load_callable"),
-        ("callable:timm:create_model", "load_callable"),
-    ],
-)
-def test_loader__of_each_form(spec: str, target: str) -> None:
-    assert load._loader(spec).__name__ == target
-
-
-def test_loader__a_folder_that_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "org" / "name").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    assert load._loader("org/name").__name__ == "load_path"
-    assert load._loader("org/other").__name__ == "load_hub"
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.loaders.transformers import towers
 from benchmark.encoders.loaders.transformers.embeddings import (
-    Embedding,
     Loaded,
     OneSize,
     fitted,
     general_embedding,
     last_hidden,
     plain,
-    tile,
 )
-from benchmark.encoders.loaders.transformers.one_size import WithConstants
 from benchmark.encoders.loaders.transformers.positions import (
     Positions,
     is_named_width,
@@ -34,7 +30,6 @@ from benchmark.encoders.loaders.transformers.towers import (
     ProjectedTokens,
     describes_images,
     image_text_embeddings,
-    tower_embedding,
     tower_names,
 )
 from builders.errors import EncoderError, UsageError
@@ -248,34 +243,6 @@ def test_tower_names__the_likeliest_first() -> None:
     assert tower_names(model) == expected
     Model.main_input_name = "input_ids"
     assert tower_names(model) == [name for name in expected if name not in ("encoder", "core")]
-
-
-def test_tower_embedding__as_if_it_were_saved_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Fails(nn.Module):
-        def forward(self, pixel_values: torch.Tensor) -> Any:
-            raise KeyError
-
-    tower = Network(Output(pooler_output=values(2, 8), last_hidden_state=HIDDEN))
-    model = Described(tower, None, "vision_model")
-    model.vision_tower = Fails()
-    embedding = tower_embedding(Loaded(model, frozenset(["vision_model.pooler.x"]), VIEWS, tile))
-    assert embedding is not None
-    assert (embedding.part, embedding.words) == (
-        "vision_model", "vision tower, not projected: mean over positions of the last hidden state",
-    )  # fmt: skip
-    with_more = WithConstants(tile, {"tiles": torch.ones(1, 1)})
-    assert tower_embedding(Loaded(model, frozenset(), VIEWS, with_more)) is not None
-    assert set(tower.calls) == {VIEWS.shape}  # one picture, no tiles
-    whole = tower_embedding(Loaded(model, frozenset(["pooler.x"]), VIEWS, plain))
-    assert whole is not None
-    assert whole.words == "vision tower, not projected: pooler_output"
-    assert tower_embedding(Loaded(Described(Fails(), None), frozenset(), VIEWS, plain)) is None
-    # an output of another number of pictures is no embedding of them
-    one = Network(Output(image_embeds=values(2, 8)))
-    more = Loaded(Described(one, None), frozenset(), VIEWS, plain)
-    assert tower_embedding(more) is not None
-    monkeypatch.setattr(towers, "general_embedding", lambda part: Embedding(lambda m, v: values(3, 8), "words"))
-    assert tower_embedding(more) is None
 
 
 def test_describes_images__by_its_kind() -> None:

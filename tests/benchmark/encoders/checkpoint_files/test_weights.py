@@ -18,7 +18,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
 from benchmark.cli.score import main
-from benchmark.encoders import Encoder, load, load_encoder
+from benchmark.encoders import Encoder, load_encoder
 from benchmark.options import RunOptions
 from benchmark.publishing.provenance import private_inputs
 from benchmark.results import read_result
@@ -218,57 +218,6 @@ def test_mistake__one_sentence(query: str, words: str, file: Path) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         _load(f"{file}{query}")
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("address", "spec"),
-    [
-        ("https://huggingface.co/org/name", "org/name"),
-        ("https://huggingface.co/org/name/tree/v1.0", "org/name@v1.0"),
-        ("http://hf.co/org/name/tree/refs/pr/3/", "org/name@refs/pr/3"),
-        ("https://huggingface.co/org/name?output=projected", "org/name?output=projected"),
-        ("https://huggingface.co/org/name/?size=9&mean=0.5,0.4,0.5", "org/name?size=9&mean=0.5,0.4,0.5"),
-        ("https://www.huggingface.co/org/name", "org/name"),
-        ("http://www.hf.co/org/name/", "org/name"),
-        ("https://hf.co/org.x/na-me_1/tree/v1?output=projected", "org.x/na-me_1@v1?output=projected"),
-        ("https://hf.co/datasets-of/spaces", "datasets-of/spaces"),
-        ("timm:hf-hub:org/name", "org/name"),
-        ("timm:hf_hub:org/name", "org/name"),
-        ("open_clip:hf-hub:org/name@main", "org/name@main"),
-        ("org/name@main", "org/name@main"),
-    ],
-)
-def test_address__of_the_hub_is_its_repo(address: str, spec: str) -> None:
-    assert load._canonical(address) == spec
-
-
-def test_open_clip__a_path_below_the_current_folder_or_from_the_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "epoch_1.pt").touch()
-    monkeypatch.chdir(tmp_path)
-    assert load._canonical("open_clip:ViT-B-32//logs/epoch_1.pt") == "weights:logs/epoch_1.pt?arch=open_clip:ViT-B-32"
-    spec = load._canonical(f"open_clip:ViT-B-32/{tmp_path}/logs/epoch_1.pt?ema=true")
-    assert spec == f"weights:{tmp_path}/logs/epoch_1.pt?arch=open_clip:ViT-B-32&ema=true"
-    assert load._canonical("open_clip:RN50//gone.pt") == "weights:/gone.pt?arch=open_clip:RN50"
-
-
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("https://huggingface.co/org/name/blob/main/x.pth", "names no model of the Hub"),
-        ("https://huggingface.co/datasets/org/name", "names no model of the Hub"),
-        ("https://www.hf.co/spaces/org", "names no model of the Hub"),
-        ("https://hf.co/docs/hub", "names no model of the Hub"),
-        ("http://huggingface.co/org", "names no model of the Hub"),
-        ("https://huggingface.com/org/name", "no address is downloaded; fetch the file"),
-        ("https://example.com/x.pth", "no address is downloaded; fetch the file"),
-    ],
-)
-def test_address__of_something_else(address: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        load_encoder(address)
 
 
 @pytest.mark.slow
