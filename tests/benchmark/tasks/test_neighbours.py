@@ -249,13 +249,9 @@ def test_acquisition__parts_and_classes_are_those_of_training():
     of_val = with_make("ttttvv", "bbccbc")
     _, _, val, test = parts_of(input_of(of_val, None), of_val.attributes["make"])
     assert (val.photos.tolist(), test.photos.tolist()) == ([], [4, 5])
-    for few, classes, tested in ((with_make("ttee", "bbcb"), 1, 2), (with_make("tttt", "bcbc"), 2, 0)):
-        with pytest.raises(DataError) as refused:
+    for few in (with_make("ttee", "bbcb"), with_make("tttt", "bcbc")):  # one class, and no test photo
+        with pytest.raises(DataError):
             MAKE.run(input_of(few, np.ones((4, 4), np.float32)))
-        assert str(refused.value) == (
-            f"toy: {classes} classes among the usable train photos and {tested} test photos, a probe needs at least 2 "
-            "classes and 1 test photo"
-        )
 
 
 def test_acquisition__details_of_a_brief_score():

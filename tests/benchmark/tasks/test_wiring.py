@@ -130,7 +130,7 @@ def test_unfit__one_class_no_val_no_pairs():
     assert tasks["knn/jpeg"].unfit(photos.select(np.arange(TRAIN + 1, len(photos)))) == "it has no photo in train"
     assert "do not come in pairs" in tasks["retrieval/pairs"].unfit(photos)
     assert "no labels for make" in tasks["probe/make"].unfit(photos)
-    with pytest.raises(DataError, match="cannot answer any of the tasks"):
+    with pytest.raises(DataError, match="cannot"):
         fitting_tasks([tasks["retrieval/pairs"]], photos, named=True)
 
 

@@ -80,9 +80,9 @@ def test_fill__respects_tombstones_and_refuses_invalid_requests(sampled):
     forget(state, owners=sorted(owners))
     fill(state, client_of(state, flickr), plan_of(end=END), ["make"], per_class=12)
     assert not owners & {row[0] for row in state.rows("SELECT owner FROM photos")}
-    with pytest.raises(UsageError, match="attribute to fill 'iso'"):
+    with pytest.raises(UsageError, match="'iso'"):
         fill(state, client_of(state, flickr), plan_of(end=END), ["iso"])
-    with pytest.raises(UsageError, match="after a search with Exif"):
+    with pytest.raises(UsageError, match="search"):
         fill(state, client_of(state, flickr), plan_of(end=END, with_exif=False), ["make"])
 
 

@@ -133,7 +133,7 @@ def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("correlated", "did you mean 'correlated:P'"),
+        ("correlated", "'correlated:P'"),
         ("correlated:1.2", "a number from 0 to 1"),
         ("correlated:x", "unknown assignment"),
         ("correlated-classes:-1", "unknown assignment"),
