@@ -198,14 +198,3 @@ def test_hashes__without_a_cache_and_of_unreadable_photos():
     assert len({hash_of_block([b"a" * 32, b"b" * 32]), hash_of_block([b"b" * 32, b"a" * 32])}) == 2
     hashes.learn(0, b"z" * 32)  # known ones stay
     assert hashes.bytes_hash() == first
-
-
-def test_asking__columns_of_each_question_of_a_photo_follow_one_another():
-    more = ClosedQuestion("3", "a", "How many?", ("1", "2", "3", "4"), 2)
-    asking = Asking((CAT, OTHER, YES, more))
-    columns = {
-        photo: [(put.columns.start, put.columns.stop) for put in puts] for photo, puts in asking.by_photo.items()
-    }
-    assert columns == {"a": [(0, 3), (3, 5), (5, 9)], "b": [(0, 2)]}
-    assert asking.width == 9
-    assert len(asking.prompts()) == 4

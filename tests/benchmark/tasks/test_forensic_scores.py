@@ -62,49 +62,6 @@ TWO = "photos have fewer than two generators with 10 photos in training and test
 SOURCES = "real photos have fewer than two sources with 10 photos in training and test"
 
 
-@pytest.mark.parametrize(
-    ("photos", "detect", "floor", "left_out"),
-    [
-        (pictures(*both(10, 10)), "", "", ""),
-        (pictures(*both(10, 10), group="model"), "", "", ""),
-        (pictures(*both(9, 10)), "", f"its {SOURCES}", f"its {TWO}"),
-        (pictures(*both(10, 9)), "", f"its {SOURCES}", f"its {TWO}"),
-        # val is trained on where there is a test split
-        (pictures(*both(5, 10, "test"), *both(0, 5)), "", "", ""),
-        (pictures(*both(10, 1, "test"), *both(0, 20)), "", f"its {SOURCES}", f"its {TWO}"),
-        (
-            pictures((3, "fake", "train", "-", "-"), (3, "real", "train", "-", "-"), (1, "fake", "val", "-", "-")),
-            *["it has no real photo in val"] * 3,
-        ),
-        (
-            pictures((3, "real", "train", "-", "-"), (3, "real", "test", "-", "-"), (1, "fake", "val", "-", "-")),
-            *["it has no generated photo in train"] * 3,
-        ),
-        (
-            pictures((3, "-", "train", "-", "-"), (3, "real", "val", "-", "-"), (1, "fake", "val", "-", "-")),
-            *["it has no real photo in train"] * 3,
-        ),
-        (
-            pictures(*[(9, kind, split, "-", "-") for kind in ("real", "fake") for split in ("train", "test")]),
-            "",
-            "it does not say where its real photos come from (source=SOURCE)",
-            "it does not say which generator made a photo (group=generator=SOURCE)",
-        ),
-        (
-            dataclasses.replace(pictures(*both()), stored_views=("v",)),
-            *["it stores photos that are processed already"] * 3,
-        ),
-        (
-            dataclasses.replace(pictures(*both()), labels=Labels(("real", "fake", "cat"), np.zeros(32, np.int32))),
-            *["its labels are not two classes such as real and fake, or nature and ai (label=SOURCE names them)"] * 3,
-        ),
-    ],
-)
-def test_unfit__in_a_sentence(photos, detect, floor, left_out):
-    reasons = [task.unfit(photos) for task in (DETECT, CROSSING, FLOOR, LEAVE_ONE_OUT)]
-    assert reasons == [detect, detect, floor, left_out]
-
-
 def test_unfit__sources_of_generated_and_generators_of_real_photos_do_not_count():
     swapped = [(n, kind, split, source, generator) for n, kind, split, generator, source in both(12, 12)]
     assert (FLOOR.unfit(pictures(*swapped)), LEAVE_ONE_OUT.unfit(pictures(*swapped))) == (
@@ -241,14 +198,6 @@ def test_detect__recall_at_the_rate_that_the_real_photos_allow_and_the_calibrati
         assert (
             "calibration_error" not in DETECT.run(dataclasses.replace(inputs, given=more, brief=True)).scores[0].details
         )
-
-
-def test_detect__recall_has_an_interval_over_units_unless_brief(monkeypatch):
-    photos, values = many_scores()
-    monkeypatch.setattr("benchmark.tasks.forensics.detect._audit", lambda inputs: {})
-    inputs = input_of(photos, given=detector({"original": values}, threshold=0.5), brief=False)
-    (point,) = DETECT.run(inputs).scores[0].details["recall"]
-    assert 0 < point["low"] < point["recall"] < point["high"] < 1
 
 
 def test_given__threshold_from_training_photos_of_both_classes_or_a_refusal(planted):

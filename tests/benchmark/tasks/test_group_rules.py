@@ -38,38 +38,6 @@ def input_of(photos: PhotoSet, rows: np.ndarray | None = None, *, brief: bool = 
     return TaskInput(photos, np.ones(len(photos), bool), bank, given, "cpu", brief=brief)
 
 
-@pytest.mark.parametrize(
-    ("photos", "of_probe", "of_labels"),
-    [
-        (photos_of("aabb", "xyxy"), "", ""),
-        (photos_of("aabb", "xx-x"), "its group g has one value, two are needed", None),
-        (photos_of("aaaa", "xyxy"), "", "its photos have no class labels (at least two classes are needed)"),
-        (photos_of("a--a", "xyxy"), "", "its photos have no class labels (at least two classes are needed)"),
-        (photos_of("aabb--", "xyxyxy"), "", ""),
-        (
-            dataclasses.replace(photos_of("aabb", "xyxy"), stored_views=("v",)),
-            "it stores photos that are processed already",
-            None,
-        ),
-        (
-            dataclasses.replace(photos_of("aabb", "xyxy"), groups={}),
-            "it has no group g (group=NAME=SOURCE gives one)",
-            None,
-        ),
-        (
-            dataclasses.replace(photos_of("aabb", "xyxy"), groups={n: labels_of("xyxy") for n in ("h", "k")}),
-            "it has no group g (its groups: h, k)",
-            None,
-        ),
-    ],
-)
-def test_unfit__in_a_sentence(photos, of_probe, of_labels):
-    expected = of_probe if of_labels is None else of_labels
-    assert [task.unfit(photos) for task in (PROBE, KNN, ROBUSTNESS)] == [of_probe, expected, expected]
-    stands_for_all = all_tasks()["probe/<group>"]
-    assert stands_for_all.unfit(photos) == "it has no groups (group=NAME=SOURCE gives one)"
-
-
 @pytest.fixture(scope="module")
 def planted():
     """Two labels, two groups and 16 clusters of two photos; cells of equal size; the group moves rows."""

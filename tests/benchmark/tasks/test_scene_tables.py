@@ -13,7 +13,7 @@ import pytest
 from benchmark.options import RunOptions
 from benchmark.stats import photo_interval
 from benchmark.tasks import Seconds, TaskInput, all_tasks
-from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, scene_table, unfit_for_scenes
+from benchmark.tasks.scenes.scene_table import blocks_of, known_scenes, scene_table
 from builders.errors import DataError
 from builders.photos import PhotoSet, labels_of
 from tests.support.scenes import exact_embeddings, float32_recall, input_of, scene_photos
@@ -30,43 +30,6 @@ def photos_of(scenes: str, stored: tuple[str, ...] = (), column: str = "scene", 
         groups={name: labels_of(None if v == "-" else v for v in values) for name, values in groups.items()},
         stored_views=stored,
     )
-
-
-@pytest.mark.parametrize(
-    ("photos", "reason"),
-    [
-        (photos_of("aabb", g="xyxy"), ""),
-        (photos_of("aabb", column="pair_id", g="xyxy"), ""),
-        (photos_of("    ", g="xyxy"), "nothing says which of its photos show one scene (scene=COLUMN)"),
-        (photos_of("aabb"), "it has no groups (group=NAME=SOURCE gives one)"),
-        (photos_of("aabb", ("view",), g="xyxy"), "it stores photos that are processed already"),
-        (photos_of("aabb", g="xxxx", h="yyyy"), "its photos have one value of g x h, two are needed"),
-        (photos_of("aabb", g="xxxx", h="yyyz"), ""),
-        (photos_of("abcd", g="xyxy"), "no two of its photos show one scene"),
-    ],
-)
-def test_unfit__first_reason_in_a_sentence(photos: PhotoSet, reason: str) -> None:
-    assert unfit_for_scenes(photos) == reason == VARIANCE.unfit(photos)
-
-
-@pytest.mark.parametrize(
-    ("photos", "usable", "reason"),
-    [
-        # a photo without a value is no second value, and one without a scene, or not usable, is in no scene
-        (photos_of("aabb", g="x-xx"), "1111", "values"),
-        (photos_of("ab--", g="xxxy"), "1111", "values"),
-        (photos_of("aabb", g="xyxx", h="zzzz"), "1011", "values"),
-        (photos_of("aabb", column="pair_id", g="xxyy"), "1111", "pair_id"),
-        (photos_of("aabb"), "1111", "group=NAME=SOURCE"),
-        (photos_of("    ", g="xyxy"), "1111", "scene=COLUMN"),
-        # the second photo of each scene lacks one of both groups
-        (photos_of("aabb", g="xyx-", h="z-zw"), "1111", "photos"),
-    ],
-)
-def test_scene_table__refusals(photos: PhotoSet, usable: str, reason: str) -> None:
-    with pytest.raises(DataError) as refused:
-        scene_table(photos, np.array([letter == "1" for letter in usable]))
-    assert reason in str(refused.value)
 
 
 def test_scene_table__several_photos_of_a_scene_by_one_group_are_counted_and_the_most_named() -> None:
