@@ -12,10 +12,10 @@ from benchmark.compare import (
     write_published,
 )
 from benchmark.compare.paired import check_pair
-from benchmark.compare.published import CSV_COLUMNS, pair_with_published, published_encoder
+from benchmark.compare.published import CSV_COLUMNS, pair_with_published
 from benchmark.results import Failure, Result, Run, Score, published_encoders
 from benchmark.scoring import Row
-from builders.errors import DataError, UsageError
+from builders.errors import DataError
 from tests.benchmark.compare.test_recorded_study import SPECS
 from tests.benchmark.compare.test_recorded_study import run as study_row
 from tests.support.probe_runs import UNDER_PRESET
@@ -51,19 +51,6 @@ def test_texts_of_published_numbers__are_as_recorded(tmp_path):
     write_published(rows, tmp_path / "a.csv")
     made["csv"] = (tmp_path / "a.csv").read_text()
     assert made["csv"].splitlines()[0] == ",".join(CSV_COLUMNS)
-
-
-def test_published_text__refusals():
-    run = dataclasses.replace(of_study("imagenet"), folder=Path("some/where"))
-    with pytest.raises(DataError) as error:
-        published_text(run, NAME, ["nothing/*"], across_presets=False)
-    assert f"{NAME}" in str(error.value)
-    with pytest.raises(UsageError) as error:
-        published_encoder("", "mine:encode@v1")
-    assert "--published" in str(error.value)
-    with pytest.raises(UsageError) as error:
-        published_encoder("CLIP (ViT-B/16, WITT)")
-    assert str(error.value) == f"unknown published encoder 'CLIP (ViT-B/16, WITT)': did you mean {NAME!r}?"
 
 
 def test_published_rows__of_an_encoder_of_the_study_and_of_another():

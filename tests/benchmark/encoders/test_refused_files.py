@@ -6,9 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
@@ -33,57 +30,6 @@ def test_onnx__a_network_whose_embedding_is_not_finite(tmp_path: Path) -> None:
     averaging(tmp_path / "f.onnx")
     assert refusal(load_encoder, f"onnx:{tmp_path}/f.onnx?mean=0&std=1e-45,1,1") == (
         "EncoderError: onnx:f.onnx: the embedding of a plain picture is not finite"
-    )
-
-
-def parquet(folder: Path, embedding: Any, ids: Any = ("a", "b"), **columns: Any) -> str:
-    pq.write_table(pa.table({"photo_id": list(ids), **columns, "embedding": embedding}), folder / "e.parquet")
-    return f"embeddings:{folder}/e.parquet"
-
-
-@pytest.mark.parametrize(
-    ("embedding", "message"),
-    [
-        (pa.array([1.0, 2.0]), "the column embedding holds double, not lists of numbers"),
-        (pa.array([["a"], ["b"]]), "the embeddings are lists of string, not of numbers"),
-        (pa.array([[True], [False]]), "the embeddings are lists of bool, not of numbers"),
-        (pa.array([[1.0], None]), "b has no embedding"),
-        (pa.array([[1.0, None], [1.0, 2.0]]), "an embedding lacks one of its numbers (null)"),
-        (pa.array([[1.0], [1.0, 2.0]]), "the embedding of b has 2 numbers, that of a has 1"),
-        (pa.array([[1.0], [np.nan]]), "the embedding of b is not finite (and 0 others)"),
-    ],
-)
-def test_embeddings__columns_that_are_none(embedding: Any, message: str, tmp_path: Path) -> None:
-    assert refusal(load_encoder, parquet(tmp_path, embedding)) == f"EncoderError: embeddings:e.parquet: {message}"
-
-
-def test_embeddings__files_that_are_none(tmp_path: Path) -> None:
-    empty = pa.array([], pa.list_(pa.float32()))
-    assert refusal(load_encoder, parquet(tmp_path, empty, ())) == (
-        "EncoderError: embeddings:e.parquet: it holds no row"
-    )
-    (tmp_path / "x.parquet").write_bytes(b"damaged")
-    message = refusal(load_encoder, f"embeddings:{tmp_path}/x.parquet")
-    assert message.startswith("EncoderError: embeddings:x.parquet: it is no Parquet file that can be read (")
-    (tmp_path / "folder").mkdir()
-    assert refusal(load_encoder, f"embeddings:{tmp_path}/folder") == (
-        "EncoderError: embeddings:folder: the folder holds no .parquet file"
-    )
-    np.save(tmp_path / "e.npy", np.ones((2, 3)))
-    spec = f"embeddings:{tmp_path}/e.npy"
-    for lines, message in (
-        (None, "e.csv must be in the same folder, with a column photo_id"),
-        ("photo_id\na\n", "it holds 2 embeddings, and e.csv 1 lines"),
-        ("photo\na\nb\n", "e.csv has no column photo_id"),
-    ):
-        if lines is not None:
-            (tmp_path / "e.csv").write_text(lines)
-        assert refusal(load_encoder, spec) == f"EncoderError: embeddings:e.npy: {message}"
-    (tmp_path / "e.npy").write_bytes(b"damaged")
-    assert refusal(load_encoder, spec).startswith("EncoderError: embeddings:e.npy: it cannot be read (")
-    columns: Any = {"jpeg": ["q95-444", None], "sharpening": [None, "none"]}
-    assert refusal(load_encoder, parquet(tmp_path, pa.array([[1.0], [2.0]]), ("a", "a"), **columns)) == (
-        "EncoderError: embeddings:e.parquet: a under jpeg-q95-444 has two embeddings, as classes of two parameters"
     )
 
 

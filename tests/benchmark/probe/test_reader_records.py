@@ -105,16 +105,6 @@ def test_read_knn__fewer_neighbours_than_photos_of_the_fit(photos: int, tried: l
     assert (read.constants["tried"], read.chosen, read.search) == (tried, {"k": float(middle)}, ())
 
 
-def test_read_knn__more_than_256_classes() -> None:
-    x, y = np.eye(300, 320, dtype=np.float32), np.arange(300)
-    every = np.arange(300)
-    read = read_knn(Problem([x], np.zeros((1, 300), np.int64), y[None], 300, every, every), [x], device=CPU, seed=0)
-    assert (read.predicted.dtype, read.chosen) == (np.uint16, {"k": 1.0})
-    np.testing.assert_array_equal(read.predicted[0, 0], y)
-    small = Problem([x[:256]], np.zeros((1, 256), np.int64), y[None, :256], 256, every[:256], every[:9])
-    assert read_knn(small, [x], device=CPU, seed=0).predicted.dtype == np.uint8
-
-
 def test_vote__ties_of_every_size_go_to_the_class_with_the_nearest_photo() -> None:
     rng = np.random.default_rng(0)
     for _ in range(40):

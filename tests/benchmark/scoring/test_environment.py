@@ -14,7 +14,6 @@ from benchmark.erasing import fit_eraser
 from benchmark.options import RunOptions
 from benchmark.results import Result, Score
 from benchmark.scoring.collect import EncoderRun, OutputCollected, result_of
-from benchmark.scoring.output import warn_of_failures
 from benchmark.scoring.reproduce import (
     Invocation,
     encoder_record,
@@ -202,10 +201,3 @@ def test_result_of__everything_that_was_collected():
     empty = result_of(toy(), PHOTOS, "bytes", RunOptions(), EncoderRun({}))
     assert (empty.cost["views_per_second"], "bytes_read" in empty.cost) == (0.0, False)
     assert ("retried" in empty.environment, empty.outputs, empty.failures) == (False, (), ())
-
-
-def test_warn_of_failures__counts_by_kind(capsys):
-    state = EncoderRun({}, failures={("photo", "x"): "a", ("photo", "y"): "b", ("encoder", "toy"): "c"})
-    results = [result_of(toy(), PHOTOS, "", RunOptions(), one) for one in (state, EncoderRun({}))]
-    warn_of_failures(results)
-    assert capsys.readouterr().err == "camtrace: warning: toy on p: 1 encoder, 2 photos failed, see the report\n"

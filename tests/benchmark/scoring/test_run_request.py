@@ -1,6 +1,5 @@
 """A request carried out with loading and scoring by hand: rows, failures, crashes, finished results and records."""
 
-import argparse
 import dataclasses
 from types import SimpleNamespace
 
@@ -15,11 +14,10 @@ from benchmark.scoring import (
     Request,
     Scored,
     any_answers,
-    chosen_specs,
     run_request,
     runner,
 )
-from benchmark.scoring.request import groups_of, open_sets, refuse_repeated_names, with_semantics
+from benchmark.scoring.request import open_sets, refuse_repeated_names, with_semantics
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
@@ -107,35 +105,10 @@ def test_request__single_and_groups():
     ]  # fmt: skip
 
 
-def test_groups_of__unknown_encoders_come_last_in_their_order():
-    known = ["facebook/dino-vits8", "timm/vit_base_patch16_siglip_256.webli"]
-    specs = ["mine:b", known[1], "mine:a", known[0]]
-    assert groups_of(specs, 3) == [[known[0], known[1], "mine:b"], ["mine:a"]]
-    assert groups_of([], 3) == []
-
-
 def test_refuse_repeated_names__names_the_first():
     refuse_repeated_names(["a", "b"], "sets", "r")
     with pytest.raises(UsageError, match="results"):
         refuse_repeated_names(["a", "b", "c", "b", "c", "c"], "sets", "r")
-
-
-def test_chosen_specs__of_every_source(tmp_path):
-    def specs(**given):
-        names = ("model", "models", "published", "modern", "eraser", "revision")
-        return chosen_specs(argparse.Namespace(**{**dict.fromkeys(names), **given}))
-
-    assert len(specs(published=True)) == 47
-    both = specs(published=True, modern=True)
-    assert both[:47] == specs(published=True)
-    assert set(both[47:]) <= set(specs(modern=True))
-    assert specs(model=["x"], modern=True)[0] == "x"
-    for given, sentence in (
-        ({}, "which encoders"), ({"model": ["x"], "eraser": "e"}, "--eraser goes with one encoder"),
-        ({"model": ["x"], "revision": "r"}, "--revision goes with one encoder; write each as NAME@REVISION"),
-    ):  # fmt: skip
-        with pytest.raises(UsageError, match=sentence):
-            specs(**given)
 
 
 def test_open_sets__outputs_bring_plain_knn_and_limits_hold():

@@ -106,27 +106,6 @@ def test_build_processed__twins_of_given_splits_are_counted_and_of_drawn_ones_mo
     ]
 
 
-def test_build_folder__60_copies_in_a_scraped_folder_are_never_in_two_splits(tmp_path):
-    """Three classes of 40 photos, and 20 copies of some in each: as the command splits them."""
-    source = tmp_path / "scraped"
-    for c in range(3):
-        (source / f"c{c}").mkdir(parents=True)
-        for i in range(40):
-            (source / f"c{c}" / f"{i:02d}.jpg").write_bytes(photo_bytes(100 * c + i, size=(40, 32)))
-        for i in range(20):
-            (source / f"c{c}" / f"copy{i:02d}.jpg").write_bytes(photo_bytes(100 * c + i, size=(40, 32)))
-    arguments = ["folder", "--source", str(source), "--parameter", "sharpening", "--workers", "1"]
-    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
-    splits = {}
-    for split in ("train", "validation"):
-        loaded = datasets.load_dataset(str(tmp_path / "out"), "sharpening", split=split, cache_dir=str(tmp_path / "c"))
-        for sha in loaded["source_sha256"]:
-            splits.setdefault(sha, set()).add(split)
-    assert len(splits) == 120
-    assert all(len(sides) == 1 for sides in splits.values())
-    assert main([*arguments, "--output", str(tmp_path / "refused"), "--duplicates", "refuse"]) == 2
-
-
 def test_build_processed__broken_photos_are_recorded_and_the_rest_is_there(photo_folder, tmp_path, capsys):
     source = tmp_path / "photos"
     for i in range(6):
