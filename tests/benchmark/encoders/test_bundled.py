@@ -101,10 +101,7 @@ def test_imgsim__weights_are_read_without_importing_it(imgsim_package: nn.Module
     assert encoder.info.details == {"imgsim": "0.1.2"}
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [(b"not a checkpoint", "cannot be read"), ({"module.pre.fc.bias": torch.zeros(3)}, "lacks")],
-)
+@pytest.mark.parametrize(("content", "reason"), [({"module.pre.fc.bias": torch.zeros(3)}, "lacks")])
 def test_imgsim__damaged_weights(content: Any, reason: str, imgsim_package: nn.Module, tmp_path: Path) -> None:
     file = tmp_path / "imgsim" / "model.pth"
     file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)

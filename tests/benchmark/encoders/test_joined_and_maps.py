@@ -82,7 +82,7 @@ def test_sequence__masked_positions_do_not_count(of_pixels: bool) -> None:
 
 @pytest.mark.parametrize(("skip", "after"), [(0, 0), (1, 0), (1, 2)])
 @pytest.mark.parametrize(("merged", "counted"), [(1, 1), (4, 1), (1, 4)])
-@pytest.mark.parametrize("name", ["image_grid_thw", "grid_thw", "image_grid_hw", "image_sizes"])
+@pytest.mark.parametrize("name", ["grid_thw", "image_grid_hw"])
 def test_joined__of_pictures_of_several_sizes(skip: int, after: int, merged: int, counted: int, name: str) -> None:
     """``merged`` patches of the grid make one position, or one of the grid stands for ``counted`` positions."""
     sides = [(2, 4), (6, 2), (2, 2)]

@@ -22,8 +22,8 @@ from tests.benchmark.knn.definition import (
 )
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("k", [1, 2, 5, 10])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("k", [1, 5, 10])
 def test_knn_setups__equals_the_definition(seed: int, k: int) -> None:
     assert_equals_reference(make_case(seed, same=[0.0, 0.5, 0.9][seed % 3]), k)
 

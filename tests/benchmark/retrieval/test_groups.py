@@ -45,7 +45,7 @@ def test_group_recall__equals_a_loop_over_queries_in_float32(distractors: str, m
     assert len(seen) > 10  # the cells differ, and are neither all 0 nor all 1
 
 
-@pytest.mark.parametrize("ends", list(itertools.combinations(range(GROUPS), 2)))
+@pytest.mark.parametrize("ends", list(itertools.combinations(range(GROUPS), 2))[::4])
 def test_group_recall__chance_and_cosine_are_those_of_their_definition(ends: tuple[int, int]) -> None:
     rows, table = planted(0.3)
     recall = group_recall(rows, table, np.zeros(SCENES, int), distractors="all")

@@ -144,7 +144,7 @@ def joined(owners: list[str], sets: list[int]) -> list[int]:
     return component
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(8))
 def test_units_of_sets__are_components_or_the_sets_themselves(seed: int) -> None:
     """Sets that all err together say nothing of the spread, as sets of which no two do: each is a unit then."""
     rng = np.random.default_rng(seed)

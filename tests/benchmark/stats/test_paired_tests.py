@@ -19,7 +19,7 @@ from benchmark.stats import (
 )
 from builders.errors import DataError
 
-TABLES = range(50)
+TABLES = range(12)
 
 
 def of_one(first: np.ndarray, second: np.ndarray, **options):

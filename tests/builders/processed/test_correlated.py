@@ -39,7 +39,7 @@ def test_jpeg_fine__qualities_75_to_95_in_two_samplings():
     assert FINE.classes[:3] == ("q75-420", "q75-444", "q77-420")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
 @pytest.mark.parametrize("kind", ["correlated", "correlated-classes"])
 def test_association__is_what_was_requested(kind, share):
     """44 semantic classes, twice the processings: V is P, and the root of the share of classes that are tied."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,16 +27,21 @@ def test_bundled__full_well_implies_a_possible_efficiency(camera) -> None:  # ty
     assert body.base_iso <= 100
 
 
+@functools.cache
+def bundled() -> Any:
+    return yaml.safe_load(BUNDLED.read_text(encoding="utf-8"))
+
+
 def changed(tmp_path: Path, edit: str, value: object) -> Path:
     """The bundled table with one entry changed, by a path of keys."""
-    table = yaml.safe_load(BUNDLED.read_text(encoding="utf-8"))
+    table = copy.deepcopy(bundled())
     at = table
     *path, last = edit.split("/")
     for key in path:
         at = at[key]
     at[last] = value
     file = tmp_path / "cameras.yaml"
-    file.write_text(yaml.safe_dump(table), encoding="utf-8")
+    file.write_text(json.dumps(table), encoding="utf-8")  # which is YAML too
     return file
 
 
@@ -106,7 +115,7 @@ WRONG: list[tuple[str, dict[str, list[object]], str]] = [
             (f"makes/Alderin/models/A6/{part}", {field: value}, sentence)
             for part, fields, sentence in WRONG
             for field, values in fields.items()
-            for value in values
+            for value in values[:1]
         ),
     ],
 )
