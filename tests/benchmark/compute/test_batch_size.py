@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmark.compute.memory import FittingBatch, out_of_memory
+from benchmark.compute import FittingBatch, out_of_memory
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError
 

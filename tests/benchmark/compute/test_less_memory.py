@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from benchmark.compute import budget, exact_device, free_on_host, memory
-from benchmark.compute.memory import LEAST_RETRY_BYTES, MESSAGES, out_of_memory, with_less_memory
+from benchmark.compute import budget, exact_device, free_on_host, memory, out_of_memory, with_less_memory
+from benchmark.compute.memory import LEAST_RETRY_BYTES, MESSAGES
 from builders.errors import EncoderError
 
 GIB = 1 << 30

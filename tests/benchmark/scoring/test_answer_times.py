@@ -11,9 +11,9 @@ from benchmark.bank import PassCost
 from benchmark.encoders import AnsweringModel
 from benchmark.options import RunOptions
 from benchmark.results import Score
-from benchmark.scoring import collect
+from benchmark.scoring import Computation, EncoderRun, collect, jobs_on
 from benchmark.scoring.answers import banks as banks_module
-from benchmark.scoring.collect import Computation, EncoderRun, OutputCollected, compare_with_embedding, jobs_on
+from benchmark.scoring.collect import OutputCollected, compare_with_embedding
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, EncoderError
 from builders.photos import PhotoSet

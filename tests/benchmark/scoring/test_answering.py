@@ -10,8 +10,7 @@ from PIL import Image
 from benchmark.answers import QuestionRule
 from benchmark.encoders import AnsweringModel, Encoder
 from builders.photos import PhotoSet
-from builders.pixels import BUILT_IN
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import BUILT_IN, PROCESSINGS
 from builders.pixels.process import process
 from tests.support.planted_answerers import PixelAnswerer
 from tests.support.scoring import as_rows, score_tasks, toy_encoder

@@ -11,14 +11,13 @@ import pytest
 from PIL import Image
 
 import benchmark.views.prefetch
-from benchmark.encoders import Encoder, Runtime
-from benchmark.encoders.preprocess.pixels import Pixels, ResizeTo
+from benchmark.encoders import Encoder, Pixels, Runtime
+from benchmark.encoders.preprocess.pixels import ResizeTo
 from benchmark.options import RunOptions
+from benchmark.scoring import EncoderSource, Request, run_request, score_encoders
 from benchmark.scoring import run as scoring
-from benchmark.scoring.request import EncoderSource, Request
-from benchmark.scoring.run import score_encoders
-from benchmark.scoring.runner import ignore, run_request
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.scoring.runner import ignore
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import EncoderError
 from builders.photos import Labels, PhotoSet
 from builders.processes import child_environment

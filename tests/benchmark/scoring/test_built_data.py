@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 
 from benchmark.encoders import load_encoder
-from benchmark.results.schema import read_result
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
+from benchmark.results import read_result
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.__main__ import main as builders_main
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError, UsageError
 from builders.publish.cli import plan_publication
-from builders.sources.bundles import pack, unpack
+from builders.sources import unpack
+from builders.sources.bundles import pack
 from builders.sources.processed_sets import join_sets, open_built
 from tests.support.images import image_bytes
 from tests.support.processes import run_python

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.__main__ import camtrace
 from benchmark.cli.score import main
-from benchmark.scoring.cache import chosen, clear, entries
+from benchmark.scoring import chosen, clear, entries
 from builders.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")

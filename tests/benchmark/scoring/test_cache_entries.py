@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from benchmark.scoring.cache import chosen, clear, entries
+from benchmark.scoring import chosen, clear, entries
 from builders.errors import DataError
 
 DAY = 86_400

@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.__main__ import camtrace
 from benchmark.cli.score import main
-from benchmark.results.schema import read_result
+from benchmark.results import read_result
 from builders.data_specs import open_photos
 from tests.conftest import photo_bytes
 from tests.support.records import check_keys

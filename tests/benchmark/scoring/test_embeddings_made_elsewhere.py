@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark.cli.score import main as score
 from benchmark.encoders import load_encoder
-from benchmark.results.schema import read_result
+from benchmark.results import read_result
 from builders.__main__ import main as build
 from builders.data_specs import open_photos
 from builders.errors import CamtraceError, EncoderError, UsageError

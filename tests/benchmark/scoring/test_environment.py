@@ -13,15 +13,9 @@ from benchmark.encoders import Output, Runtime
 from benchmark.erasing import fit_eraser
 from benchmark.options import RunOptions
 from benchmark.results import Result, Score
-from benchmark.scoring.collect import EncoderRun, OutputCollected, result_of
-from benchmark.scoring.reproduce import (
-    Invocation,
-    encoder_record,
-    environment_record,
-    made_by_ranks,
-    peak_memory,
-    reproduce_command,
-)
+from benchmark.scoring import EncoderRun, Invocation, encoder_record, reproduce_command
+from benchmark.scoring.collect import OutputCollected, result_of
+from benchmark.scoring.reproduce import environment_record, made_by_ranks, peak_memory
 from benchmark.scoring.trial import Trial
 from builders.photos import PhotoSet
 from tests.support.scoring import as_rows, toy_encoder

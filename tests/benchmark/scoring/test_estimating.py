@@ -1,10 +1,9 @@
 """Times and sizes of an estimate: sums over passes, extrapolation, and how they are written."""
 
+from benchmark.scoring import PassTimes, size
 from benchmark.scoring.estimating.clocks import duration, extrapolated, on_line, summed
 from benchmark.scoring.estimating.measuring import Measured
-from benchmark.scoring.estimating.pass_costs import PassTimes
 from benchmark.scoring.estimating.text import pass_seconds
-from benchmark.scoring.store_paths import size
 from benchmark.tasks import Seconds
 
 

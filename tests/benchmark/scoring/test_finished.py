@@ -9,9 +9,8 @@ import pytest
 from benchmark.bank import PhotoHashes
 from benchmark.options import RunOptions
 from benchmark.results import Failure, read_result, write_result
-from benchmark.scoring import OpenedSet, write_scored
-from benchmark.scoring.output import Row, failures_by_pair, sweep_text, what_failed, write_state
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring import OpenedSet, Row, failures_by_pair, score_encoders, sweep_text, write_scored
+from benchmark.scoring.output import what_failed, write_state
 from benchmark.scoring.sweep import finished_result
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet

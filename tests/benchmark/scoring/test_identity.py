@@ -12,8 +12,7 @@ import torch
 
 from benchmark.__main__ import main
 from benchmark.encoders import encoder_hash, load_encoder
-from benchmark.results import Result, Score, write_result
-from benchmark.results.schema import read_result
+from benchmark.results import Result, Score, read_result, write_result
 from benchmark.scoring.output import move_existing
 from tests.conftest import write_dark_and_light
 from tests.support.scoring import values_of

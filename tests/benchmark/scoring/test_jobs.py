@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.scoring.tasks_run import PACKAGES_OF_TASKS, Job, run_jobs
+from benchmark.scoring import Job, run_jobs
+from benchmark.scoring.tasks_run import PACKAGES_OF_TASKS
 from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
 from tests.support.processes import run_python

@@ -11,13 +11,12 @@ import pytest
 from benchmark.bank import photo_hashes
 from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
-from benchmark.scoring import store_paths, tasks_run
-from benchmark.scoring.run import score_encoders
+from benchmark.scoring import score_encoders, store_paths, tasks_run
 from benchmark.scoring.trial import Trial
 from benchmark.tasks import all_tasks
 from builders.errors import DataError
 from builders.photos import Labels
-from builders.sources.folders import FolderSource, labelled_folder
+from builders.sources import FolderSource, labelled_folder
 from tests.support.processes import run_python
 from tests.support.scoring import score_tasks
 

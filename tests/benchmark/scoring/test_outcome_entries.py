@@ -11,7 +11,8 @@ import pytest
 
 from benchmark.options import RunOptions
 from benchmark.results import Score
-from benchmark.scoring.tasks_run import CachedOutcome, Job, cached_outcome, run_jobs
+from benchmark.scoring import CachedOutcome, Job, run_jobs
+from benchmark.scoring.tasks_run import cached_outcome
 from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
 from builders.photos import PhotoSet

@@ -27,7 +27,7 @@ from benchmark.stats import paired_difference
 from benchmark.tasks import all_tasks
 from builders.errors import UsageError
 from builders.photos import PhotoSet
-from builders.sources.folders import labelled_folder
+from builders.sources import labelled_folder
 from tests.support.scoring import score_tasks
 
 

@@ -11,11 +11,12 @@ from benchmark.answers import ClosedQuestion, QuestionRule
 from benchmark.bank import Asking, answering
 from benchmark.encoders import AnsweringModel
 from benchmark.options import RunOptions
-from benchmark.scoring.answers.banks import PRECISION, answer_banks, ends_copy
+from benchmark.scoring import answer_banks
+from benchmark.scoring.answers.banks import PRECISION, ends_copy
 from benchmark.tasks import all_tasks
 from benchmark.views import ProcessingViews, WithPng
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from tests.support.planted_answerers import PixelAnswerer
 from tests.support.scoring import as_rows, toy_encoder
 

@@ -20,7 +20,7 @@ from benchmark.report.layers import region_maps
 from benchmark.results import Result
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
-from builders.sources.folders import labelled_folder
+from builders.sources import labelled_folder
 from tests.support.scoring import score_tasks
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")

@@ -14,10 +14,12 @@ from benchmark.scoring import (
     Request,
     Scored,
     any_answers,
+    open_sets,
     run_request,
     runner,
+    with_semantics,
 )
-from benchmark.scoring.request import open_sets, refuse_repeated_names, with_semantics
+from benchmark.scoring.request import refuse_repeated_names
 from benchmark.tasks import all_tasks
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet

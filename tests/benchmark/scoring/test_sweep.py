@@ -9,9 +9,10 @@ import pytest
 
 import benchmark.views.recipe
 from benchmark.__main__ import main
-from benchmark.results.schema import SEAL, read_result
+from benchmark.results import read_result
+from benchmark.results.schema import SEAL
 from builders.errors import PhotoError
-from builders.sources.folders import FolderSource
+from builders.sources import FolderSource
 from tests.conftest import write_dark_and_light
 
 ENCODERS = """

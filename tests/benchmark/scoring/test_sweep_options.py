@@ -8,14 +8,14 @@ from benchmark.__main__ import main
 from benchmark.cli import score as score_command
 from benchmark.cli import sweep as sweep_command
 from benchmark.options import RunOptions
-from benchmark.scoring import Request
-from benchmark.scoring.request import groups_of, open_sets, read_specs
+from benchmark.scoring import Request, groups_of, open_sets
+from benchmark.scoring.request import read_specs
 from builders.errors import DataError, UsageError
 from tests.conftest import write_dark_and_light
 
 
 def test_groups_of__keeps_every_encoder_and_puts_equal_sizes_together():
-    from benchmark.encoders.provenance import STUDY
+    from benchmark.encoders import STUDY
 
     groups = groups_of([row.spec for row in STUDY], 8)
     assert sorted(s for g in groups for s in g) == sorted(row.spec for row in STUDY)

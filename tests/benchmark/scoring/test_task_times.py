@@ -9,7 +9,8 @@ import pytest
 
 from benchmark.cli.score import main
 from benchmark.options import RunOptions
-from benchmark.scoring.estimating.task_costs import MadeUpBank, by_family, task_times
+from benchmark.scoring import task_times
+from benchmark.scoring.estimating.task_costs import MadeUpBank, by_family
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 

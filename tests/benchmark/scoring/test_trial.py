@@ -12,9 +12,8 @@ import pytest
 import camtrace
 from benchmark import knn
 from benchmark.__main__ import main
-from benchmark.results import failed_encoder
+from benchmark.results import failed_encoder, read_result
 from benchmark.results.check import check_forms
-from benchmark.results.schema import read_result
 from builders.errors import EncoderError, UsageError
 from tests.conftest import write_dark_and_light
 from tests.support.scoring import values_of

@@ -10,7 +10,8 @@ import torch
 
 from benchmark.encoders import Encoder, Runtime
 from benchmark.options import RunOptions
-from benchmark.scoring.trial import cached_trials, trial_failures, try_encoders
+from benchmark.scoring import cached_trials
+from benchmark.scoring.trial import trial_failures, try_encoders
 from benchmark.views import PlainViews
 from builders.photos import PhotoSet
 from tests.support.scoring import toy_encoder

@@ -11,8 +11,8 @@ import pytest
 
 from benchmark.encoders import encoder_hash
 from benchmark.results import Result, Score, read_result, write_result
-from benchmark.scoring import Scored
-from benchmark.scoring.output import move_existing, result_folder, write_scored
+from benchmark.scoring import Scored, write_scored
+from benchmark.scoring.output import move_existing, result_folder
 
 
 def result(name="org/a:x", data="folder:pets", weights="1", scores=True):
