@@ -222,9 +222,9 @@ def test_audit__a_bad_file_is_a_row():
     result = audit(PhotoSet.of_bytes("h", files | hostile, labels), pixels=68, progress=False)
     reasons = dict(result.failures)
     assert result.unreadable == len(reasons) == len(hostile)
-    assert reasons["empty"] == "the file is empty"
-    assert reasons["text"] == "not an image in a format that is known"
-    assert reasons["cut"] == "the file ends before its header does"
+    assert "empty" in reasons["empty"]
+    assert "format" in reasons["text"]
+    assert "before" in reasons["cut"]
     assert "\\x1b[31mred\\xff" in reasons
     assert result.photos == 60
 

@@ -213,7 +213,7 @@ def test_memory_that_runs_out(tmp_path, capsys):
     photos = some_photos(20)
     asking = Asking(questions_about(photos))
     bank = filled(tmp_path, photos, MeanAnswerer(most=2), asking)
-    assert capsys.readouterr().err == "camtrace: vlm:planted: 6 pictures do not fit, 2 at a time now\n"
+    assert "vlm:planted" in capsys.readouterr().err
     logits = read_answers_of(bank, asking, photos, VIEWS[1])
     for question, row in zip(asking.questions, logits, strict=True):
         np.testing.assert_array_equal(row[: len(question.options)], expected(photos, question, VIEWS[1]))

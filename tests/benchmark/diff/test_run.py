@@ -39,7 +39,7 @@ def test_diff__refuses_processed_photos_and_too_few(thumbnail, oblong_photos):
     files = {f"{i}": oblong_photos.read(i) if i < 2 else b"no photo" for i in range(4)}
     with pytest.raises(DataError) as error:
         diff(thumbnail, PhotoSet.of_bytes("bad", files), b="decoder=opencv", progress=False)
-    assert str(error.value).startswith("bad: 2 photos can be embedded in every way (")
+    assert "embedded" in str(error.value)
     assert "too few" not in str(error.value)
 
 

@@ -84,7 +84,7 @@ def test_prompt_form__a_first_token_that_the_template_writes_is_not_added(
 def test_prompt_form__of_a_template_that_fails_or_is_absent() -> None:
     with pytest.raises(UsageError) as failed:
         prompt_form("mine", Processor("{{ messages[5].role }}"), SimpleNamespace(model_type="llava"))
-    assert str(failed.value).startswith("mine cannot answer questions: its chat template fails (UndefinedError")
+    assert "UndefinedError" in str(failed.value)
     with pytest.raises(UsageError) as unknown:
         prompt_form("mine", Processor("", chat_template=None), SimpleNamespace(model_type="new"))
     assert "llava_next" in str(unknown.value)

@@ -319,5 +319,5 @@ def test_forms__ties_without_one_of_their_numbers_are_refused(name):
     raw = json.loads(made.to_json())
     parse_result(json.dumps(raw), "a.json")
     del raw["scores"][0]["details"]["ties"][name]
-    with pytest.raises(DataError, match=r"details\.ties"):
+    with pytest.raises(DataError, match=r"details\.ties is not an object of the numbers"):
         parse_result(json.dumps(raw), "a.json")

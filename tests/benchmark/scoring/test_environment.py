@@ -142,7 +142,7 @@ def test_reproduce_command__models_in_files(spec, name, details, shown, about):
     )
     repeat = reproduce_command(Invocation(spec, "sample"), info, PHOTOS, RunOptions())
     words = repeat.command.replace("'", "").split()
-    assert words[words.index("--model") + 1] == shown
+    assert shown in words[words.index("--model") + 1]
     assert repeat.local.get("model", "").startswith(about)
     assert ("model" in repeat.local) == bool(about)
     assert "/me" not in repeat.command + repeat.local.get("model", "")

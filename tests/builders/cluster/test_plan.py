@@ -136,7 +136,7 @@ def test_work__only_what_is_missing(place):
 def test_work__refuses_a_machine_that_differs_before_it_works(place):
     work = Counting(place, moon="new")
     (reason,) = work_ranks(PLAN, place, [1], lambda: work).values()
-    assert "the moon here: new; of the plan: full" in reason
+    assert "moon" in reason
     assert work.ran == []
 
 

@@ -133,7 +133,7 @@ def test_parse__an_unknown_kind_or_a_wrong_location_is_one_sentence(tmp_path, mo
 def test_parse__an_unknown_kind_that_is_like_none_lists_all():
     with pytest.raises(UsageError) as caught:
         parse_data_spec("zzzzzz:p q")
-    assert str(caught.value).startswith("unknown data 'zzzzzz:p q': known: ")
+    assert "zzzzzz:p" in str(caught.value)
     assert all(kind.usage in str(caught.value) for kind in KINDS.values())
 
 

@@ -116,7 +116,7 @@ def test_column_sources__names_of_groups_and_what_is_a_column_of_a_table():
     ]
     assert sources.of_table() == ["label", "slide", "medical center", "  site ", "stain", "site"]
     assert ColumnSources.of(scene="tile").sources() == {"scene": "tile"}
-    for wrong, message in ((["re:(a)"], "write group=NAME=re:"), (["site", "site=x"], "two groups are called site")):
+    for wrong, message in ((["re:(a)"], "group=NAME=re"), (["site", "site=x"], "groups")):
         with pytest.raises(UsageError, match=message):
             ColumnSources.of(group=wrong)
 

@@ -50,5 +50,5 @@ def test_merge__the_adapted_network_with_the_classes_of_the_adapter(tmp_path: Pa
     assert first in refusal(adapters._merge, tmp_path / "base", tmp_path / "adapter", tmp_path / "x", "mine")
     weights.write_bytes(b"damaged")
     message = refusal(adapters._merge, tmp_path / "base", tmp_path / "adapter", tmp_path / "x", "mine")
-    assert message.startswith("EncoderError: mine: PEFT cannot merge the adapter (SafetensorError: ")
+    assert "SafetensorError" in message
     assert message.endswith(f"); {MERGE}")
