@@ -145,7 +145,6 @@ def save_open_clip(folder: Path) -> None:
     ("spec", "save", "differs"),
     [
         ("openai/clip-vit-base-patch32", save_clip, True),  # transformers cuts an odd margin elsewhere
-        ("facebook/dino-vits16", save_dino, True),
         ("timm/resnet50.a1_in1k", save_timm, True),
         ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", save_open_clip, False),
     ],

@@ -15,7 +15,6 @@ from onnx import TensorProto, helper
 
 from benchmark.encoders.loaders.onnx.file import read_description
 from benchmark.encoders.loaders.scores import load_scores
-from benchmark.encoders.loaders.stored import load_embeddings
 from benchmark.encoders.registry import LoadRequest
 
 PART = 1 << 24
@@ -28,7 +27,7 @@ def sha256(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-@pytest.mark.parametrize(("load", "column"), [(load_embeddings, "embedding"), (load_scores, "score")])
+@pytest.mark.parametrize(("load", "column"), [(load_scores, "score")])
 def test_tables__of_more_than_one_part(load: Any, column: str, tmp_path: Path) -> None:
     values: list[Any] = [[1.0, 2.0], [3.0, 4.0]] if column == "embedding" else [0.25, 0.5]
     table = {"photo_id": ["a", "b"], "other": [NOISE, b"the second part"], column: values}

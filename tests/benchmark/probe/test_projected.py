@@ -95,7 +95,7 @@ def test_project__angles_and_lengths_stay_where_a_probe_learns(name: str) -> Non
 
 
 @pytest.mark.usefixtures("solver")
-@pytest.mark.parametrize("name", SPLITS)
+@pytest.mark.parametrize("name", list(SPLITS)[::2])
 def test_project__the_same_optimum_as_scikit_learn_and_as_plain_rows(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

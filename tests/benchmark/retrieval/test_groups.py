@@ -31,8 +31,7 @@ def planted(missing: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rows[order], np.where(rng.random(table.shape) < missing, -1, table)
 
 
-@pytest.mark.parametrize("distractors", ["target", "own", "both", "all"])
-@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize(("distractors", "missing"), [("target", 0.0), ("own", 0.3), ("both", 0.0), ("all", 0.3)])
 def test_group_recall__equals_a_loop_over_queries_in_float32(distractors: str, missing: float) -> None:
     rows, table = planted(missing)
     recall = group_recall(rows, table, np.arange(SCENES) % 7, distractors=distractors)

@@ -101,7 +101,7 @@ def test_score__one_encoder_in_two_folders_is_scored_once(score, tmp_path):
     assert len(list((tmp_path / "out").rglob("result.json"))) == 2
 
 
-@pytest.mark.parametrize("command", ["score", "sweep"])
+@pytest.mark.parametrize("command", ["sweep"])
 def test_score__equal_weights_read_in_two_ways_are_two(score, tmp_path, command):
     options = ("--one-at-a-time",) if command == "sweep" else ()
     score(ONE, "wider/checkpoint-1000", out="out", command=command, options=options)

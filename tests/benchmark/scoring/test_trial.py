@@ -329,7 +329,7 @@ def test_score__batch_size_1_is_a_way_out_for_what_depends_on_its_batch(score):
 @pytest.mark.parametrize("name", ["good", "control:jpeg-statistics"])
 @pytest.mark.parametrize(
     "option",
-    [("--device", "cuda"), ("--dtype", "bfloat16"), ("--compile",), ("--revision", "main"), ("--runtime", "openvino")],
+    [("--device", "cuda"), ("--compile",)],
 )
 def test_score__an_option_that_cannot_apply_to_a_function_is_an_error(score, name, option):
     printed = score(name, options=option, expect=2)
