@@ -150,16 +150,6 @@ def test_runtime__what_cannot_apply_is_torch_or_a_wrong_request(tmp_path, monkey
     assert "installed" in without.runtime.reason
 
 
-def test_runtime__torch_where_the_memory_holds_no_second_copy(tmp_path, monkeypatch):
-    weights = sum(4 * tensor.numel() for name, tensor in Small().state_dict().items() if "num_batches" not in name) + 8
-    monkeypatch.setattr("benchmark.encoders.runtime.choose.free_on_host", lambda: 4 * weights)
-    assert made(Small(), tmp_path).runtime.name == "openvino"
-    monkeypatch.setattr("benchmark.encoders.runtime.choose.free_on_host", lambda: 4 * weights - 1)
-    assert "weights" in made(Small(), tmp_path).runtime.reason
-    with pytest.raises(UsageError, match="GB are free"):
-        made(Small(), tmp_path, "openvino")
-
-
 @pytest.mark.slow
 def test_runtime__the_environment_may_set_what_auto_is(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMTRACE_CACHE", str(tmp_path))

@@ -8,14 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
 from onnx import TensorProto, helper
 
 from benchmark.encoders.loaders.onnx.file import read_description
-from benchmark.encoders.loaders.scores import load_scores
-from benchmark.encoders.registry import LoadRequest
 
 PART = 1 << 24
 """Bytes that are read at a time."""
@@ -25,18 +20,6 @@ NOISE = np.random.default_rng(0).bytes(PART)
 
 def sha256(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
-
-
-@pytest.mark.parametrize(("load", "column"), [(load_scores, "score")])
-def test_tables__of_more_than_one_part(load: Any, column: str, tmp_path: Path) -> None:
-    values: list[Any] = [[1.0, 2.0], [3.0, 4.0]] if column == "embedding" else [0.25, 0.5]
-    table = {"photo_id": ["a", "b"], "other": [NOISE, b"the second part"], column: values}
-    pq.write_table(pa.table(table), tmp_path / "e.parquet", compression="none", use_dictionary=False)
-    content = (tmp_path / "e.parquet").read_bytes()
-    assert len(content) > PART
-    encoder = load(LoadRequest(f"{'embeddings' if column == 'embedding' else 'scores'}:{tmp_path}/e.parquet"))
-    assert encoder.info.weights_sha256 == sha256(content)
-    assert encoder.stored.vectors.tolist() == [v if isinstance(v, list) else [v] for v in values]
 
 
 def test_weights__next_to_an_onnx_file(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """``embeddings:FILE`` end to end: views built without loss, embedded by hand, scored as the same encoder is here."""
 
-import io
-import json
 import shutil
 
 import datasets
@@ -18,7 +16,6 @@ from builders.__main__ import main as build
 from builders.data_specs import open_photos
 from builders.errors import CamtraceError, EncoderError, UsageError
 from builders.pixels import PARAMETERS
-from tests.support.images import image_pixels
 
 ENCODER = """
 import numpy as np
@@ -67,29 +64,6 @@ def scored(work, monkeypatch, model: str, data: str, name: str, *more: str):
     return result, dict(np.load(work / name / "answers.npz"))
 
 
-def test_build__lossless_views_are_the_pixels_of_the_files(work):
-    files, views = (
-        {(row["photo_id"], row["sharpening"]): row["image"] for part in loaded.values() for row in part}
-        for loaded in (
-            datasets.load_dataset(str(work / name), "sharpening").cast_column("image", datasets.Image(decode=False))
-            for name in ("files", "views")
-        )
-    )
-    assert len(views) == 36 * 3
-    assert files.keys() == views.keys()
-    for key, view in views.items():
-        assert Image.open(io.BytesIO(view["bytes"])).format == "PNG"
-        assert view["path"] == files[key]["path"] + ".png"
-        pixels, decoded = (image_pixels(i["bytes"]) for i in (view, files[key]))
-        assert np.array_equal(pixels, decoded)
-    printed, silent = (
-        json.loads((work / n / "build.json").read_text())["recipe"]["settings"] for n in ("views", "files")
-    )
-    assert printed[0]["lossless"] is True
-    assert "lossless" not in silent[0]
-    assert "lossless" in (work / "views" / "README.md").read_text()
-
-
 @pytest.mark.slow
 def test_embeddings__of_a_built_set_score_as_the_encoder_does_here(work, table, monkeypatch):
     """Exactly: every score, interval and answer, on the built set, on the files, and on the photos themselves."""
@@ -133,15 +107,6 @@ def test_embeddings__of_plain_photos_and_what_is_declared_of_them(work, table, p
     given = ["-d", f"folder:{photo_folder}", "-t", "probe/jpeg", "--cache", "cache", "-o", "none", "-q"]
     assert score(["-m", "embeddings:embedded.parquet", *given]) == 1
     assert "about" in capsys.readouterr().err
-
-
-def test_embeddings__with_another_encoder_in_one_run(work, table, monkeypatch):
-    monkeypatch.chdir(work)
-    models = ["-m", "embeddings:embedded.parquet", "-m", "encoder_by_hand:encode"]
-    assert score([*models, "-d", "built:files", *TASKS, "--cache", "new", "--workers", "0", "-q", "-o", "both"]) == 0
-    results = [read_result(path) for path in sorted((work / "both").rglob("result.json"))]
-    assert len(results) == 2
-    assert [s.value for s in results[0].scores] == [s.value for s in results[1].scores]
 
 
 def test_embeddings__npy_with_ids_next_to_it(work, table, monkeypatch):

@@ -173,6 +173,7 @@ def test_plan_work_finish__gives_what_score_gives(folder, tmp_path, printed_by):
     assert {key: s["value"] for key, s in first.items()} == {key: s["value"] for key, s in second.items()}
 
 
+@pytest.mark.slow
 def test_build__prints_the_cells_and_keeps_clusters_apart(folder, tmp_path, printed_by):
     drawn = pictures(folder, COLUMNS.replace("&split=fold", ""))
     words = ("--data", drawn, "--parameter", "jpeg", "--output", tmp_path, "--workers", 1)

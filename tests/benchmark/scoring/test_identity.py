@@ -78,6 +78,7 @@ def test_score__two_checkpoints_of_one_folder_name_are_two_and_equal_to_each_alo
     assert [row["name"] for row in rows if row["origin"] == "measured"] == sorted(ids)
 
 
+@pytest.mark.slow
 def test_score__nothing_is_written_over_a_result_of_other_weights(score, tmp_path):
     out = tmp_path / "out"
     score(ONE, out="out")
@@ -99,19 +100,6 @@ def test_score__one_encoder_in_two_folders_is_scored_once(score, tmp_path):
     printed = score(ONE, "copy/checkpoint-1000", TWO, out="out")
     assert "copy/checkpoint-1000" in printed
     assert len(list((tmp_path / "out").rglob("result.json"))) == 2
-
-
-@pytest.mark.parametrize("command", ["sweep"])
-def test_score__equal_weights_read_in_two_ways_are_two(score, tmp_path, command):
-    options = ("--one-at-a-time",) if command == "sweep" else ()
-    score(ONE, "wider/checkpoint-1000", out="out", command=command, options=options)
-    measured = [read_result(path) for path in (tmp_path / "out").rglob("result.json")]
-    ids = sorted(str(one.encoder["id"]) for one in measured)
-    assert len({one.encoder["weights_sha256"] for one in measured}) == 1
-    assert len(set(ids)) == 2
-    assert all("@" in i for i in ids)
-    assert "+" in ids[1]
-    assert values_of(measured[0]) != values_of(measured[1])
 
 
 def result(weights: str, data: str = "pets", scored: bool = True) -> Result:

@@ -151,25 +151,6 @@ def test_second_run__computes_and_embeds_nothing(
         assert [s.details["against_final"] for s in o.scores] == [s.details["against_final"] for s in first.scores]
 
 
-def test_more_layers__keep_what_is_there(photos: PhotoSet, tmp_path: Path, ran: list[str]) -> None:
-    encoder = _encoder(Stages(), "net")
-    _score(encoder, photos, tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("rows.npy")}
-    assert len(ran) == 2
-    _score(encoder, photos, tmp_path, "layers[0]:mean,max")
-    assert len(ran) == 2 + 4
-    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("rows.npy")}
-    assert {path: after[path] for path in before} == before
-    assert len(after) == 3 * len(before)  # two outputs more of each view
-    bank = Bank.at(next((tmp_path / "banks").iterdir()))
-    assert bank.check() == {}  # files of other widths are read by their own
-    rows = next(path for path in after if path not in before)
-    damaged = np.load(rows)
-    damaged[0] += 1
-    np.save(rows, damaged)
-    assert list(Bank.at(bank.folder).check()) == [rows.parent.name]
-
-
 def test_result__round_trip_report_and_pictures(layered: tuple[Scored, Path]) -> None:
     result = layered[0].result
     assert Result.from_json(result.to_json()) == Result.from_json(Result.from_json(result.to_json()).to_json())

@@ -250,6 +250,7 @@ def test_paircams__one_file_for_both_halves_costs_the_pair(two_folders, tmp_path
     assert [r["pair_id"] for r in loaded(out, tmp_path)][:2] == ["s1", "s1"]
 
 
+@pytest.mark.slow
 def test_propose__pairs_by_time_for_review_then_builds(tmp_path, capsys):
     """The camera's clock is an hour and 7 s ahead; two photos have no partner, one has no time."""
     cards = tmp_path / "cards"

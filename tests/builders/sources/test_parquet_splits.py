@@ -160,6 +160,7 @@ def test_parquet_part__a_damaged_page_is_a_photo_that_cannot_be_read(folder, cac
         part["image"]
 
 
+@pytest.mark.slow
 def test_parquet_part__a_dictionary_that_unfolds_without_end_is_refused(tmp_path, cache, monkeypatch):
     """One photo of 100 kB that a thousand rows name: 120 kB on the disk."""
     monkeypatch.setattr(parquet_splits, "MAX_UNPACKED", 1 << 22)
