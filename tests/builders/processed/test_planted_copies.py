@@ -3,6 +3,7 @@
 import io
 
 import datasets
+import pytest
 from PIL import Image
 
 from builders.__main__ import main
