@@ -9,7 +9,7 @@ from functools import partial
 from benchmark.compute import run_and_exit, run_supervised, wait_asleep
 from builders.cli import Command, Parser, group_parser, run_parsed
 
-_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure")
+_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure", "predict", "embed")
 """What people call ``score``."""
 
 COMMANDS: dict[str, Command] = {

@@ -167,9 +167,13 @@ def run(args: argparse.Namespace) -> int:
     runs, refused = _read(args)
     if args.figure is not None:
         _draw(args, [run for of_folder in runs for run in of_folder])
-        if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
-            write_record(args, {"figure": args.figure})
-            return 1 if refused else 0
+    if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
+        if args.figure is None:
+            raise UsageError(
+                f"{args.folders[0]}: no two results on the same data; give a second folder, or --published"
+            )
+        write_record(args, {"figure": args.figure})
+        return 1 if refused else 0
     if args.published is not None:
         texts = [
             published_text(run, args.published, args.tasks, across_presets=args.across_presets)
@@ -224,7 +228,8 @@ def _is_by_item(args: argparse.Namespace) -> bool:
     if not any(by_item) and any(find_runs(path) for path in args.folders if path.is_dir()):
         raise UsageError(f"--{named[0].replace('_', '-')} goes with scores by item, not with results of camtrace")
     if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
-        raise UsageError("results of camtrace and scores by item are not compared with each other")
+        other = next(path for path, it_is in zip(args.folders, by_item, strict=True) if it_is)
+        raise UsageError(f"{other}: scores by item, which are not compared with results of camtrace")
     others = ["published", "preset"]
     wrong = [name for name in others if getattr(args, name) is not None]
     wrong += [name for name in ("all_metrics", "across_codecs", "across_presets") if getattr(args, name)]
