@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, RespelledError
+from builders.errors import DataError, PhotoError, RespelledError, not_a_folder
 from builders.files import MAX_PHOTO_BYTES, is_remote
 from builders.photos import (
     CLUSTER,
@@ -131,7 +131,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     else:
         root = Path(path).expanduser()
         if not root.is_dir():
-            raise DataError(f"{path}: no such folder")
+            raise not_a_folder(path)
         folders = list_folder(root).folders
 
         def files_of(folder: str) -> list[str]:
