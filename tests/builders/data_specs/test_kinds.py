@@ -8,14 +8,14 @@ import builders.simcams
 import builders.sources
 from builders.data_specs import KINDS, open_photos, parse_data_spec
 from builders.errors import UsageError
+from builders.extras.cameras import CAMERA_SETS
 from builders.photos import ColumnSources, PhotoSet
-from builders.sources import CAMERA_SETS
 
 PHOTOS = PhotoSet.of_bytes("read", {"a/b.jpg": b"1", "a/c.jpg": b"2"})
 READERS = (
     "sample_photos", "labelled_folder", "imagenet_photos", "inaturalist_photos", "read_hub_photos", "stored_photos",
-    "table_photos", "pathorob_photos", "wilds_photos", "detection_photos", "openfake_photos", "camera_photos",
-    "tabled_photos", "tile_photos", "webdataset_photos", "read_pair_photos", "read_attribute_photos",
+    "table_photos", "pathorob_photos", "wilds_photos", "detection_photos", "openfake_photos", "webdataset_photos",
+    "read_pair_photos", "read_attribute_photos",
     "read_camera_folder",
 )  # fmt: skip
 

@@ -10,10 +10,10 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
+from builders.extras.cameras.archives import entries_below
 from builders.photos import ColumnSources
 from builders.sources import read_pair_photos, unpack, webdataset_photos
 from builders.sources.bundles import pack
-from builders.sources.cameras.archives import entries_below
 from builders.sources.tar_index import indexed
 
 HEADERS = {
