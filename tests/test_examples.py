@@ -160,7 +160,8 @@ ELSEWHERE = {ROOT / "docs" / "how-to" / "extend.md"}
 
 def small(step: str, tasks: str) -> str:
     """A command line, or a block, with small settings and the small encoder in place of the reader's."""
-    names = r"(?<=--model )(?:MODEL|M)\b|(?<=\")(?:encoder/|runs/checkpoint-1000)(?=\")|runs/checkpoint-500"
+    names = r"(?<=--model )(?:MODEL|M|bundled:efficientnet-lite0)\b|runs/checkpoint-500"
+    names += r"|(?<=\")(?:encoder/|runs/checkpoint-1000)(?=\")"
     step = re.sub(names, "control:random-projection", step)
     step = step.replace('data="sample"', 'data="sample", limit=40').replace("(photos.ids)", "(photos.ids[:90])")
     step = re.sub(r"--scenes \d+ --size \d+", "--scenes 3 --size 64", step)
