@@ -85,18 +85,24 @@ class DataError(CamtraceError):
     """A data set cannot be used at all (missing, empty, not of the stated form)."""
 
 
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
+
 class RespelledError(DataError):
-    """Another data specification was probably meant: ``open_photos`` adds it to the sentence.
+    """Another data specification was probably meant: ``open_photos`` adds it to the sentence, or reads it.
 
     Args:
         sentence: what is wrong.
-        instead: a whole specification; by default the one that was given.
+        instead: a specification without options; by default the one that was given. The given options stay.
         options: that it needs.
+        certain: whether it is the only sensible reading, which is then taken with a notice.
     """
 
-    def __init__(self, sentence: str, instead: str = "", **options: str) -> None:
+    def __init__(
+        self, sentence: str, instead: str = "", options: Mapping[str, str] = NO_OPTIONS, *, certain: bool = False
+    ) -> None:
         super().__init__(sentence)
-        self.instead, self.options = instead, options
+        self.instead, self.options, self.certain = instead, options, certain
 
 
 class DiskError(DataError):

@@ -50,6 +50,8 @@ class Command:
     """A line for the list of commands."""
     other_names: tuple[str, ...] = ()
     """What people call it, for the suggestion after an unknown command."""
+    runs_encoders: bool = False
+    """Whether it runs code of encoders, which may end the process."""
 
     def parser(self) -> argparse.ArgumentParser:
         """The parser, by importing and calling ``target``."""

@@ -19,12 +19,12 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
 
 import numpy as np
 
-from benchmark.diff.embed import Lane, embed_photos
-from benchmark.diff.paths import PathSpec
 from benchmark.encoders import load_encoder
+from benchmark.extras.copies.tasks import RATE, drawn_half
+from benchmark.extras.diff.embed import Lane, embed_photos
+from benchmark.extras.diff.paths import PathSpec
 from benchmark.knn import nearest
 from benchmark.stats import error_units, expected_above, threshold_at
-from benchmark.tasks.copies import RATE, drawn_half
 from builders.data_specs import open_photos
 from builders.photos import PhotoSet
 

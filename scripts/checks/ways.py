@@ -20,9 +20,9 @@ if __name__ == "__main__" and not __package__:  # by its path, not by python -m
 
 from PIL import Image
 
-from benchmark.diff import Measured, PathRow, diff, write_diff
 from benchmark.encoders import Encoder, Pixels, load_encoder
 from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort, describe
+from benchmark.extras.diff import Measured, PathRow, diff, write_diff
 
 SWAP = "colour=bgr"
 WAYS = (

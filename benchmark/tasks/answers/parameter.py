@@ -36,6 +36,7 @@ ANSWERS = Family(
     whole="labelled",
     grouped=True,
     hub_id="answers-{subject}",
+    tagline="Whether the answers of a vision-language model change when a photo is processed.",
 )
 
 NO_CHANGE = "0: every answer stays"
