@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import adversary_facts, jitter_details, neighbour_chance
+from benchmark.results import Family, Metric, PhotoValues
+from benchmark.tasks.facts import adversary_facts, neighbour_chance
 from benchmark.tasks.knn import QuerySet, query_set, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import upright
-from benchmark.tasks.scores import score_of, unit_answers, units_of
+from benchmark.tasks.scores import outcome_of, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_processings
 from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
@@ -215,23 +215,30 @@ def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
     control = jittered.right(tie_rule(inputs.options))
     distances = np.stack([cosine_distances(view, views[-1]) for view in views[:-1]])
     right = answers.right(tie_rule(inputs.options))
-    values = _values(right[:-1])
-    more: dict[str, dict[str, Any]] = {
-        "worst": strip_details(inputs, queries, names, right, distances, answers.k),
-        "average": {"by_processing": _by_view(names, right, distances)},
-        "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
-    }
-    by_jitters = jitter_details(right, control, units_of(inputs, queries.test).clusters)
-    more = {name: {**more.get(name, {}), **by_jitters.get(name, {})} for name in (*more, *by_jitters)}
-    metrics = metrics_of(len(processings))
-    scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in metrics)
     arrays = {"right": right, "jittered": control}
     if inputs.options.ties != "random":
         arrays = {name: array.astype(bool) for name, array in arrays.items()}
-    arrays |= {"photos": queries.test, "processings": np.array(processings)}
+    arrays |= {"photos": queries.test, "processings": np.array(processings), "rule": np.array(inputs.options.ties)}
     arrays["chance"] = neighbour_chance(labels[queries.train], labels[queries.test])
-    arrays |= unit_answers(units_of(inputs, queries.test))
-    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
+    shared = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
+    moves = dict(zip(names, [*distances.mean(axis=1), 0.0], strict=True))
+    details: dict[str, dict[str, Any]] = {
+        "": shared,
+        "worst": strip_details(inputs, queries, names, right, distances, answers.k),
+        "average": {"by_processing": {name: {"distance": round(float(d), 6)} for name, d in moves.items()}},
+    }
+    for metric in metrics_of(len(processings)):
+        details.setdefault(metric.name, {})["ties"] = _ties(metric.name, answers)
+    return outcome_of(
+        "knn/adversary",
+        inputs,
+        arrays,
+        units_of(inputs, queries.test),
+        read_answers=read_adversary,
+        read_facts=adversary_facts,
+        chances=dict.fromkeys(("worst", "average", "best"), answers.chance),
+        details=details,
+    )
 
 
 def read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
@@ -254,34 +261,6 @@ def _values(right: np.ndarray) -> dict[str, np.ndarray]:
     table = np.asarray(right, np.float64)
     worst, flipped = worst_of(table), flipped_by(table)
     return {"worst": worst, "average": table.mean(axis=0), "best": table.max(axis=0), "flipped": flipped}
-
-
-def _by_view(names: tuple[str, ...], right: np.ndarray, distances: np.ndarray) -> dict[str, dict[str, float]]:
-    """By view, over all queries: accuracy, and mean distance of its embedding from that of the unprocessed photo."""
-    means = [*distances.mean(axis=1), 0.0]
-    rows = zip(names, right.mean(axis=1), means, strict=True)
-    return {name: {"accuracy": round(float(a), 6), "distance": round(float(d), 6)} for name, a, d in rows}
-
-
-def _score(
-    metric: Metric,
-    values: np.ndarray,
-    answers: ViewAnswers,
-    queries: QuerySet,
-    inputs: TaskInput,
-    more: Mapping[str, Mapping[str, Any]],
-) -> Score:
-    details: dict[str, Any] = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
-    details |= {"processings": len(answers.correct) - 1, "ties": _ties(metric.name, answers)}
-    return score_of(
-        "knn/adversary",
-        metric.name,
-        inputs,
-        values,
-        units_of(inputs, queries.test),
-        chance=0.0 if metric.signed else answers.chance,
-        details={**details, "tie_rule": inputs.options.ties, **more.get(metric.name, {})},
-    )
 
 
 def _ties(name: str, answers: ViewAnswers) -> dict[str, float]:

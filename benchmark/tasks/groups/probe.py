@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.results import Family, Metric
-from benchmark.tasks.acquisition_probe import SplitPart, accuracy_and_ends, labelled_splits, read_acquisition_probe
-from benchmark.tasks.facts import labelled_facts, largest_share
+from benchmark.tasks.acquisition_probe import SplitPart, accuracy_and_ends, labelled_splits
+from benchmark.tasks.facts import labelled_facts, largest_share, read_labelled_probe
 from benchmark.tasks.groups.data import (
     ClusterSplits,
     GroupData,
@@ -247,6 +247,6 @@ def group_probe(group: str) -> Task:
         recipe=plain_views,
         unfit=partial(unfit_for_group, group),
         run=partial(run_group_probe, group),
-        read_answers=read_acquisition_probe,
+        read_answers=read_labelled_probe,
         read_facts=labelled_facts,
     )
