@@ -158,7 +158,7 @@ ACQUISITION = Family(
 )
 
 
-def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
+def _run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<attribute>`` with its controls, on the train, val and test photos of the data set."""
     from benchmark.probe import SharedSplits, in_solver_space, labelled_curve, labelled_probe, labelled_spread
 
@@ -303,7 +303,7 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY, *OTHER_READERS),
             recipe=_recipe,
             unfit=partial(_unfit, attribute.task),
-            run=partial(run_acquisition_probe, attribute.task),
+            run=partial(_run_acquisition_probe, attribute.task),
             read_answers=read_labelled_probe,
             read_facts=labelled_facts,
             effort=partial(_effort, attribute.task),

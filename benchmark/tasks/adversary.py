@@ -33,7 +33,7 @@ RANDOM, CHOSEN = 2, ("answer turned by most processings", "embedding moved most"
 """Photos of strips: some drawn by a hash, equal for every encoder; and the first photo under each of two rules."""
 
 
-def strip_details(
+def _strip_details(
     inputs: TaskInput, queries: QuerySet, names: Sequence[str], right: np.ndarray, distances: np.ndarray, k: int
 ) -> dict[str, Any]:
     """``strips`` of a score: the neighbours of at most four queries under each processing.
@@ -125,7 +125,7 @@ ADVERSARY = Family(
 _CHANCE = "a neighbour drawn blindly from the train photos, the same for every processing of a query"
 
 
-def metrics_of(count: int) -> tuple[Metric, ...]:
+def _metrics_of(count: int) -> tuple[Metric, ...]:
     """Metrics of ``knn/adversary`` with this number of processings; without processing there is ``knn/original``."""
     return (
         Metric(
@@ -200,7 +200,7 @@ def _votes(inputs: TaskInput, of: _QueryViews, part: tuple[int, int] | None = No
     return answers, knn_of_views(collection, jitters, *of_labels, **how, keep=keep and keep / "jitter", part=part)
 
 
-def run_adversary_part(processings: Sequence[str], inputs: TaskInput, number: int, count: int) -> None:
+def _run_adversary_part(processings: Sequence[str], inputs: TaskInput, number: int, count: int) -> None:
     """Store part ``number`` of ``count`` of the queries of ``knn/adversary``."""
     _votes(inputs, _views(processings, inputs), (number, count))
 
@@ -224,28 +224,28 @@ def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
     moves = dict(zip(names, [*distances.mean(axis=1), 0.0], strict=True))
     details: dict[str, dict[str, Any]] = {
         "": shared,
-        "worst": strip_details(inputs, queries, names, right, distances, answers.k),
+        "worst": _strip_details(inputs, queries, names, right, distances, answers.k),
         "average": {"by_processing": {name: {"distance": round(float(d), 6)} for name, d in moves.items()}},
     }
-    for metric in metrics_of(len(processings)):
+    for metric in _metrics_of(len(processings)):
         details.setdefault(metric.name, {})["ties"] = _ties(metric.name, answers)
     return outcome_of(
         "knn/adversary",
         inputs,
         arrays,
         units_of(inputs, queries.test),
-        read_answers=read_adversary,
+        read_answers=_read_adversary,
         read_facts=adversary_facts,
         chances=dict.fromkeys(("worst", "average", "best"), answers.chance),
         details=details,
     )
 
 
-def read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+def _read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Values by photo of each metric, from ``right`` [14 processings and the unprocessed photo, photos].
 
     >>> right = np.array([[1, 0], [1, 1], [1, 1]], bool)  # two processings, and the unprocessed photo
-    >>> values = read_adversary({"right": right, "photos": np.array([3, 4])})
+    >>> values = _read_adversary({"right": right, "photos": np.array([3, 4])})
     >>> values["worst"].values.tolist(), values["flipped"].values.tolist()
     ([1.0, 0.0], [0.0, 1.0])
     """
@@ -283,7 +283,7 @@ def _recipe(processings: Sequence[str], photos: PhotoSet, options: RunOptions) -
     return ProcessingViews((*processings, ORIGINAL), options.seed, upright(options))
 
 
-def adversary_task(processings: tuple[str, ...]) -> Task:
+def _adversary_task(processings: tuple[str, ...]) -> Task:
     """``knn/adversary`` with these processings, by name."""
     return Task(
         name="knn/adversary",
@@ -291,17 +291,17 @@ def adversary_task(processings: tuple[str, ...]) -> Task:
         title="Adversary",
         explain="The picture's class, where the query is processed to mislead.",
         summary=f"can processing the query, in the worst of {len(processings)} ways, make plain kNN fail?",
-        metrics=metrics_of(len(processings)),
+        metrics=_metrics_of(len(processings)),
         recipe=partial(_recipe, processings),
         unfit=unfit_for_plain_knn,
-        with_processings=of_processings(adversary_task),
+        with_processings=of_processings(_adversary_task),
         run=partial(run_adversary, processings),
-        run_part=partial(run_adversary_part, processings),
-        read_answers=read_adversary,
+        run_part=partial(_run_adversary_part, processings),
+        read_answers=_read_adversary,
         read_facts=adversary_facts,
         growth="pairs",
     )
 
 
-ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType({"knn/adversary": adversary_task(STUDY_PROCESSINGS)})
+ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType({"knn/adversary": _adversary_task(STUDY_PROCESSINGS)})
 """The adversary's task, by name."""

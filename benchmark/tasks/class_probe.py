@@ -24,7 +24,7 @@ ACCURACY = Metric(
 )
 
 
-def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
+def _run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
     """Run ``linear/original``: a probe of the picture's class, trained and tested on unprocessed photos."""
     from benchmark.probe import LabelledSplits, labelled_probe
     from benchmark.views import ORIGINAL
@@ -72,7 +72,7 @@ SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY,),
             recipe=plain_views,
             unfit=unfit_for_plain_knn,
-            run=run_linear_semantics,
+            run=_run_linear_semantics,
             read_answers=read_labelled_probe,
             read_facts=labelled_facts,
             by_name=True,

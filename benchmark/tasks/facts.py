@@ -132,7 +132,7 @@ def knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
         for name, row in zip(("uniform", "uniform-test"), by_seed, strict=True):
             details.setdefault(name, {})["accuracy_by_seed"] = [round(float(v), 6) for v in row]
     if "flipped" in arrays and "worst" in arrays:
-        details["worst"] = worst_details(arrays)
+        details["worst"] = _worst_details(arrays)
         if JITTER_SAMPLE not in arrays:  # an older version, whose interval was of the run's number of resamples
             details["worst"] = {"flipped": {"value": details["worst"]["flipped"]["value"]}}
     for facts in details.values():
@@ -233,7 +233,7 @@ def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray
     return details
 
 
-def worst_details(arrays: Answers) -> dict[str, Any]:
+def _worst_details(arrays: Answers) -> dict[str, Any]:
     """Details ``flipped`` and ``jitter`` of ``worst`` of ``knn/<parameter>``; jitter may be of a sample of queries."""
     from benchmark.stats import photo_interval
 

@@ -198,7 +198,7 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
     )
 
 
-def run_knn_part(parameter: Parameter, inputs: TaskInput, number: int, count: int) -> None:
+def _run_knn_part(parameter: Parameter, inputs: TaskInput, number: int, count: int) -> None:
     """Store part ``number`` of ``count`` of the queries of ``knn/<parameter>``."""
     queries, seeds = query_set(inputs), inputs.options.assignment_seeds
     drawn = [assignments(inputs.photos, part, parameter, seeds) for part in (queries.train, queries.test)]
@@ -338,7 +338,7 @@ def parameter_knn(p: Parameter) -> Task:
         with_processings=of_each_parameter(parameter_knn),
         by_name=p.by_name,
         run=partial(run_knn, p),
-        run_part=partial(run_knn_part, p),
+        run_part=partial(_run_knn_part, p),
         read_answers=read_knn,
         read_facts=knn_facts,
         growth="pairs",

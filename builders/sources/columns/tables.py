@@ -178,9 +178,9 @@ def picture_paths(values: Sequence[str | None], folder: Path, name: str, option:
             )
         paths.append(path[len(root.rstrip("/")) + 1 :])
     if paths and not any(os.path.lexists(os.path.join(root, path)) for path in paths[:LOOKED_AT]):
-        paths = with_endings(root, paths)
+        paths = _with_endings(root, paths)
     if paths and not any(os.path.lexists(os.path.join(root, path)) for path in paths[:LOOKED_AT]):
-        few, holder = min(len(paths), LOOKED_AT), holder_of(paths[0], root)
+        few, holder = min(len(paths), LOOKED_AT), _holder_of(paths[0], root)
         raise RespelledError(
             f"{name}: none of the first {few} pictures is in {root} (the first: {readable(paths[0])}): name the folder "
             f"that their paths are relative to ({option})",
@@ -189,7 +189,7 @@ def picture_paths(values: Sequence[str | None], folder: Path, name: str, option:
     return tuple(paths)
 
 
-def with_endings(root: str, paths: Sequence[str]) -> list[str]:
+def _with_endings(root: str, paths: Sequence[str]) -> list[str]:
     """Paths without the ending of their file, with it; those that no file, or several, have stay as they are."""
     endings: dict[str, dict[str, list[str]]] = {}
     found = []
@@ -204,11 +204,11 @@ def with_endings(root: str, paths: Sequence[str]) -> list[str]:
     return found
 
 
-def holder_of(path: str, near: str) -> str:
+def _holder_of(path: str, near: str) -> str:
     """The folder, in or beside another one, to which a path of a picture is relative; "" if none of many is."""
     for start in (near, os.path.dirname(near)):
         for folder in itertools.islice(walk_folders(start, may_be_absent=True), MOST_FOLDERS):
-            inner = with_endings(folder.path, [path])[0] if "/" not in path else path
+            inner = _with_endings(folder.path, [path])[0] if "/" not in path else path
             if os.path.lexists(os.path.join(folder.path, inner)):
                 return folder.path
     return ""
