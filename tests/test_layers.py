@@ -66,15 +66,6 @@ def files(path):
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def arrows(side):
-    """{package: packages of the same side that it imports}."""
-    graph = {}
-    for name, path in packages(side).items():
-        used = {package_of(module) for file in files(path) for module, _ in imports(file)}
-        graph[name] = {other for other in used if other in PACKAGES and other.startswith(f"{side}.")} - {name}
-    return graph
-
-
 def module_name(path):
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

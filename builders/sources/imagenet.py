@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, not_a_folder
 from builders.files import MAX_PHOTO_BYTES
 from builders.photos import SPLITS, PhotoSet, Stamps, file_stamp, labels_of, stamps_within
 from builders.sources.folders import labelled_folder
@@ -78,7 +78,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataError(f"{path}: no such folder")
+        raise not_a_folder(path)
     tars = [root / name for name in (TRAIN_TAR, VAL_TAR) if (root / name).is_file()]
     if (root / "train").is_dir() or not tars:
         _require_classes(root)

@@ -147,14 +147,13 @@ def open_table(path: Path, wanted: Sequence[str], *, encoding: str = "") -> Tabl
     return table
 
 
-def table_header(path: Path) -> tuple[list[str], dict[str, str | None]]:
-    """Names of the columns of a table and its first row, to say what a folder beside it may be; none if it is none."""
+def whole_table(path: Path, encoding: str = "") -> Table | None:
+    """A table with all its columns, to say what they may be; None if it cannot be read."""
     try:
-        names = list(table_schema(path).names) if path.suffix.lower() == ".parquet" else []
-        table = open_table(path, names)
+        names = table_schema(path).names if path.suffix.lower() in (".parquet", ".feather", ".arrow") else []
+        return open_table(path, names, encoding=encoding)
     except (DataError, UsageError):
-        return [], {}
-    return list(table.names), {name: values[0] for name, values in table.columns.items()}
+        return None
 
 
 def _csv_table(path: Path, encoding: str) -> Table:
@@ -205,7 +204,9 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
         return data.decode("cp1252"), "its encoding is not UTF-8, and was read as Windows-1252 (encoding=cp1252)"
     fits = [name for name in ("cp932", "gb18030", "cp1251", "cp1252", "mac_roman") if _decodes(data, name)]
     listed = "encoding=" + ", ".join(fits)
-    raise RespelledError(f"{path}: not UTF-8 text (byte {at}); say its encoding ({listed}, ...)", encoding=fits[0])
+    raise RespelledError(
+        f"{path}: not UTF-8 text (byte {at}); say its encoding ({listed}, ...)", options={"encoding": fits[0]}
+    )
 
 
 def _decodes(data: bytes, encoding: str) -> bool:

@@ -183,5 +183,5 @@ def test_rule__neither_a_name_nor_a_file(tmp_path):
         chosen_rule(str(tmp_path))
     with pytest.raises(UsageError, match="questions=presense"):
         chosen_rule("presense")
-    with pytest.raises(DataError, match="fewer than two classes"):
+    with pytest.raises(DataError, match="classes"):
         chosen_rule("presence").questions(PhotoSet.of_bytes("toy", {"a": b""}, ["cat"]), 0)

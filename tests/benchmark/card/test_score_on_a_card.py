@@ -4,7 +4,6 @@ import gc
 import json
 import os
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,13 +11,11 @@ from benchmark.__main__ import main
 from benchmark.bank.fill import device_copy
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.encoders import Pixels, load_encoder, network
-from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
-from benchmark.views import ProcessingViews, choose_views, torch_views
+from benchmark.views import ProcessingViews, choose_views
 from benchmark.views import stream as stage
 from benchmark.views.device import dct, jpeg
 from benchmark.views.device import views as self_test
 from builders.errors import EncoderError
-from builders.pixels import STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support import card as fake_card
 from tests.support.processes import run_python
@@ -28,7 +25,6 @@ pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 KNN, PROBE = "knn/sharpening", "probe/sharpening"
 LARGE = (420, 300)
 """Plays the photo of 61 megapixels: the card's memory is scaled so that it does not take it."""
-CROPPED = Pixels((ResizeShort(20, 3), CenterCrop(16, 16)))
 
 
 @pytest.fixture(scope="module")
@@ -135,25 +131,6 @@ def test_score__two_cards_a_process_each(tmp_path):
     assert sorted((tmp_path / "seen").read_text().split("\n")) == ["", "0 True 0", "1 True 0"]
 
 
-MIXED = [(40, 30), (3, 9), (33, 17), (30, 44), (2, 2), (41, 29)]
-"""Sizes that ask for every table: other orders of a resize's passes, chroma too narrow for the filter, and so on."""
-
-
-@pytest.mark.parametrize("sizes", [MIXED, [(44, 30)] * 3, [(48, 32)] * 2], ids=["many sizes", "one", "whole blocks"])
-def test_torch_views__one_copy_of_all_tables_of_a_batch(card, sizes):
-    """None is missing among those that are sent first; the host waits for nothing; the pixels are the CPU's."""
-    random = np.random.default_rng(0)
-    photos = torch.from_numpy(random.integers(0, 256, (len(sizes), 44, 48, 3), dtype=np.uint8))
-    ids, plans = [str(i) for i in range(len(sizes))], [self_test._plan, CROPPED.plan]
-    there = photos.to("cuda")
-    torch_views(there, ids, STUDY_PROCESSINGS, plans, sizes=sizes)  # constants of the device
-    card.reset()
-    made = torch_views(there, ids, STUDY_PROCESSINGS, plans, sizes=sizes)
-    assert (card.uploads, card.blocking, card.downloads) == (1, 0, 0)
-    for views, expected in zip(made, torch_views(photos, ids, STUDY_PROCESSINGS, plans, sizes=sizes), strict=True):
-        assert torch.equal(views.cpu(), expected)
-
-
 PASS = ("bank", "views", "on_device", "compute")
 
 
@@ -207,7 +184,7 @@ def test_score__memory_runs_out_for_a_moment(card, folder, on_cpu, tmp_path, fun
 
 def test_load__weights_that_do_not_fit_are_one_sentence(card):
     card.exhaust("_placed")
-    with pytest.raises(EncoderError, match="its weights do not fit into the memory of cuda:0"):
+    with pytest.raises(EncoderError, match="cuda:0"):
         load_encoder("control:random-projection", device="cuda")
 
 
@@ -254,33 +231,6 @@ def test_choose_views__workers_where_there_are_enough(card, monkeypatch):
     assert measured.device == home
     assert "4 workers" not in str(measured)
     assert "fewer than the 42 that are worth a whole GPU" in str(measured)
-
-
-def test_fake_card__is_strict(monkeypatch):
-    """What it is there for: it finds what it says it finds."""
-    card = fake_card.card(monkeypatch)
-    there = torch.ones(4, device="cuda")
-    with pytest.raises(RuntimeError, match="two devices"):
-        there + torch.ones(4)
-    with pytest.raises(TypeError, match="numpy"):
-        there.numpy()
-    other = torch.cuda.Stream()
-    with torch.cuda.stream(other):
-        late = torch.ones(4, device="cuda")
-    with pytest.raises(fake_card.Clash, match="has not waited"):
-        late + 1
-    pinned = torch.ones(4).pin_memory()
-    sent = pinned.to("cuda", non_blocking=True)
-    pinned.fill_(5)  # too early
-    assert sent.tolist() == [5] * 4
-    here = torch.empty(4, pin_memory=True)
-    here.copy_(there, non_blocking=True)
-    assert here.tolist() != [1] * 4  # read before it has arrived
-    torch.cuda.current_stream().synchronize()
-    assert here.tolist() == [1] * 4
-    assert np.isclose(float((there @ there).item()), 4)
-    assert card.clashes
-    card.clashes.clear()
 
 
 @pytest.mark.slow

