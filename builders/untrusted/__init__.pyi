@@ -21,7 +21,6 @@ from .hub_client import (
     HUB_PACE,
     MALFORMED_ANSWER,
     MAX_HUB_FILE_BYTES,
-    MAX_WAIT_S,
     client_message,
     from_hub,
     malformed_answer,
@@ -53,6 +52,7 @@ from .text import (
     readable,
     single_line,
 )
+from .waiting import MAX_WAIT_S, backoff, retry_after
 from .weight_downloads import from_authors
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "RemoteStream",
     "UntrustedInputError",
     "archive_sha256",
+    "backoff",
     "check_data_set",
     "check_plain",
     "checked_footer",
@@ -121,6 +122,7 @@ __all__ = [
     "redacted",
     "redacted_logs",
     "remote_facts",
+    "retry_after",
     "roots_of",
     "single_line",
     "store_errors",
