@@ -47,6 +47,7 @@ EXTRA_OF = {
     "openpyxl": "tables",
     "openvino": "fast",
     "peft": "peft",
+    "pillow_heif": "heic",
     "pillow_jxl": "jxl",
     "psycopg": "index",
     "qdrant_client": "index",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, PhotoValues
-from benchmark.tasks.facts import labelled_facts, largest_share
-from benchmark.tasks.processing_probe import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
+from benchmark.results import Family
+from benchmark.tasks.facts import labelled_facts, largest_share, read_labelled_probe
+from benchmark.tasks.processing_probe import ACCURACY, OTHER_READERS, other_readers, reader_score
 from benchmark.tasks.scores import interval_of, p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
@@ -158,7 +158,7 @@ ACQUISITION = Family(
 )
 
 
-def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
+def _run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<attribute>`` with its controls, on the train, val and test photos of the data set."""
     from benchmark.probe import SharedSplits, in_solver_space, labelled_curve, labelled_probe, labelled_spread
 
@@ -234,17 +234,6 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     return TaskOutcome(tuple(scores), arrays)
 
 
-def read_acquisition_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of each reader of ``run_acquisition_probe``, from its answers; empty without true classes."""
-    if "expected" not in arrays:
-        return {}
-    photos, expected, clusters = arrays["photos"], arrays["expected"], arrays.get("clusters")
-    return {
-        metric: PhotoValues(photos, (predicted == expected).mean(axis=(0, 1)), ACCURACY.bounds, clusters)
-        for metric, predicted in predictions(arrays).items()
-    }
-
-
 def accuracy_and_ends(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
     """A control of a probe: its accuracy with an interval."""
     ends = interval_of(answers.photo_accuracy, units, options)
@@ -314,8 +303,8 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY, *OTHER_READERS),
             recipe=_recipe,
             unfit=partial(_unfit, attribute.task),
-            run=partial(run_acquisition_probe, attribute.task),
-            read_answers=read_acquisition_probe,
+            run=partial(_run_acquisition_probe, attribute.task),
+            read_answers=read_labelled_probe,
             read_facts=labelled_facts,
             effort=partial(_effort, attribute.task),
         )

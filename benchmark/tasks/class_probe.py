@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.results import Metric, PhotoValues
-from benchmark.tasks.facts import labelled_facts
+from benchmark.results import Metric
+from benchmark.tasks.facts import labelled_facts, read_labelled_probe
 from benchmark.tasks.knn import PLAIN, labelled, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import plain_views, train_and_test
 from benchmark.tasks.scores import score_of, unit_answers, units_of
@@ -24,7 +24,7 @@ ACCURACY = Metric(
 )
 
 
-def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
+def _run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
     """Run ``linear/original``: a probe of the picture's class, trained and tested on unprocessed photos."""
     from benchmark.probe import LabelledSplits, labelled_probe
     from benchmark.views import ORIGINAL
@@ -59,12 +59,6 @@ def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
     return TaskOutcome((score,), {**arrays, "classes": np.array(n_classes)})
 
 
-def read_linear_semantics(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Whether each photo was right in ``run_linear_semantics``, from its answers."""
-    right = (arrays["predicted"] == arrays["expected"]).mean(axis=(0, 1))
-    return {ACCURACY.name: PhotoValues(arrays["photos"], right, ACCURACY.bounds, arrays.get("clusters"))}
-
-
 LINEAR_SEMANTICS = "linear/original"
 
 SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
@@ -78,8 +72,8 @@ SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY,),
             recipe=plain_views,
             unfit=unfit_for_plain_knn,
-            run=run_linear_semantics,
-            read_answers=read_linear_semantics,
+            run=_run_linear_semantics,
+            read_answers=read_labelled_probe,
             read_facts=labelled_facts,
             by_name=True,
         )

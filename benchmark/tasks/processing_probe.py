@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import processing_facts
+from benchmark.results import Family, Metric, Score
+from benchmark.tasks.facts import processing_facts, read_probe
 from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.errors import DataError
@@ -153,26 +153,6 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
     return TaskOutcome(tuple(scores), arrays)
 
 
-def read_processing_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of each reader of ``run_processing_probe``, from its answers. View i of a photo has class i.
-
-    >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
-    >>> read_processing_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
-    [1.0, 0.5]
-    """
-    values = {}
-    for metric, predicted in predictions(arrays).items():  # [fits, views, photos]
-        right = predicted == np.arange(predicted.shape[1])[:, None]
-        values[metric] = PhotoValues(arrays["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds, arrays.get("clusters"))
-    return values
-
-
-def predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Predictions of each reader by its metric, from the answers of a probe."""
-    metrics = {f"predicted-{m.name.rpartition('-')[2]}": m.name for m in OTHER_READERS}
-    return {metric: arrays[name] for name, metric in {"predicted": ACCURACY.name, **metrics}.items() if name in arrays}
-
-
 def train_and_test(inputs: TaskInput) -> tuple[np.ndarray, np.ndarray]:
     """int64 indices of the usable train and val photos; processing probes and kNN tasks are tested on val.
 
@@ -234,7 +214,7 @@ def parameter_probe(p: Parameter) -> Task:
         with_processings=of_each_parameter(parameter_probe),
         by_name=p.by_name,
         run=partial(run_processing_probe, p),
-        read_answers=read_processing_probe,
+        read_answers=read_probe,
         read_facts=processing_facts,
     )
 

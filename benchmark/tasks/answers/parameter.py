@@ -112,7 +112,7 @@ METRICS = (
 )
 
 
-def run_answers(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
+def _run_answers(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
     """Run ``answers/<parameter>``. A file of answers may lack some processings.
 
     Raises:
@@ -212,7 +212,7 @@ def _moved(inputs: TaskInput, at: np.ndarray, views: list[str]) -> np.ndarray | 
 
 
 def read_answers(arrays: Answers) -> dict[str, PhotoValues]:
-    """Values by photo of each metric, from the answers of ``run_answers``."""
+    """Values by photo of each metric, from the answers of ``_run_answers``."""
     table = AnswerTable.of(arrays)
     over = tuple(table.processed)
     return {
@@ -256,7 +256,7 @@ def parameter_answers(p: Parameter) -> Task:
         metrics=METRICS,
         recipe=partial(_recipe, p),
         unfit=_unfit,
-        run=partial(run_answers, p),
+        run=partial(_run_answers, p),
         read_answers=read_answers,
         read_facts=answer_facts,
         with_processings=of_each_parameter(parameter_answers),

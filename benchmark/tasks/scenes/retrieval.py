@@ -109,7 +109,7 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
     from benchmark.stats import units_of_pairs
     from benchmark.views import ORIGINAL
 
-    if not in_twos(inputs.photos):
+    if not _in_twos(inputs.photos):
         return run_group_retrieval(inputs)
     usable = np.flatnonzero(inputs.usable)
     _, of_pair, counts = np.unique(inputs.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
@@ -188,7 +188,7 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
     return {**lost_counts(answers), "shown": shown}
 
 
-def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+def _read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Values by pair or scene of ``run_retrieval``; older versions did not store the types, which name directions."""
     if "pair_ids" not in arrays:
         return read_group_retrieval(arrays)
@@ -209,7 +209,7 @@ def _facts(arrays: Answers) -> dict[str, AnswerFacts]:
     return retrieval_facts(arrays) if "pair_ids" in arrays else group_retrieval_facts(arrays)
 
 
-def in_twos(photos: PhotoSet) -> bool:
+def _in_twos(photos: PhotoSet) -> bool:
     """Whether photos are pairs of two types of cameras."""
     return not _not_in_twos(photos)
 
@@ -231,7 +231,7 @@ def _unfit(photos: PhotoSet) -> str:
 
 
 def _cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
-    return (pairs_cost if in_twos(inputs.photos) else group_cost)(inputs, dimension, clocked)
+    return (pairs_cost if _in_twos(inputs.photos) else group_cost)(inputs, dimension, clocked)
 
 
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
@@ -254,7 +254,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 recipe=_recipe,
                 unfit=_unfit,
                 run=run_retrieval,
-                read_answers=read_retrieval,
+                read_answers=_read_retrieval,
                 read_facts=_facts,
                 growth="pairs",
                 cost=_cost,

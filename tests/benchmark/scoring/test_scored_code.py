@@ -14,7 +14,6 @@ COVERED = {
     *("benchmark.judgement", "benchmark.retrieval", "benchmark.robustness", "benchmark.stats", "benchmark.tasks"),
     "benchmark.answers",
     "benchmark.detection",
-    "benchmark.extras.copies",
     *(
         "builders.exif",
         "builders.kernels",
@@ -25,11 +24,6 @@ COVERED = {
         "builders.splits",
     ),
 }
-
-
-def package_of(module):
-    parts = module.split(".")
-    return ".".join(parts[: 3 if parts[1] == "extras" else 2])
 
 
 @pytest.fixture
