@@ -155,5 +155,5 @@ def _unknown_data(text: str) -> UsageError:
             f"data {text!r}: no such folder; write folder:PATH, or 'hub:{text}' for a data set of the Hub "
             "('camtrace list data' names every kind)"
         )
-    meant = {text: KINDS[kind].usage for kind in near}
+    meant = {text: KINDS[near[0]].usage} if near else {}
     return unknown_name("data", text, [kind.usage for kind in KINDS.values()], other_names=meant)
