@@ -84,6 +84,7 @@ def outcome_of(
     *,
     read_answers: AnswersReader,
     read_facts: FactsReader = no_facts,
+    values: Mapping[str, float] = MappingProxyType({}),
     chances: Mapping[str, float] = MappingProxyType({}),
     details: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> TaskOutcome:
@@ -95,24 +96,27 @@ def outcome_of(
         arrays: the answers, without their units.
         units: which photos err together.
         read_answers, read_facts: of the task.
+        values: by metric, where the task computes it by a sum in another order.
         chances: by metric, where the answers give none, or a rounded one.
         details: by metric, what the answers do not determine; ``""`` is for all.
     """
     arrays = {**arrays, **unit_answers(units)}
     facts = read_facts(arrays)
     scores = []
-    for name, values in read_answers(arrays).items():
+    for name, by_photo in read_answers(arrays).items():
         known = facts.get(name, AnswerFacts(None, None, {}))
+        tested = {} if known.guess is None else {"p_chance": p_of_chance(by_photo.values, units, known.guess)}
         scores.append(
             score_of(
                 task,
                 name,
                 inputs,
-                values.values,
+                by_photo.values,
                 units,
+                value=values.get(name),
                 chance=chances.get(name, known.chance or 0.0),
-                details=_merged({**details.get("", {}), **details.get(name, {})}, known.details),
-                bounds=values.bounds,
+                details={**tested, **_merged({**details.get("", {}), **details.get(name, {})}, known.details)},
+                bounds=by_photo.bounds,
             )
         )
     return TaskOutcome(tuple(scores), arrays)
