@@ -226,7 +226,7 @@ def _without_photos(path: str, others: Sequence[str]) -> DataError:
     }
     archives = [file for file in others if file.lower().endswith(_ARCHIVES)]
     if archives and archives[0].endswith(".tar"):
-        return RespelledError(held, shard_pattern(path, archives))
+        return RespelledError(held, _shard_pattern(path, archives))
     if archives:
         return DataError(f"{held}: unpack them")
     if endings[".parquet"]:
@@ -238,10 +238,10 @@ def _without_photos(path: str, others: Sequence[str]) -> DataError:
     return DataError(f"{held}: name the folder of the photos")
 
 
-def shard_pattern(folder: str, names: Sequence[str]) -> str:
+def _shard_pattern(folder: str, names: Sequence[str]) -> str:
     """The specification of tar files of a folder: a range where their numbers are one, else the first.
 
-    >>> shard_pattern("/d", ["a-00.tar", "a-01.tar"]), shard_pattern("/d", ["x.tar"])
+    >>> _shard_pattern("/d", ["a-00.tar", "a-01.tar"]), _shard_pattern("/d", ["x.tar"])
     ('webdataset:/d/a-{00..01}.tar', 'webdataset:/d/x.tar')
     """
     numbered = [re.fullmatch(r"(.*?)(\d+)(\D*\.tar)", name) for name in names]

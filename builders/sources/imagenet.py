@@ -108,7 +108,7 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
             labelled = [(m, m.name.split("/")[0]) for m in indexed(tar, nested=True)]
             names = [f"train/{m.name}" for m, _ in labelled]
         else:
-            truth = validation_classes(root)
+            truth = _validation_classes(root)
             flat = sorted(indexed(tar, nested=False), key=lambda m: m.name)
             if len(flat) != len(truth):
                 raise DataError(f"{tar}: {len(flat)} photos, the devkit names {len(truth)} classes")
@@ -138,7 +138,7 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
     )
 
 
-def validation_classes(root: Path) -> list[str]:
+def _validation_classes(root: Path) -> list[str]:
     """WordNet id of each validation photo in the order of the file names, from the devkit.
 
     Raises:

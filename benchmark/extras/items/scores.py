@@ -131,8 +131,11 @@ def joined(rows: Sequence[ScoredRows]) -> ScoredRows:
     return replace(first, items=items, scores=scores, clusters=clusters, epochs=False)
 
 
+_RIGHT, _WRONG = ("true", "pass", "passed", "correct"), ("false", "fail", "failed", "incorrect")
+
+
 def score_values(column: pa.Array, where: str) -> np.ndarray:
-    """A column as float64, with NaN where it is empty: numbers, true and false, or text of these.
+    """A column as float64, with NaN where it is empty: numbers, true and false, text of these, or passed and failed.
 
     Args:
         column: of any type.
@@ -141,13 +144,13 @@ def score_values(column: pa.Array, where: str) -> np.ndarray:
     Raises:
         DataError: a value is something else, or infinite.
 
-    >>> score_values(pa.array(["1", "True", None, "0.25"]), "a.csv").tolist()
-    [1.0, 1.0, nan, 0.25]
+    >>> score_values(pa.array(["1", "True", None, "0.25", "failed"]), "a.csv").tolist()
+    [1.0, 1.0, nan, 0.25, 0.0]
     """
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         lower = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-        words = {"true": "1", "false": "0", "": None, "nan": None}
+        words = {"": None, "nan": None, **dict.fromkeys(_RIGHT, "1"), **dict.fromkeys(_WRONG, "0")}
         for word, digit in words.items():
             lower = pc.if_else(pc.equal(lower, word), pa.scalar(digit, lower.type), lower)
         column = lower
@@ -157,7 +160,9 @@ def score_values(column: pa.Array, where: str) -> np.ndarray:
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)  # integers above 2**53 round
     except (pa.ArrowException, NotImplementedError):
         example = next((v for v in column.to_pylist() if v is not None and number(v) is None), None)
-        raise DataError(f"{where}: scores must be numbers, true or false, not {readable(repr(example)[:60])}") from None
+        raise DataError(
+            f"{where}: scores must be numbers, true or false, passed or failed, not {readable(repr(example)[:60])}"
+        ) from None
     if np.isinf(values).any():
         raise DataError(f"{where}: a score is infinite")
     return np.asarray(values, dtype=np.float64)

@@ -147,7 +147,7 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
         return ["erase", *what, "-o", str(run / "eraser"), "--cache", str(run / "cache")]
 
     def diff(run: Path) -> list[str]:
-        what = ["-m", f"local-dir:{networks[0]}", "-d", f"folder:{data}", "--b", "processing=jpeg:30", "-q"]
+        what = ["-m", f"local-dir:{networks[0]}", "-d", f"folder:{data}", "--b", "processing=jpeg-q75-420", "-q"]
         return ["diff", *what, "-o", str(run / "diff")]
 
     def plan(run: Path) -> None:

@@ -72,8 +72,7 @@ def test_score_values__numbers_and_words_for_them():
         (["1", "y" * 80], "'" + "y" * 59),
         ([[1]], "[1]"),
     ):
-        expected = f"f: scores must be numbers, true or false, not {example}"
-        assert sentence(score_values, pa.array(values), "f") == expected
+        assert example in sentence(score_values, pa.array(values), "f")
     assert sentence(score_values, pa.array([1.0, -np.inf]), "f") == "f: a score is infinite"
 
 
