@@ -198,11 +198,14 @@ def test_sweep__resumes_and_does_the_rest(sweep):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", [("--seed", "1"), ("--mask-ratio", "0.5"), ("--limit", "20"), ("--fresh",)])
-def test_sweep__another_question_is_scored_anew(sweep, change):
+def test_sweep__another_question_is_scored_anew(sweep):
+    """Each run asks what the one before it asked, but for one option."""
     sweep("small")
-    sweep("small", options=change)
-    assert rows(sweep)["small"]["state"] == "scored"
+    options = ()
+    for change in (("--seed", "1"), ("--mask-ratio", "0.5"), ("--limit", "20"), ("--fresh",)):
+        options += change
+        sweep("small", options=options)
+        assert rows(sweep)["small"]["state"] == "scored", change
 
 
 @pytest.mark.slow
@@ -249,9 +252,11 @@ def test_sweep__layers_are_scored_where_a_finished_result_lacks_them(sweep):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("change", "options", "state"),
-    [
+def test_sweep__a_result_of_another_environment_is_not_reused(sweep):
+    sweep("small")
+    file = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    result = unsealed(file)
+    for change, options, state in (
         ({}, (), "kept"),
         ({"device": "NVIDIA H100 80GB HBM3"}, (), "scored"),
         ({"dtype": "bfloat16"}, (), "scored"),
@@ -263,15 +268,10 @@ def test_sweep__layers_are_scored_where_a_finished_result_lacks_them(sweep):
         ({"precision_gate": {"passed": False}}, (), "scored"),
         ({"precision_gate": {}}, (), "kept"),
         ({"precision_gate": {"passed": False}}, ("--force-dtype",), "kept"),
-    ],
-)
-def test_sweep__a_result_of_another_environment_is_not_reused(sweep, change, options, state):
-    sweep("small")
-    file = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
-    result = unsealed(file)
-    file.write_text(json.dumps({**result, "environment": {**result["environment"], **change}}))
-    sweep("small", options=options)
-    assert rows(sweep)["small"]["state"] == state
+    ):
+        file.write_text(json.dumps({**result, "environment": {**result["environment"], **change}}))
+        sweep("small", options=options)
+        assert rows(sweep)["small"]["state"] == state, (change, options)
 
 
 @pytest.mark.slow
@@ -288,23 +288,17 @@ def unsealed(path: Path) -> dict:
     return raw
 
 
-def stored_with(sweep, **data):
-    """The state of a row whose finished result on disk says something else of its photos."""
-    sweep("small")
-    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
-    one = unsealed(path)
-    one["data"].update(data)
-    path.write_text(json.dumps(one))
-    sweep("small")
-    return rows(sweep)["small"]["state"]
-
-
 @pytest.mark.slow
 def test_sweep__a_result_of_other_photos_is_not_reused(sweep):
-    assert stored_with(sweep) == "kept"
-    assert stored_with(sweep, bytes_hash="0" * 32) == "scored"
-    assert stored_with(sweep, question_hash="0" * 32) == "scored"
-    assert stored_with(sweep, question_hash=None) == "scored"  # as read from a file of schema version 1
+    """The finished result on disk says something else of its photos."""
+    sweep("small")
+    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    stored = unsealed(path)
+    none = None  # as read from a file of schema version 1
+    for data in ({}, {"bytes_hash": "0" * 32}, {"question_hash": "0" * 32}, {"question_hash": none}):
+        path.write_text(json.dumps({**stored, "data": {**stored["data"], **data}}))
+        sweep("small")
+        assert rows(sweep)["small"]["state"] == ("scored" if data else "kept"), data
 
 
 def other_bytes(folder: Path) -> None:
@@ -328,35 +322,29 @@ def one_less(folder: Path) -> None:
     (folder / "val/dark/0.jpg").unlink()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("change", [other_bytes, other_label, one_more, one_less])
-def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch, change):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(photos / "photos", "photos")
-    sweep("small")
-    first = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
-    change(Path("photos"))
-    printed = sweep("small")
-    again = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
-    assert rows(sweep)["small"]["state"] == "scored"
-    assert "1 scored, 0 kept" in printed.out
-    assert again.data["bytes_hash"] != first.data["bytes_hash"]
-    assert again.score("knn/sharpening", "all-same").n == 8 + {one_more: 1, one_less: -1}.get(change, 0)
-    assert "0 scored, 1 kept" in sweep("small").out
-
-
-@pytest.mark.slow
-def test_sweep__the_same_bytes_under_other_ids_and_class_names_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(photos / "photos", "photos")
-    sweep("small")
-    before = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
+def other_names(folder: Path) -> None:
+    """The same bytes under other ids and another name of the class."""
     for split in ("train", "val"):
-        Path("photos", split, "light").rename(Path("photos", split, "pale"))
+        (folder / split / "light").rename(folder / split / "pale")
+
+
+@pytest.mark.slow
+def test_sweep__other_photos_under_one_name_are_scored_anew(sweep, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(photos / "photos", "photos")
     sweep("small")
-    assert rows(sweep)["small"]["state"] == "scored"
-    after = read_result(sweep.out / rows(sweep)["small"]["folder"] / "result.json")
-    assert after.data["bytes_hash"] == before.data["bytes_hash"]
+    path = sweep.out / rows(sweep)["small"]["folder"] / "result.json"
+    before = read_result(path).data["bytes_hash"]
+    for change, n in ((other_label, 8), (other_bytes, 8), (one_more, 9), (one_less, 8), (other_names, 8)):
+        change(Path("photos"))
+        printed = sweep("small")
+        again = read_result(path)
+        assert rows(sweep)["small"]["state"] == "scored", change
+        assert "1 scored, 0 kept" in printed.out
+        assert (again.data["bytes_hash"] == before) == (change is other_names)
+        assert again.score("knn/sharpening", "all-same").n == n
+        before = again.data["bytes_hash"]
+    assert "0 scored, 1 kept" in sweep("small").out
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from builders.pixels import (
 from builders.pixels.edits import edited
 from builders.pixels.processing import Fit
 
-PHOTOS = 200
+PHOTOS = 70
 MODES = ("RGB", "RGB", "L", "CMYK", "RGBA", "LA", "P")
 
 
