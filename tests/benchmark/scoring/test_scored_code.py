@@ -14,6 +14,7 @@ COVERED = {
     *("benchmark.judgement", "benchmark.retrieval", "benchmark.robustness", "benchmark.stats", "benchmark.tasks"),
     "benchmark.answers",
     "benchmark.detection",
+    "benchmark.extras.copies",
     *(
         "builders.exif",
         "builders.kernels",
