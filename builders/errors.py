@@ -202,16 +202,17 @@ def notice_of_old_spelling(what: str, now: str) -> None:
     logging.getLogger("camtrace").warning("%s %s; the old spelling still works", what, now)
 
 
-def similar_name(
-    name: str, known: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({}), *, likeness: float = 0.6
-) -> str:
+LIKENESS = 0.7
+"""Least similarity (``difflib``'s ratio) of a misspelt name to the one that is meant."""
+
+
+def similar_name(name: str, known: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
     """The known name that is meant, whatever its case and its dashes; empty where none is like it.
 
     Args:
         name: as given.
         known: to choose from.
         other_names: what people call some of them -> the known name.
-        likeness: least similarity (``difflib``'s ratio) of a misspelt name.
 
     >>> similar_name("LEACE", ["leace", "mean"]), similar_name("doctor", ["score"])
     ('leace', '')
@@ -219,7 +220,7 @@ def similar_name(
     plain = {_plain(other): other for other in known}
     if (meant := other_names.get(name, "")) in plain.values():
         return meant
-    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=likeness)
+    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=LIKENESS)
     return plain[near[0]] if near else ""
 
 

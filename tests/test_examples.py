@@ -30,10 +30,10 @@ NOT_RUN = {
     # what takes minutes
     r"^camtrace score$": "three data sets in minutes: first-run.md goes on with one of them, which runs",
     r"reproduce packages|networks/board": "networks of packages: tests/benchmark/scoring and .ci/run families",
-    r"--layout fodb|fodb:out|--license cc-by-4.0|--pairs --scenes": "tests/builders/simcams builds small ones",
+    r"--layout fodb|fodb:out|--license cc-by-4.0|--pairs --scenes": "minutes: tests/builders builds small ones",
     # what another page or test runs
     r"^camtrace score --model 'weights:|checkpoint-1000\?": "test_trainers_page.py runs the lines of that page",
-    r"runs/checkpoint-\*|layers\[": "tests/benchmark/encoders/layers, and the tutorial score-your-encoder",
+    r"runs/checkpoint-\*|layers\[": "tests/benchmark/encoders/test_layers.py, and the tutorial score-your-encoder",
     r"my_encoder:encoder": "a file of the reader: tests/benchmark/encoders runs such functions",
     r"library=pillow,filter|processing=jpeg-q85-420": "the same command as in diff.md",
     r"(OLD|NEW)_MODEL|--model encoder/|out.* --figure|leaderboard (out|results)": "the same command as in the README",

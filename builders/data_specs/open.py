@@ -152,7 +152,8 @@ def _unknown_data(text: str) -> UsageError:
         )
     if not near and ":" not in head:
         return UsageError(
-            f"data {text!r}: no such folder; write folder:PATH, or hub:REPO for a data set of the Hub ('camtrace list "
-            "data' names every kind)"
+            f"data {text!r}: no such folder; write folder:PATH, or 'hub:{text}' for a data set of the Hub "
+            "('camtrace list data' names every kind)"
         )
-    return unknown_name("data", text, [KINDS[kind].usage for kind in near] or [k.usage for k in KINDS.values()])
+    meant = {text: KINDS[near[0]].usage} if near else {}
+    return unknown_name("data", text, [kind.usage for kind in KINDS.values()], other_names=meant)
