@@ -28,7 +28,7 @@ from .hub_client import (
     quiet_clients,
 )
 from .listing import files_below, files_matching, list_folder, walk_folders
-from .pace import PHOTO_PACE, Pace
+from .pace import MAX_WAIT_S, PHOTO_PACE, Pace, backoff, retry_after
 from .parquet import (
     MAX_SHARD_BYTES,
     checked_footer,
@@ -53,7 +53,6 @@ from .text import (
     readable,
     single_line,
 )
-from .waiting import MAX_WAIT_S, backoff, retry_after
 from .weight_downloads import from_authors
 
 __all__ = [

@@ -22,10 +22,9 @@ from typing import Any
 from builders.errors import RemoteError, causes, disk_error, full_disk_in
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
-from builders.untrusted.pace import BROKEN_S, OUTAGES, Fetched, Pace, TransferLimit, check_pace, refusal
+from builders.untrusted.pace import BROKEN_S, MAX_WAIT_S, OUTAGES, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.redaction import redacted_logs
 from builders.untrusted.text import describe_error, first_line
-from builders.untrusted.waiting import MAX_WAIT_S
 
 _guard = threading.Lock()
 _users = 0
