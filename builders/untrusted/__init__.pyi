@@ -32,6 +32,7 @@ from .pace import PHOTO_PACE, Pace
 from .parquet import (
     MAX_SHARD_BYTES,
     checked_footer,
+    list_vectors,
     parquet_error_text,
     parquet_errors,
     read_columns,
@@ -92,6 +93,7 @@ __all__ = [
     "is_readable",
     "json_lines",
     "list_folder",
+    "list_vectors",
     "malformed_answer",
     "map_array",
     "may_pass",
