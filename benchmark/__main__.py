@@ -10,7 +10,7 @@ from benchmark.compute import run_and_exit, run_supervised, wait_asleep
 from builders.cli import Command, Parser, group_parser, run_parsed
 from builders.plugins import extras
 
-_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure")
+_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure", "predict", "embed")
 """What people call ``score``."""
 
 COMMANDS: dict[str, Command] = {

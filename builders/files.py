@@ -269,3 +269,16 @@ def is_remote(address: str) -> bool:
     (True, False)
     """
     return "://" in address and not address.startswith("file://")
+
+
+TIME_ALONE = "modified "
+"""Begin of an identity that is no more than a time of change, which other bytes of equal size may have too."""
+
+
+def is_lasting(identity: str) -> bool:
+    """Whether no other bytes have an identity, so that a cache may be keyed by it.
+
+    >>> is_lasting("5d41"), is_lasting("modified Thu, 03 Dec 2026"), is_lasting("")
+    (True, False, False)
+    """
+    return bool(identity) and not identity.startswith(TIME_ALONE)

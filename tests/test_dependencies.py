@@ -23,7 +23,7 @@ else:
 ROOT = Path(__file__).parents[1]
 
 EVERY_EXTRA = {
-    *("encoders", "figures", "flickr", "sample", "fast", "onnx", "peft", "jxl", "decoders", "hashes", "tables"),
+    *("encoders", "figures", "flickr", "sample", "fast", "onnx", "peft", "heic", "jxl", "decoders", "hashes", "tables"),
     *("cluster", "index", "packaged", "ray", "test"),
 }
 """What tests and scripts may need."""
@@ -36,7 +36,8 @@ PLACES = {
     "builders/kernels": {"fast"},
     "builders/pixels/engine": {"fast"},
     "builders/simcams/kernels": {"fast"},
-    "builders/pixels/codecs.py": {"jxl"},
+    "builders/pixels/codecs.py": {"heic", "jxl"},
+    "builders/untrusted/files.py": {"heic"},
     "builders/sources/sample.py": {"sample"},
     "builders/cluster/engines": {"cluster", "ray"},
     "builders": set(),
@@ -193,9 +194,10 @@ def test_all__is_every_extra_that_a_user_may_want():
         "docs",
         "dev",
         "ray",
+        "heic",
         "jxl",
         "packaged",
-    }  # ray is 200 MB, jxl under the GPL, some packaged weights state no licence
+    }  # ray is 200 MB, heic and jxl are under the GPL, some packaged weights state no licence
 
 
 WITHOUT = """

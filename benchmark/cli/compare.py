@@ -142,9 +142,13 @@ def run(args: argparse.Namespace) -> int:
     runs, refused = _read(args)
     if args.figure is not None:
         _draw(args, [run for of_folder in runs for run in of_folder])
-        if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
-            write_record(args, {"figure": args.figure})
-            return 1 if refused else 0
+    if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
+        if args.figure is None:
+            raise UsageError(
+                f"{args.folders[0]}: no two results on the same data; give a second folder, or --published"
+            )
+        write_record(args, {"figure": args.figure})
+        return 1 if refused else 0
     if args.published is not None:
         texts = [
             published_text(run, args.published, args.tasks, across_presets=args.across_presets)

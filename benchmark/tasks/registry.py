@@ -232,7 +232,9 @@ def select_tasks(
                 known += [f"{head}/*" for head in dict.fromkeys(name.partition("/")[0] for name in known)]
             subject = pattern.rpartition("/")[2]
             same = [name for name in known if name.rpartition("/")[2] == subject != "*"]  # probes are first
-            raise unknown_name("task", pattern, known, other_names={pattern: same[0]} if same else {})
+            if subject == pattern and any(name.startswith(f"{pattern}/") for name in known):
+                same = [f"{pattern}/*"]
+            raise unknown_name("task", pattern, [*known, *same], other_names={pattern: same[0]} if same else {})
     listed = [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
     return [*listed, *dict.fromkeys(of_groups)] if of_groups else listed
 

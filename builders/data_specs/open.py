@@ -115,6 +115,19 @@ def parse_data_spec(text: str) -> DataSpec:
     )
 
 
+def refuse_photos(spec: str) -> None:
+    """Refuse a specification of photos in the place of an encoder's.
+
+    Raises:
+        UsageError: it begins with a kind of data.
+
+    >>> refuse_photos("timm:resnet18")
+    """
+    kind, colon, _ = spec.partition(":")
+    if colon and kind in KINDS:
+        raise UsageError(f"{spec!r} is no encoder: these are photos, which --data names")
+
+
 def _near_folder(path: Path) -> Path | None:
     """A folder beside this path, which is not there, with nearly its name."""
     try:
@@ -133,8 +146,14 @@ def _unknown_data(text: str) -> UsageError:
     if ":" not in head and (folder := _near_folder(Path(head).expanduser())):
         return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{folder}'?")
     near = difflib.get_close_matches(head.partition(":")[0], KINDS, n=1, cutoff=0.7)
-    if not near and re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", head):
+    if not near and re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", head):
         return UsageError(
             f"data {text!r} does not say what it is: did you mean 'hub:{text}'? ('camtrace list data' names every kind)"
         )
-    return unknown_name("data", text, [KINDS[kind].usage for kind in near] or [k.usage for k in KINDS.values()])
+    if not near and ":" not in head:
+        return UsageError(
+            f"data {text!r}: no such folder; write folder:PATH, or 'hub:{text}' for a data set of the Hub "
+            "('camtrace list data' names every kind)"
+        )
+    meant = {text: KINDS[near[0]].usage} if near else {}
+    return unknown_name("data", text, [kind.usage for kind in KINDS.values()], other_names=meant)

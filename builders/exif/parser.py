@@ -18,7 +18,7 @@ from typing import Any
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from builders.errors import PhotoError, missing_package
-from builders.untrusted import describe_error
+from builders.untrusted import describe_error, heif_package
 
 MAX_EXIF_BYTES = 4 * 2**20
 """Largest Exif block inside a photo. (A JPEG segment holds 64 KiB; HEIC, PNG and WebP state no bound.)"""
@@ -219,10 +219,10 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _in_heif(data: bytes) -> bytes | None:
     try:
-        import pillow_heif
+        package = heif_package()
     except ImportError:
-        raise PhotoError(missing_package("pillow_heif", "a HEIC photo")) from None
+        raise PhotoError(missing_package("pi_heif", "a HEIC photo")) from None
     try:
-        return pillow_heif.open_heif(data).info.get("exif")
+        return package.open_heif(data).info.get("exif")
     except Exception as error:
         raise PhotoError(f"the HEIC container cannot be read ({describe_error(error)})") from None

@@ -25,7 +25,16 @@ from .photo_set import (
     PhotoSet,
 )
 from .source import Head, MemorySource, NoPictures, PhotoSource, Stamp, hash64, photo_digest, rank_within
-from .stamps import FactCache, Stamps, file_stamp, lasting_stamp, stamps_of_files, stamps_within
+from .stamps import (
+    FactCache,
+    Stamps,
+    file_stamp,
+    is_settled,
+    lasting_stamp,
+    open_unchanged,
+    stamps_of_files,
+    stamps_within,
+)
 
 __all__ = [
     "CLUSTER",
@@ -60,8 +69,10 @@ __all__ = [
     "group_cells",
     "hash64",
     "is_path_source",
+    "is_settled",
     "labels_of",
     "lasting_stamp",
+    "open_unchanged",
     "origin_of",
     "photo_digest",
     "photos_by_cell",

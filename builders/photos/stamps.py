@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from builders.errors import PhotoError
 from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, cache_folder, write_bytes_atomically
 from builders.photos.source import Stamp
 
@@ -23,7 +25,8 @@ def file_stamp(path: str, part: str = "") -> Stamp:
     """The stamp of a file, or of a part of it: path, size, time of modification, inode, and time of change (ctime).
 
     Reproducible archives and cameras without a clock give other pixels the same size and time of modification. The
-    inode and the time of change, which no program can set, then differ.
+    inode and the time of change, which no program can set, then differ. The latter counts a tick of the kernel's clock
+    after a change, the former after seconds.
 
     Args:
         path: of the file.
@@ -36,8 +39,36 @@ def file_stamp(path: str, part: str = "") -> Stamp:
         status = os.stat(path)
     except (OSError, ValueError):
         return Stamp(f"{path} gone", 0)
+    return _stamp_of(path, status, part)
+
+
+def _stamp_of(path: str, status: os.stat_result, part: str = "") -> Stamp:
     fields = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
-    return Stamp(f"{path} {' '.join(map(str, fields))}{part}", status.st_mtime_ns)
+    changed_ns = max(status.st_mtime_ns, status.st_ctime_ns + _TICK_NS - JUST_CHANGED_NS)
+    return Stamp(f"{path} {' '.join(map(str, fields))}{part}", changed_ns)
+
+
+_TICK_NS = 20_000_000
+"""Twice the longest time between two values of the clock of a kernel, in nanoseconds."""
+
+
+def is_settled(stamp: Stamp) -> bool:
+    """Whether a file changed long enough ago that another change will change its stamp too."""
+    return time.time_ns() - stamp.changed_ns > JUST_CHANGED_NS
+
+
+@contextlib.contextmanager
+def open_unchanged(path: str, stamp: str) -> Iterator[BinaryIO]:
+    """Open an archive whose members were found when it had a stamp.
+
+    Raises:
+        OSError: it cannot be opened.
+        PhotoError: it has another stamp now, so that its members lie elsewhere.
+    """
+    with open(path, "rb") as stream:
+        if _stamp_of(path, os.fstat(stream.fileno())).text != stamp:
+            raise PhotoError(f"the archive {os.path.basename(path)} has changed since it was opened")
+        yield stream
 
 
 def lasting_stamp(text: str) -> Stamp:

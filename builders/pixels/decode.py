@@ -2,7 +2,7 @@
 
 The rules, in order:
 
-1. The file is opened by its content, never by its name. HEIC and AVIF need ``pillow-heif``.
+1. The file is opened by its content, never by its name. HEIC and AVIF need ``pi-heif``.
 2. More than ``MAX_PIXELS`` pixels, or a side under 2 pixels, is refused before any pixel is decoded.
 3. A truncated file is refused: half a photo is not that photo.
 4. The first frame of an animation is the photo.
@@ -26,7 +26,7 @@ from builders.errors import PhotoError, missing_package
 from builders.pixels.decoders import try_unbounded
 from builders.pixels.strict import strict_pillow
 from builders.processes import reserve_for
-from builders.untrusted import describe_error
+from builders.untrusted import describe_error, heif_package
 
 MAX_PIXELS = 178_956_970
 """Largest photo decoded: twice Pillow's warning limit (2 * 2**28 / 3 bytes of RGB), about 180 megapixels."""
@@ -165,8 +165,8 @@ def _register_heif_if_needed(data: bytes) -> None:
     if _heif_registered or data[4:8] != b"ftyp" or data[8:12] not in _HEIF_BRANDS:
         return
     try:
-        import pillow_heif
+        package = heif_package()
     except ImportError:
-        raise PhotoError(missing_package("pillow_heif", "a HEIC photo")) from None
-    pillow_heif.register_heif_opener()
+        raise PhotoError(missing_package("pi_heif", "a HEIC photo")) from None
+    package.register_heif_opener()
     _heif_registered = True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, RespelledError
+from builders.errors import DataError, PhotoError, RespelledError, not_a_folder
 from builders.files import MAX_PHOTO_BYTES, is_remote
 from builders.photos import (
     CLUSTER,
@@ -131,7 +131,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     else:
         root = Path(path).expanduser()
         if not root.is_dir():
-            raise DataError(f"{path}: no such folder")
+            raise not_a_folder(path)
         folders = list_folder(root).folders
 
         def files_of(folder: str) -> list[str]:
@@ -226,7 +226,7 @@ def _without_photos(path: str, others: Sequence[str]) -> DataError:
     }
     archives = [file for file in others if file.lower().endswith(_ARCHIVES)]
     if archives and archives[0].endswith(".tar"):
-        return RespelledError(held, shard_pattern(path, archives))
+        return RespelledError(held, _shard_pattern(path, archives))
     if archives:
         return DataError(f"{held}: unpack them")
     if endings[".parquet"]:
@@ -238,10 +238,10 @@ def _without_photos(path: str, others: Sequence[str]) -> DataError:
     return DataError(f"{held}: name the folder of the photos")
 
 
-def shard_pattern(folder: str, names: Sequence[str]) -> str:
+def _shard_pattern(folder: str, names: Sequence[str]) -> str:
     """The specification of tar files of a folder: a range where their numbers are one, else the first.
 
-    >>> shard_pattern("/d", ["a-00.tar", "a-01.tar"]), shard_pattern("/d", ["x.tar"])
+    >>> _shard_pattern("/d", ["a-00.tar", "a-01.tar"]), _shard_pattern("/d", ["x.tar"])
     ('webdataset:/d/a-{00..01}.tar', 'webdataset:/d/x.tar')
     """
     numbered = [re.fullmatch(r"(.*?)(\d+)(\D*\.tar)", name) for name in names]

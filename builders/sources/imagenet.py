@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, not_a_folder
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import SPLITS, PhotoSet, Stamps, file_stamp, labels_of, stamps_within
+from builders.photos import SPLITS, PhotoSet, Stamps, file_stamp, labels_of, open_unchanged, stamps_within
 from builders.sources.folders import labelled_folder
 from builders.sources.tar_index import TAR_ERRORS, WORDNET_ID, Member, indexed
 from builders.untrusted import MAX_CONFIG_BYTES, first_line, list_folder, read_untrusted
@@ -44,13 +44,16 @@ class TarSource:
     """int64 [photos], offset of each photo in its archive, in bytes."""
     sizes: np.ndarray
     """int64 [photos], size of each photo in bytes."""
+    found_in: tuple[str, ...]
+    """Stamp of each archive when its photos were found."""
 
     def read(self, row: int) -> bytes:
-        path, size = self.archives[self.archive[row]], int(self.sizes[row])
+        number, size = self.archive[row], int(self.sizes[row])
+        path = self.archives[number]
         if size > MAX_PHOTO_BYTES:
             raise PhotoError(f"the file is larger than {MAX_PHOTO_BYTES >> 20} MiB")
         try:
-            with open(path, "rb") as stream:
+            with open_unchanged(os.path.abspath(path), self.found_in[number]) as stream:
                 stream.seek(int(self.offsets[row]))
                 data = stream.read(size)
         except OSError as error:
@@ -78,7 +81,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataError(f"{path}: no such folder")
+        raise not_a_folder(path)
     tars = [root / name for name in (TRAIN_TAR, VAL_TAR) if (root / name).is_file()]
     if (root / "train").is_dir() or not tars:
         _require_classes(root)
@@ -99,12 +102,13 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
     classes: list[str] = []
     archive: list[int] = []
     members: list[Member] = []
+    found_in = tuple(file_stamp(os.path.abspath(tar)).text for tar in tars)
     for number, tar in enumerate(tars):
         if tar.name == TRAIN_TAR:
             labelled = [(m, m.name.split("/")[0]) for m in indexed(tar, nested=True)]
             names = [f"train/{m.name}" for m, _ in labelled]
         else:
-            truth = validation_classes(root)
+            truth = _validation_classes(root)
             flat = sorted(indexed(tar, nested=False), key=lambda m: m.name)
             if len(flat) != len(truth):
                 raise DataError(f"{tar}: {len(flat)} photos, the devkit names {len(truth)} classes")
@@ -127,13 +131,14 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
             archive=np.array(archive, dtype=np.int8),
             offsets=np.array([m.offset for m in members], dtype=np.int64),
             sizes=np.array([m.size for m in members], dtype=np.int64),
+            found_in=found_in,
         ),
         rows=order,
         evidence={"splits": "official"},
     )
 
 
-def validation_classes(root: Path) -> list[str]:
+def _validation_classes(root: Path) -> list[str]:
     """WordNet id of each validation photo in the order of the file names, from the devkit.
 
     Raises:

@@ -16,7 +16,7 @@ import numpy as np
 
 from builders.errors import DataError
 from builders.files import SAVED_EVERY_S, cache_folder, write_bytes_atomically
-from builders.photos import file_stamp
+from builders.photos import file_stamp, is_settled
 from builders.processes import progress_bar
 from builders.untrusted import ReadAtOffsets, UntrustedInputError, first_line, read_untrusted_arrays, readable
 
@@ -62,8 +62,9 @@ def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Membe
     Raises:
         DataError: the archive is damaged, or not a tar file.
     """
-    whole = tar.stat().st_size
-    key = f"{_INDEX_VERSION} {file_stamp(os.path.abspath(tar)).text}"
+    whole, stamp = tar.stat().st_size, file_stamp(os.path.abspath(tar))
+    settled = is_settled(stamp)
+    key = f"{_INDEX_VERSION} {stamp.text}"
     ending = ".paths.npz" if whole_names else ".npz"
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     cached = cache_folder() / INDEX_FOLDER / f"{name}{ending}"
@@ -81,7 +82,7 @@ def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Membe
                 members += batch
                 done = end
                 bar.update(done - bar.n)
-                if time.monotonic() - saved_at > SAVED_EVERY_S:
+                if settled and time.monotonic() - saved_at > SAVED_EVERY_S:
                     _write_index(cached, name, members, done)
                     saved_at = time.monotonic()
         done = whole
@@ -89,7 +90,8 @@ def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Membe
         reason = f"damaged or not a tar file ({first_line(error)})"
         raise DataError(f"{tar}: {reason}; compare its size with the official one") from None
     finally:
-        _write_index(cached, name, members, done)
+        if settled:
+            _write_index(cached, name, members, done)
     return members
 
 

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from builders.errors import DataError, PhotoError, UsageError
-from builders.files import MAX_PHOTO_BYTES, cache_folder, is_remote, write_bytes_atomically
+from builders.files import MAX_PHOTO_BYTES, cache_folder, is_lasting, is_remote, write_bytes_atomically
 from builders.photos import (
     UNLABELLED,
     ColumnSources,
@@ -29,8 +29,10 @@ from builders.photos import (
     PhotoSet,
     Stamps,
     file_stamp,
+    is_settled,
     labels_of,
     lasting_stamp,
+    open_unchanged,
     stamps_within,
 )
 from builders.processes import progress_bar
@@ -75,7 +77,7 @@ class ShardSource:
     shards: tuple[str, ...]
     """Paths or addresses."""
     identities: tuple[str, ...]
-    """What changes with the bytes of each remote shard; empty for paths, and where a server says nothing."""
+    """What changes with the bytes of each shard: the stamp of a path, or what a server says, which may be nothing."""
     shard: np.ndarray
     """int32 [photos]."""
     offsets: np.ndarray
@@ -85,16 +87,17 @@ class ShardSource:
 
     def read(self, row: int) -> bytes:
         """The bytes of a photo. Raises ``PhotoError``."""
-        place, offset, size = self.shards[self.shard[row]], int(self.offsets[row]), int(self.sizes[row])
+        place, identity = self.shards[self.shard[row]], self.identities[self.shard[row]]
+        offset, size = int(self.offsets[row]), int(self.sizes[row])
         if size > MAX_PHOTO_BYTES:
             raise PhotoError(f"the file has {too_large(size, MAX_PHOTO_BYTES)}")
         try:
             if is_remote(place):
                 from builders.untrusted import read_range
 
-                data = read_range(place, offset, size, self.identities[self.shard[row]])
+                data = read_range(place, offset, size, identity)
             else:
-                with open(place, "rb") as stream:
+                with open_unchanged(place, identity) as stream:
                     stream.seek(offset)
                     data = stream.read(size)
         except (OSError, DataError) as error:
@@ -110,7 +113,7 @@ class ShardSource:
 
     def stamps(self, rows: np.ndarray) -> Stamps | None:
         """See ``PhotoSet.stamps``; None where a server does not say whether a shard changed."""
-        if any(is_remote(place) and not identity for place, identity in zip(self.shards, self.identities, strict=True)):
+        if not all(map(is_lasting, self.identities)):
             return None
         of_shard = [
             lasting_stamp(f"{place} {identity}") if is_remote(place) else file_stamp(place)
@@ -152,7 +155,7 @@ def webdataset_photos(
     identities = []
     with progress_bar(total=len(shards), desc="indexing shards", unit="shard", delay=2) as bar:
         opened: list[str] = []
-        for place in shards if streaming is None else drawn_shards(shards, streaming.seed):
+        for place in shards if streaming is None else _drawn_shards(shards, streaming.seed):
             if streaming is not None and streaming.limit is not None and len(samples) >= streaming.limit:
                 break
             some, identity = _indexed_shard(place, wanted, image)
@@ -199,11 +202,11 @@ def webdataset_photos(
     return with_columns(photos, columns, table=table, seed=seed, val_share=val_share)
 
 
-def drawn_shards(shards: Sequence[str], seed: int) -> list[str]:
+def _drawn_shards(shards: Sequence[str], seed: int) -> list[str]:
     """Shards in the order in which they are opened where some suffice: that of the draw, one of each kind at a time. A
     kind is a name without its numbers, such as those of a split.
 
-    >>> drawn_shards(["train-0.tar", "train-1.tar", "train-2.tar", "val-0.tar"], seed=0)[:2]
+    >>> _drawn_shards(["train-0.tar", "train-1.tar", "train-2.tar", "val-0.tar"], seed=0)[:2]
     ['train-1.tar', 'val-0.tar']
     """
     kinds: Counter[str] = Counter()
@@ -247,13 +250,15 @@ def expanded_shards(pattern: str) -> list[str]:
 
 def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[list[_Sample], str]:
     """Samples of a shard, from the cached index if the shard has not changed since; and its identity."""
-    size, identity = 0, ""
     if is_remote(place):
         from builders.untrusted import RemoteStream, remote_facts
 
         size, identity = remote_facts(place)
-    version = identity or (str(size) if is_remote(place) else file_stamp(place).text)
-    key = json.dumps([_INDEX_VERSION, place, version, size, wanted, image])
+        settled = is_lasting(identity)
+    else:
+        stamp = file_stamp(place)
+        size, identity, settled = 0, stamp.text, is_settled(stamp)
+    key = json.dumps([_INDEX_VERSION, place, identity, size, wanted, image])
     cached = cache_folder() / "webdataset" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:
         stored = read_untrusted_arrays(cached)
@@ -273,6 +278,8 @@ def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[lis
         raise DataError(f"webdataset:{error}") from None
     except (*TAR_ERRORS, OSError) as error:
         raise DataError(f"webdataset:{readable(place)}: damaged or not a tar file ({first_line(error)})") from None
+    if not settled:
+        return samples, identity
     buffer = io.BytesIO()
     # an array of text takes the length of the longest one for each
     named = json.dumps({"keys": [sample.key for sample in samples], "texts": [sample.texts for sample in samples]})

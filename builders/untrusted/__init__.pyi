@@ -8,6 +8,7 @@ from .files import (
     MAX_CONFIG_BYTES,
     ReadAtOffsets,
     archive_sha256,
+    heif_package,
     may_pass,
     open_untrusted,
     parse_arrays,
@@ -21,7 +22,6 @@ from .hub_client import (
     HUB_PACE,
     MALFORMED_ANSWER,
     MAX_HUB_FILE_BYTES,
-    MAX_WAIT_S,
     client_message,
     from_hub,
     malformed_answer,
@@ -54,6 +54,7 @@ from .text import (
     readable,
     single_line,
 )
+from .waiting import MAX_WAIT_S, backoff, retry_after
 from .weight_downloads import from_authors
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "RemoteStream",
     "UntrustedInputError",
     "archive_sha256",
+    "backoff",
     "check_data_set",
     "check_plain",
     "checked_footer",
@@ -90,6 +92,7 @@ __all__ = [
     "first_line",
     "from_authors",
     "from_hub",
+    "heif_package",
     "is_readable",
     "json_lines",
     "list_folder",
@@ -123,6 +126,7 @@ __all__ = [
     "redacted",
     "redacted_logs",
     "remote_facts",
+    "retry_after",
     "roots_of",
     "single_line",
     "store_errors",

@@ -238,3 +238,20 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     except ValueError as error:
         raise ValueError(f"{member.filename}: {error}") from None
     return array
+
+
+def heif_package() -> Any:
+    """``pi_heif``; or ``pillow_heif`` where it is installed, which reads the same and writes too.
+
+    The wheels of the second hold an encoder under the GPL, so it belongs to the extra ``heic``.
+
+    Raises:
+        ImportError: neither is installed.
+    """
+    try:
+        import pillow_heif
+    except ImportError:
+        import pi_heif
+
+        return pi_heif
+    return pillow_heif

@@ -25,6 +25,7 @@ from builders.untrusted.files import too_large
 from builders.untrusted.pace import BROKEN_S, OUTAGES, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.redaction import redacted_logs
 from builders.untrusted.text import describe_error, first_line
+from builders.untrusted.waiting import MAX_WAIT_S
 
 _guard = threading.Lock()
 _users = 0
@@ -101,9 +102,6 @@ _SILENCE_S = 60.0
 
 CONNECT_S = 6.0
 """Longest wait for a connection."""
-
-MAX_WAIT_S = 300.0
-"""Longest wait before a request is repeated, whatever a response demands: the Hub counts requests per five minutes."""
 
 _UPLOAD_S = 600.0
 """Longest wait for the response to an upload: the Hub takes minutes for a large commit."""

@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from builders.errors import CamtraceError, DataError, RemoteError, UsageError, missing_package
+from builders.files import TIME_ALONE
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.addresses import AddressRefused, address_allowed
 from builders.untrusted.files import ReadAtOffsets, too_large
@@ -42,7 +43,8 @@ _STORES = {
 }
 """Protocols of fsspec that are read, and the package of each beside those that are installed."""
 
-_IDENTITIES = ("ETag", "etag", "blob_id", "mtime", "LastModified", "created")
+_IDENTITIES = ("ETag", "etag", "blob_id")
+_TIMES = ("mtime", "LastModified", "created")
 
 _HUB_FILE = re.compile(r"hf://datasets/([^/@]+/[^/@]+)@([0-9a-f]{40})/(.+)")
 """A file of a commit on the Hub, whose address needs no question to the Hub."""
@@ -54,7 +56,7 @@ class RemoteFacts(NamedTuple):
     size: int
     """In bytes."""
     identity: str
-    """Changes with the bytes: an ETag, or a time of change. Empty where the server says neither."""
+    """Changes with the bytes: an ETag, or ``TIME_ALONE`` and a time of change. Empty where the server says neither."""
 
 
 def files_of_store(address: str) -> dict[str, RemoteFacts]:
@@ -99,6 +101,7 @@ def remote_facts(address: str) -> RemoteFacts:
 def _facts(stated: Mapping[str, Any]) -> RemoteFacts:
     """What a store says of a file. Raises ``ValueError`` if it says no size."""
     identity = next((str(stated[name]) for name in _IDENTITIES if name in stated), "")
+    identity = identity or next((f"{TIME_ALONE}{stated[name]}" for name in _TIMES if name in stated), "")
     size = stated.get("size")
     if not isinstance(size, int) or not 0 <= size <= MAX_SIZE:
         raise ValueError(f"the store says that {readable(str(stated.get('name', 'a file')))[:200]} has no size")
@@ -234,7 +237,9 @@ def _http_range(address: str, offset: int, size: int) -> tuple[RemoteFacts, byte
         raise _other_part(address)
     if len(data) < min(size, int(total) - offset):
         raise _broke_off(address)
-    return RemoteFacts(int(total), answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")), data
+    modified = answer.headers.get("Last-Modified")
+    identity = answer.headers.get("ETag") or (f"{TIME_ALONE}{modified}" if modified else "")
+    return RemoteFacts(int(total), identity), data
 
 
 _OF_TRANSPORT = (

@@ -2,10 +2,11 @@
 
     python -m scripts.checks.hostile_folders [--only WORD] [--field WORD] [--powers 4 6 9]
 
-Each family of ``tests/encoders_by_hand`` is a folder of some 100 KB for the Hub's libraries. Every whole number in its
-configuration and its processor is replaced by a power of ten, one at a time, and the folder is loaded and asked for one
-embedding in a fork of this process. A try is right if the answer is an embedding, or one sentence, within 10 s of
-processor time and 1 GB of memory beside what the libraries take. Prints the number of right tries and each other one.
+Each family of ``tests/encoders_by_hand`` is a folder of some 100 KB for the Hub's libraries, and each name of timm one
+of up to 3 MB. Every number in its configuration, the library's defaults included, and in its processor is replaced by a
+power of ten, one at a time, and the folder is loaded and asked for one embedding in a fork of this process. A try is
+right if the answer is an embedding, or one sentence, within 10 s of processor time and 1 GB of memory beside what the
+libraries take. Prints the number of right tries and each other one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers as tf
 from PIL import Image
 
 from benchmark.encoders import load_encoder
@@ -35,32 +37,55 @@ from tests.encoders_by_hand.trial import embed, save
 PROCESSOR_S, MEMORY_BYTES, WALL_S = 10.0, 1e9, 120
 FILES = ("config.json", "preprocessor_config.json", "processor_config.json")
 FAMILIES = (
-    *("vit", "vit_mae", "beit", "dinov2_with_registers", "dinov3_vit", "ijepa", "swin", "convnext", "resnet"),
-    *("convnextv2 classifier", "levit classifier", "swiftformer classifier", "cvt classifier", "sam", "depth_anything"),
+    *("vit", "vit_mae", "beit", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "ijepa"),
     *(
-        "clip",
-        "siglip",
-        "siglip2 NaFlex",
-        "flava",
-        "blip-2",
-        "llava",
-        "llava_next",
-        "paligemma",
-        "internvl",
-        "qwen2_5_vl",
+        "swin",
+        "swinv2",
+        "convnext",
+        "convnextv2 classifier",
+        "resnet",
+        "regnet",
+        "efficientnet",
+        "mobilevit",
+        "segformer",
     ),
+    *("levit classifier", "swiftformer classifier", "cvt classifier", "sam", "depth_anything", "clip", "siglip"),
+    *("siglip2 NaFlex", "flava", "blip-2", "llava", "llava_next", "paligemma", "internvl", "qwen2_5_vl"),
     *("qwen3_vl", "idefics2", "idefics3", "vision-encoder-decoder"),
 )
+"""Of transformers."""
+_STAGES = {"depths": [1, 1, 1, 1], "dims": [8, 16, 16, 24], "in_chans": 3}
+TIMM = {
+    "vit_tiny_patch16_224": {
+        **{"img_size": 32, "patch_size": 8, "in_chans": 3, "embed_dim": 32, "depth": 2, "num_heads": 4},
+        **{"mlp_ratio": 2.0, "num_classes": 7, "reg_tokens": 1},
+    },
+    "swin_tiny_patch4_window7_224": {
+        **{"img_size": 32, "patch_size": 4, "embed_dim": 8, "window_size": 4, "mlp_ratio": 2.0},
+        **{"depths": [1, 1], "num_heads": [2, 2]},
+    },
+    "convnext_atto": {**_STAGES, "patch_size": 4, "num_classes": 7},
+    "resnet18": {
+        "layers": [1, 1, 1, 1],
+        "channels": [8, 16, 16, 24],
+        "stem_width": 8,
+        "cardinality": 1,
+        "base_width": 64,
+    },
+    "mobilenetv3_small_050": {"in_chans": 3, "num_classes": 7, "drop_rate": 0.1},
+    "regnetx_002": {"num_classes": 7, "in_chans": 3},
+}
+"""Names of timm, and arguments that the folder states."""
 
 
 def fields(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Where whole numbers stand in a configuration; of a list, its first."""
+    """Where numbers stand in a configuration; of a list, its first."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from fields(inner, (*path, key))
     elif isinstance(value, list):
         yield from fields(value[0], (*path, 0)) if value else ()
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path
 
 
@@ -72,6 +97,24 @@ def with_number(config: Any, path: tuple[str | int, ...], number: int) -> Any:
         part = part[key]
     part[path[-1]] = number
     return changed
+
+
+def written(name: str, folder: Path) -> str:
+    """Write the folder of a family, all fields stated; the options that it is loaded with."""
+    if name in TIMM:
+        import timm
+        from timm.models import save_for_hf
+
+        torch.manual_seed(0)
+        model = timm.create_model(name, pretrained=False, **TIMM[name])
+        save_for_hf(model, folder, model_args=TIMM[name], safe_serialization=True)
+        return ""
+    case = CASES[name]
+    save(case, folder)
+    config = tf.AutoConfig.from_pretrained(folder).to_dict()
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    options = case.options or (f"size={case.square}" if case.square else "")
+    return f"?{options}" if options else ""
 
 
 def answer(folder: Path, options: str, photo: Image.Image, report: int) -> None:
@@ -118,12 +161,10 @@ def main() -> int:
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
     ends: Counter[str] = Counter()
     slowest, largest = (0.0, ""), (0.0, "")
-    for name in (family for family in FAMILIES if args.only in family):
+    for name in (family for family in (*FAMILIES, *TIMM) if args.only in family):
         with tempfile.TemporaryDirectory(prefix="camtrace-hostile-") as temporary:
-            folder, case = Path(temporary), CASES[name]
-            save(case, folder)
-            options = case.options or (f"size={case.square}" if case.square else "")
-            options = f"?{options}" if options else ""
+            folder = Path(temporary)
+            options = written(name, folder)
             first, _, _ = tried(folder, options, photo)
             assert first == "embedding", f"{name}: {first}"
             for file in filter(Path.exists, (folder / each for each in FILES)):

@@ -129,25 +129,26 @@ def run_copies(copies: Sequence[str], name: str, inputs: TaskInput) -> TaskOutco
     to_original = np.stack([1 - cosine_distances(rows, originals) for rows in views.values()])
     first = to_original > ROUNDING + np.stack([to_others(rows) for rows in views.values()])
     matched, false = to_original >= threshold.value, without_copy >= threshold.value
-    values = {
-        "recall": first.mean(axis=0),
-        "matched": matched[:, ~chooses].mean(axis=0),
-        "false-matches": false[~chooses].astype(np.float64),
-    }
     more: dict[str, dict[str, Any]] = {
         "recall": {"by_copy": _by_copy(copies, first)},
         "matched": {"by_copy": _by_copy(copies, matched[:, ~chooses])},
         "false-matches": threshold_details(threshold, without_copy, chooses, false, units),
     }
+    arrays = {
+        "first": first,
+        "matched": matched,
+        "false": false,
+        "chooses": chooses,
+        "photos": test,
+        **unit_answers(units),
+    }
     chance = {"recall": 1 / (len(train) + 1), "matched": threshold.rate, "false-matches": threshold.rate}
     scores = []
-    for metric, of_photos in values.items():
-        at = test if metric == "recall" else test[~chooses]
+    for metric, values in read_copies(arrays).items():
         details = {"collection": len(train), "copies": len(copies), "threshold": threshold.value, **more[metric]}
-        of_metric = units_of(inputs, at)
-        scores.append(score_of(name, metric, inputs, of_photos, of_metric, chance=chance[metric], details=details))
-    arrays = {"first": first, "matched": matched, "false": false, "chooses": chooses, "photos": test}
-    return TaskOutcome(tuple(scores), {**arrays, **unit_answers(units)})
+        of_metric = units_of(inputs, values.photos)
+        scores.append(score_of(name, metric, inputs, values.values, of_metric, chance=chance[metric], details=details))
+    return TaskOutcome(tuple(scores), arrays)
 
 
 def drawn_half(units: np.ndarray, ids: Sequence[str], seed: int) -> np.ndarray:

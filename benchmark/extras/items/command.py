@@ -129,7 +129,8 @@ def _is_by_item(args: argparse.Namespace) -> bool:
     if not any(by_item) and any(find_runs(path) for path in args.folders if path.is_dir()):
         raise UsageError(f"--{named[0].replace('_', '-')} goes with scores by item, not with results of camtrace")
     if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
-        raise UsageError("results of camtrace and scores by item are not compared with each other")
+        other = next(path for path, it_is in zip(args.folders, by_item, strict=True) if it_is)
+        raise UsageError(f"{other}: scores by item, which are not compared with results of camtrace")
     others = ["published", "preset"]
     wrong = [name for name in others if getattr(args, name) is not None]
     wrong += [name for name in ("all_metrics", "across_codecs", "across_presets") if getattr(args, name)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from builders.errors import DataError, PhotoError
 from builders.files import MAX_PHOTO_BYTES
-from builders.photos import PhotoSource, Stamps, file_stamp, stamps_within
+from builders.photos import PhotoSource, Stamps, file_stamp, open_unchanged, stamps_within
 from builders.sources import MAX_ARCHIVE_FILE_BYTES, FileWindow, FolderSource, indexed
 from builders.untrusted import (
     UntrustedInputError,
@@ -57,6 +57,8 @@ class Entry(NamedTuple):
     """Of compression."""
     crc: int
     """Of a file in a zip; 0 for others."""
+    found_in: str = ""
+    """Stamp of ``file`` when the file was found in it; empty for a file of its own."""
 
 
 def entries_below(path: Path, kind: str) -> list[Entry]:
@@ -104,19 +106,21 @@ def _is_archive(name: str) -> bool:
 def _archive_entries(file: Path, name: str, kind: str) -> list[Entry]:
     lower = name.lower()
     if lower.endswith(".zip"):
+        stamp = file_stamp(str(file)).text
         try:
             with open_untrusted(file, limit=MAX_ARCHIVE_FILE_BYTES) as stream:
                 size = os.fstat(stream.fileno()).st_size
-                return list(_zip_entries(FileWindow(stream, 0, size), 0, file, name, kind))
+                found = _zip_entries(FileWindow(stream, 0, size), 0, file, name, kind)
+                return [entry._replace(found_in=stamp) for entry in found]
         except UntrustedInputError as error:
             raise DataError(f"{kind}:{readable(name)}: {error.reason}") from None
     if lower.endswith(".tar"):
-        entries = []
+        entries, stamp = [], file_stamp(str(file)).text
         for member in indexed(file, nested=False, whole_names=True):
             path = _clean(member.name)
             if _is_archive(path):
                 raise _inner(kind, name, path, "an archive in a tar")
-            entries.append(Entry(path, name, str(file), member.offset, member.size, member.size, IN_TAR, 0))
+            entries.append(Entry(path, name, str(file), member.offset, member.size, member.size, IN_TAR, 0, stamp))
         return sorted(entries)
     raise DataError(
         f"{kind}:{readable(name)}: a photo in such an archive is found only by unpacking it from the start: unpack it "
@@ -196,10 +200,12 @@ def source_of(entries: list[Entry], root: Path) -> PhotoSource:
     """
     if all(entry.method == WHOLE_FILE for entry in entries):
         return FolderSource(str(root), tuple(entry.path for entry in entries))
-    files = {file: number for number, file in enumerate(dict.fromkeys(entry.file for entry in entries))}
+    found_in = {entry.file: entry.found_in for entry in entries}
+    files = {file: number for number, file in enumerate(found_in)}
     columns = zip(*[(files[e.file], e.offset, e.packed, e.size, e.method, e.crc) for e in entries], strict=True)
     file, offsets, packed, sizes, methods, crcs = (np.array(column, dtype=np.int64) for column in columns)
-    return ArchiveSource(tuple(files), file.astype(np.int32), offsets, packed, sizes, methods.astype(np.int16), crcs)
+    places = file.astype(np.int32), offsets, packed, sizes, methods.astype(np.int16), crcs
+    return ArchiveSource(tuple(files), *places, tuple(found_in.values()))
 
 
 @dataclass(frozen=True)
@@ -220,6 +226,8 @@ class ArchiveSource:
     """int16 [photos], see ``Entry.method``."""
     crcs: np.ndarray
     """int64 [photos]."""
+    found_in: tuple[str, ...]
+    """Stamp of each file when the photos were found in it; empty for a photo on its own."""
 
     def read(self, row: int) -> bytes:
         """The bytes of a photo. Raises ``PhotoError``."""
@@ -233,7 +241,7 @@ class ArchiveSource:
         if max(size, packed) > MAX_PHOTO_BYTES:
             raise PhotoError(f"the file has {too_large(max(size, packed), MAX_PHOTO_BYTES)}")
         try:
-            with open(path, "rb") as stream:
+            with open_unchanged(path, self.found_in[self.file[row]]) as stream:
                 stream.seek(int(self.offsets[row]))
                 if method != IN_TAR:
                     skipped = _local_header_size(stream.read(_LOCAL_HEADER)) - _LOCAL_HEADER

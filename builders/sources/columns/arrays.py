@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from builders.errors import DataError, PhotoError
+from builders.photos import file_stamp
 from builders.sources.columns.table_files import Table
 from builders.sources.folders import split_word
 from builders.untrusted import list_folder, map_array, read_untrusted_arrays, readable
@@ -128,11 +128,11 @@ def _parts(member: str) -> tuple[str, str]:
 def _arrays(place: str) -> Mapping[str, np.ndarray]:
     path = Path(place)
     files = [path / name for name in list_folder(path).files if name.endswith(".npy")] if path.is_dir() else [path]
-    return _opened(tuple((str(file), os.stat(file).st_mtime_ns if file.exists() else 0) for file in files))
+    return _opened(tuple((str(file), file_stamp(str(file)).text) for file in files))
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(files: tuple[tuple[str, int], ...]) -> Mapping[str, np.ndarray]:
+def _opened(files: tuple[tuple[str, str], ...]) -> Mapping[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for file, _ in files:
         if file.endswith(".npz"):

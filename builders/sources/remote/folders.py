@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from builders.errors import DataError, PhotoError
-from builders.files import MAX_PHOTO_BYTES
+from builders.files import MAX_PHOTO_BYTES, is_lasting
 from builders.photos import Head, Stamps, lasting_stamp
 from builders.untrusted import too_large
 
@@ -44,7 +44,7 @@ class StoreSource:
 
     def stamps(self, rows: np.ndarray) -> Stamps | None:
         """See ``PhotoSet.stamps``; None where the store does not say whether a file changed."""
-        if any(not file.identity for file in self.files):
+        if not all(is_lasting(file.identity) for file in self.files):
             return None
         files = [lasting_stamp(f"{self.root}/{self.paths[row]} {self.files[row].identity}") for row in rows.tolist()]
         return Stamps(files, np.arange(len(files)))

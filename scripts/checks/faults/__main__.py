@@ -9,8 +9,9 @@ mutations through the decoder), ``board`` (1,000 hostile result files among 50 h
 for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under ``unshare -rm``), ``flips``, ``pairs``
 (two processes on one output and cache), ``machines`` (lost folders, clocks that jump, few descriptors, little disk, no
 shared memory, killed workers; secrets are planted), ``rows`` (what went wrong once, by the real command), ``campaign``
-(every kind of input through every command). Stages of kills to machines: score, build, board, sweep, audit, publish,
-search, fetch (the last three against doubles on loopback). ``--record FILE`` adds the counts of each run to a file, and
+(every kind of input through every command). Stages of kills to machines: score, build, board, sweep, audit, encoders
+(networks in processes of their own, which are killed alone too), erase, diff, work, finish, publish, search, fetch (the
+last three against doubles on loopback). ``--record FILE`` adds the counts of each run to a file, and
 ``--table`` prints its table by kind and what is not tried. Exit status 1 if anything was wrong. ``--quick`` tries a
 tenth of everything. ``tests/scripts/checks/test_faults.py`` runs a little of it; ``python scripts/speed --only
 input_checks`` measures what the checks cost.

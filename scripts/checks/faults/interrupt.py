@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import shutil
 import signal
@@ -118,12 +120,24 @@ class Trials:
 
 
 def kills(trials: Trials, count: int) -> None:
-    """Runs that are killed (SIGKILL, or SIGTERM in one of three) up to three times, and then go on to their end."""
+    """Runs that are killed (SIGKILL, or SIGTERM in one of three) up to three times, and then go on to their end.
+
+    Of a stage with encoders in processes of their own, one of two kills is of such a process alone: the run then ends
+    with status 1, or went on without noticing.
+    """
     tally, turn = trials.tally, 0
     while sum(tally.tried.values()) < count:
         stage, turn = trials.stages[turn % len(trials.stages)], turn + 1
         folder = trials.new_folder("killed", stage)
         for _ in range(trials.random.randint(1, 3)):
+            if stage.isolated and trials.random.random() < 0.5:
+                end = _killed_run(trials, stage, folder, signal.SIGKILL, alone=True)
+                tally.tried[f"{stage.name} SIGKILL of the encoder alone"] += 1
+                tally.outcomes[f"{stage.name}, encoder killed: status {end.status}"] += 1
+                tally.note(f"kill of an encoder of {stage.name}", end)
+                if end.status not in (0, 1):
+                    tally.wrong.append(f"kill of an encoder of {stage.name}: status {end.status}: {end.output[-300:]}")
+                continue
             number = trials.random.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
             end = _killed_run(trials, stage, folder, number)
             tally.tried[f"{stage.name} {number.name}"] += 1
@@ -140,15 +154,27 @@ def kills(trials: Trials, count: int) -> None:
         tally.print_progress(sum(tally.tried.values()), "kills")
 
 
-def _killed_run(trials: Trials, stage: Stage, folder: Path, number: signal.Signals) -> Ended:
+def _killed_run(trials: Trials, stage: Stage, folder: Path, number: signal.Signals, *, alone: bool = False) -> Ended:
     log = folder.with_name("killed.log")
     child = start(stage.command(folder), folder, log)
     time.sleep(trials.moment(stage))
+    killed = _encoders_of(child) if alone else [child]
     try:
-        subprocess.run(["kill", f"-{int(number)}", str(child)], check=False, capture_output=True)
+        subprocess.run(["kill", f"-{int(number)}", *map(str, killed)], check=False, capture_output=True)
     finally:
         end = ended(child, log)
     return end
+
+
+def _encoders_of(session: int) -> list[int]:
+    """The processes of a session that lead a group of their own: those of encoders."""
+    leaders = []
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(path.name)
+            if pid != session and os.getsid(pid) == session and os.getpgid(pid) == pid:
+                leaders.append(pid)
+    return leaders
 
 
 def pairs(trials: Trials, count: int) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from benchmark.publishing.files import result_path
 from scripts.checks.faults.mutations import honest_result
-from scripts.checks.faults.processes import run
+from scripts.checks.faults.processes import run as run_command
 from tests.support.flickr import KEY, SECRET, Faults, serving
 from tests.support.flickr_world import World
 from tests.support.hub import OWNER_TOKEN, HubDouble
@@ -48,6 +48,8 @@ class Stage:
     """Done to a new folder before the command."""
     read: Callable[[Path], dict[str, str]] | None = None
     """What is compared, where it is not files of the folder alone."""
+    isolated: bool = False
+    """Whether it has encoders in processes of their own, which can be killed alone."""
 
     def make_ready(self, run: Path) -> None:
         """Make a folder in which the command can begin."""
@@ -73,7 +75,14 @@ def photos(folder: Path) -> Path:
 
 
 def stages(data: Path, results: Path) -> tuple[Stage, ...]:
-    """Scoring (banks, outcomes, results), building (shards, folder), the board of ``results``, sweep and audit."""
+    """Scoring (banks, outcomes, results), building (shards, folder), the board of ``results``, sweep and audit.
+    Networks in processes of their own, erasing, two ways to an embedding, ranks of a plan and what finishes it.
+    """
+    networks = [data.with_name(f"network-{seed}") for seed in (0, 1)]
+    for seed, folder in enumerate(networks):
+        _write_network(folder, seed)
+    of_photos = ["-d", f"folder:{data}", "--workers", "0", "-q", "--runtime", "torch"]
+    two_networks = [part for folder in networks for part in ("-m", f"local-dir:{folder}")]
 
     def score(run: Path) -> list[str]:
         tasks = ["-t", "probe/resizing", "-t", "knn/resizing", "-t", "probe/sharpening"]
@@ -119,13 +128,67 @@ def stages(data: Path, results: Path) -> tuple[Stage, ...]:
     def audit(run: Path) -> list[str]:
         return ["audit", f"folder:{data}", "-o", str(run / "audit"), "--pixels", "20", "--near-duplicates"]
 
+    def encoders(run: Path) -> list[str]:
+        where = ["-o", str(run / "networks"), "--cache", str(run / "cache")]
+        return ["sweep", *two_networks, *of_photos, "-t", "knn/resizing", *where]
+
+    def erase(run: Path) -> list[str]:
+        what = [
+            "-m",
+            "control:random-projection",
+            "-d",
+            f"folder:{data}",
+            "--trace",
+            "resizing",
+            "--workers",
+            "0",
+            "-q",
+        ]
+        return ["erase", *what, "-o", str(run / "eraser"), "--cache", str(run / "cache")]
+
+    def diff(run: Path) -> list[str]:
+        what = ["-m", f"local-dir:{networks[0]}", "-d", f"folder:{data}", "--b", "processing=jpeg-q75-420", "-q"]
+        return ["diff", *what, "-o", str(run / "diff")]
+
+    def plan(run: Path) -> None:
+        made = ["plan", "sweep", *two_networks, *of_photos, "-t", "knn/resizing", "-o", str(run / "planned")]
+        end = run_command([*made, "--ranks", "3", "--cache", str(run / "cache")], run)
+        assert end.status == 0, end.output
+
+    def work(run: Path) -> list[str]:
+        return ["work", str(run / "planned.plan"), "-q", "--at-once", "1"]
+
+    def plan_and_work(run: Path) -> None:
+        plan(run)
+        end = run_command(work(run), run)
+        assert end.status == 0, end.output
+
+    def finish(run: Path) -> list[str]:
+        return ["finish", str(run / "planned.plan"), "-q"]
+
     return (
         Stage("score", score, ("out/result.json", "out/answers.npz", "cache/banks")),
         Stage("build", build, ("built",)),
         Stage("board", board, ("site",)),
         Stage("sweep", sweep, ("swept",)),
         Stage("audit", audit, ("audit",)),
+        Stage("encoders", encoders, ("networks",), isolated=True),
+        Stage("erase", erase, ("eraser",)),
+        Stage("diff", diff, ("diff",), isolated=True),
+        Stage("work", work, ("planned.plan",), prepare=plan, isolated=True),
+        Stage("finish", finish, ("planned",), prepare=plan_and_work),
     )
+
+
+def _write_network(folder: Path, seed: int) -> None:
+    """A small network of timm with random weights, as a folder."""
+    import timm
+    import torch
+    from timm.models import save_for_hf
+
+    torch.manual_seed(seed)
+    size = {"layers": [1, 1, 1, 1], "channels": [8, 16, 16, 24], "stem_width": 8}
+    save_for_hf(timm.create_model("resnet18", pretrained=False, **size), folder, model_args=size)
 
 
 @contextmanager
@@ -163,7 +226,7 @@ def service_stages(results: Path, scratch: Path) -> Iterator[tuple[Stage, ...]]:
             return ["build", "flickrexif", "fetch", *where, *NO_WAITING]
 
         searched = scratch / "searched"
-        done = run(search(searched), searched)
+        done = run_command(search(searched), searched)
         assert done.status == 0, done.output
         yield (
             Stage("publish", publish, read=published, prepare=repository),

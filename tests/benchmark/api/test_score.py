@@ -138,7 +138,7 @@ def test_compare__with_a_margin_has_a_gate(results):
         (None, "probe/jpeg", "'mean'"),
         (None, ("ours", "folder:photos", "probe/jpeg", "n"), "list(results)"),
         ("ours", "probe/jpg", "'probe/jpeg'"),
-        ("ours", ("knn/jpeg", "spt"), "'spd'"),
+        ("ours", ("knn/jpeg", "spt"), "spd"),
         ("ours", "?", "probe/jpeg"),
     ],
 )

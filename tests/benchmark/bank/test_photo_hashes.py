@@ -3,28 +3,34 @@
 import hashlib
 import os
 import tarfile
+import time
 
 import numpy as np
 import pytest
 
 from benchmark.bank import PhotoHashes, photo_hashes
-from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamps, photo_digest
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, Stamps, file_stamp, photo_digest
 from builders.sources import FolderSource, labelled_folder
 from builders.sources.imagenet import TarSource
 
 LONG_AGO = 1_700_000_000
 
 
-def write(root, name, data, at=LONG_AGO):
+TICK_S = 0.03
+"""More than the clock of a file system needs to go on: before, another change might have the same time."""
+
+
+def write(root, name, data, at=LONG_AGO, pause_s=TICK_S):
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(data)
     os.utime(root / name, (at, at))
+    time.sleep(pause_s)
 
 
 @pytest.fixture
 def folder(tmp_path):
     for i in range(9):
-        write(tmp_path / "photos", f"{i}.jpg", b"photo %d" % i)
+        write(tmp_path / "photos", f"{i}.jpg", b"photo %d" % i, pause_s=TICK_S * (i == 8))
     return tmp_path / "photos"
 
 
@@ -143,8 +149,10 @@ def test_stamps__change_with_an_archive(tmp_path, read):
     with tarfile.open(tmp_path / "a.tar") as tar:
         members = tar.getmembers()
     os.utime(tmp_path / "a.tar", (LONG_AGO, LONG_AGO))
+    time.sleep(TICK_S)
     offsets, sizes = (np.array([getattr(m, name) for m in members]) for name in ("offset_data", "size"))
-    source = TarSource((str(tmp_path / "a.tar"),), np.zeros(3, np.int8), offsets, sizes)
+    path = str(tmp_path / "a.tar")
+    source = TarSource((path,), np.zeros(3, np.int8), offsets, sizes, (file_stamp(path).text,))
     none = Labels((), np.full(3, UNLABELLED, np.int32))
     given = PhotoSet("t", ("0", "1", "2"), np.full(3, SPLITS.index("train"), np.int8), none, source, np.arange(3))
     hashes = PhotoHashes(given, tmp_path / "cache")

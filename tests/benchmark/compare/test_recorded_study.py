@@ -6,17 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.compare import (
+from benchmark.compare import draw_article, draw_figures, gate_text, published_rows
+from benchmark.extras.items import (
     Columns,
     compare_rows,
-    draw_article,
-    draw_figures,
     gate_items,
-    gate_text,
     items_figure,
     items_record,
     items_text,
-    published_rows,
     read_sources,
 )
 from benchmark.results import STUDY_GROUPS, Result, Score, published_encoders

@@ -44,10 +44,10 @@ def test_answers__statistics_of_unequal_views_in_plain_loops() -> None:
     )  # fmt: skip
     right = [[[int(predicted[s, v, i] == expected[v, i]) for i in range(9)] for v in range(2)] for s in range(4)]
     of_fits = [sum(map(sum, fit)) / 18 for fit in right]
-    assert answers.accuracies.tolist() == pytest.approx(of_fits)
+    assert answers.statistics.accuracies.tolist() == pytest.approx(of_fits)
     assert answers.accuracy == pytest.approx(sum(of_fits) / 4)
     mean = sum(of_fits) / 4
-    assert answers.spread == pytest.approx((sum((a - mean) ** 2 for a in of_fits) / 3) ** 0.5)
+    assert answers.statistics.spread == pytest.approx((sum((a - mean) ** 2 for a in of_fits) / 3) ** 0.5)
     assert answers.photo_accuracy.tolist() == pytest.approx(
         [sum(right[s][v][i] for s in range(4) for v in range(2)) / 8 for i in range(9)]
     )
@@ -55,8 +55,8 @@ def test_answers__statistics_of_unequal_views_in_plain_loops() -> None:
         np.mean([right[s][v][i] for s in range(4) for v in range(2) for i in range(9) if expected[v, i] == c])
         for c in (0, 1)
     ]
-    assert answers.balanced_accuracy == pytest.approx(np.mean(recalls))
+    assert answers.statistics.balanced_accuracy == pytest.approx(np.mean(recalls))
     assert answers.chance == 0.2
-    assert replace(answers, predicted=predicted[:1]).spread == 0.0
+    assert replace(answers, predicted=predicted[:1]).statistics.spread == 0.0
     assert answers.details()["converged"] is True
     assert answers.details()["accuracy_by_seed"] == [round(a, 6) for a in of_fits]

@@ -38,10 +38,11 @@ def test_read_allowed__one_sentence(data, sentence):
 
 def test_heif__needs_its_package_and_a_container(monkeypatch):
     data = b"\0\0\0\x18ftypheic" + bytes(12)
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for name in ("pillow_heif", "pi_heif"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PhotoError) as error:
         find_block(data)
-    assert str(error.value) == missing_package("pillow_heif", "a HEIC photo")
+    assert str(error.value) == missing_package("pi_heif", "a HEIC photo")
 
     def broken(data):
         raise ValueError("odd boxes")

@@ -234,4 +234,4 @@ def test_command__says_whether_images_were_compared(photo_folder, tmp_path, caps
     for option, line in (([], "recipe"), (["--any-codec"], "compared")):
         again = tmp_path / f"again{len(option)}"
         assert main([*command, "-o", str(again), "--recipe", str(tmp_path / "recipe"), *option]) == 0
-        assert line in capsys.readouterr().out.splitlines()
+        assert line in capsys.readouterr().out

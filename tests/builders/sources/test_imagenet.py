@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from builders.data_specs import open_photos
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError
 from builders.sources import imagenet_photos, inaturalist_photos
 from builders.sources.imagenet import DEVKIT_TAR, TRAIN_TAR, VAL_TAR
 
@@ -116,26 +116,10 @@ def test_imagenet_photos__training_tar_alone_and_val_without_devkit(official):
 
 def test_imagenet_photos__a_truncated_archive_is_one_sentence_or_one_failure(official):
     data = (official / TRAIN_TAR).read_bytes()
-    photos = imagenet_photos(str(official))
-    (official / TRAIN_TAR).write_bytes(data[: len(data) // 2])
-    with pytest.raises(PhotoError, match="middle"):
-        photos.read(int(photos.indices("train")[-1]))
-    (official / TRAIN_TAR).write_bytes(b"no tar file" * 100)
-    with pytest.raises(DataError, match="damaged"):
-        imagenet_photos(str(official))
-
-
-def test_imagenet_photos__stamps_follow_the_archive(official):
-    photos = imagenet_photos(str(official))
-
-    def stamps():
-        return {stamp.text for stamp in photos.source.stamps(photos.indices("train"))}
-
-    before = stamps()
-    assert (len(before), stamps()) == (9, before)
-    with open(official / TRAIN_TAR, "ab") as archive:
-        archive.write(bytes(512))
-    assert not stamps() & before
+    for damaged in (data[: len(data) // 2], b"no tar file" * 100):
+        (official / TRAIN_TAR).write_bytes(damaged)
+        with pytest.raises(DataError, match=TRAIN_TAR):
+            imagenet_photos(str(official))
 
 
 def test_imagenet_photos__class_folders_alone_get_a_seeded_split(torchvision):

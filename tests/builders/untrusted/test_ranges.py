@@ -57,7 +57,7 @@ def test_files_of_store__files_below_the_folder_sorted_with_size_and_identity(st
     for root in ("bucket/folder", "bucket/folder/"):
         made = store(root, listed=listed)
         assert list(files_of_store("gs://bucket/folder").items()) == [
-            ("a/c", RemoteFacts(7, "5")), ("b", RemoteFacts(0, "x")), ("f", RemoteFacts(1 << 60, "")),
+            ("a/c", RemoteFacts(7, "modified 5")), ("b", RemoteFacts(0, "x")), ("f", RemoteFacts(1 << 60, "")),
         ]  # fmt: skip
         assert made.calls == ["invalidated", (root, True)]
     store()
@@ -85,8 +85,8 @@ def test_files_of_store__what_cannot_be_listed_is_one_sentence(store, listed, se
 @pytest.mark.parametrize(
     ("info", "identity"),
     [
-        ({}, ""), ({"created": 1}, "1"), ({"created": 1, "LastModified": "t"}, "t"),
-        ({"mtime": 0, "LastModified": "t"}, "0"), ({"blob_id": "b", "mtime": 2}, "b"),
+        ({}, ""), ({"created": 1}, "modified 1"), ({"created": 1, "LastModified": "t"}, "modified t"),
+        ({"blob_id": "b", "mtime": 2}, "b"),
         ({"etag": "e", "blob_id": "b"}, "e"), ({"ETag": "E", "etag": "e"}, "E"),
     ],
 )  # fmt: skip

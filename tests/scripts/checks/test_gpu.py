@@ -17,7 +17,7 @@ from tests.support.processes import run_python
 
 ROOT = Path(__file__).resolve().parents[3]
 ABSENT = ("datasets", "pyarrow", "pandas", "transformers", "open_clip", "sklearn", "scipy", "skimage", "matplotlib")
-ABSENT += ("evaluate", "piexif", "pillow_heif", "flickrapi", "numba", "faiss", "efficientnet_lite_pytorch")
+ABSENT += ("evaluate", "piexif", "pi_heif", "pillow_heif", "flickrapi", "numba", "faiss", "efficientnet_lite_pytorch")
 """Packages that a bare checkout with torch, timm, pillow, numpy and tqdm does not bring."""
 
 

@@ -8,9 +8,11 @@ a part, and that is too large to be built and refused, is refused at once.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +38,11 @@ NUMBERS_PER_BYTE = 4
 LOADING_BYTES, THREAD_BYTES, MEMORY_PER_BYTE = 3 << 28, 1 << 24, 32
 """Memory that loading may take: of libraries and a first forward pass, of each core's thread, and per byte of weights,
 which a quantised network needs several times over."""
+
+MOST_MODULES, BYTES_PER_MODULE = 20_000, 64
+"""Modules that may be built of any file, and bytes of weights for each one more."""
+MOST_TOKENS = 1 << 16
+"""Longest sequence of learned tokens or positions that a picture's own are added to."""
 
 CONFIGS = ("config.json", "open_clip_config.json")
 PROCESSORS = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
@@ -78,21 +85,54 @@ def check_sizes(folder: Path, name: str, weights_bytes: int) -> None:
 def loading_limit(name: str, weights_bytes: int) -> Iterator[None]:
     """A context around loading and a first forward pass, which may take memory in proportion to the weights.
 
-    Configurations have sizes that no arithmetic of ours knows (padding, kernels, queries). See ``memory_limited`` for
-    where there is a limit.
+    Configurations have sizes that no arithmetic of ours knows (padding, kernels, queries, repeats). See
+    ``memory_limited`` for where memory has a limit.
 
     Raises:
         EncoderError: it takes more.
     """
     most = LOADING_BYTES + MEMORY_PER_BYTE * weights_bytes + THREAD_BYTES * (os.cpu_count() or 1)
     try:
-        with memory_limited(most):
+        with memory_limited(most), _building_limit(name, weights_bytes):
             yield
     except Exception as error:
         if not out_of_memory(error) or free_on_host() < most:
             raise
         stated = f"loading it takes over {most / 1e9:.1f} GB for {weights_bytes:,} bytes of weights"
         raise EncoderError(f"{name}: {stated}; its configuration states sizes that its weights do not have") from None
+
+
+@contextlib.contextmanager
+def _building_limit(name: str, weights_bytes: int) -> Iterator[None]:
+    """A context in which this thread may build networks of a size in proportion to the weights."""
+    from torch.nn.modules.module import (
+        register_module_module_registration_hook,
+        register_module_parameter_registration_hook,
+    )
+
+    here, built = threading.get_ident(), itertools.count(1)
+    most = MOST_MODULES + weights_bytes // BYTES_PER_MODULE
+    stated = "its configuration states sizes that its weights do not have"
+
+    def count_module(*_: Any) -> None:
+        if threading.get_ident() == here and next(built) > most:
+            raise EncoderError(f"{name}: it has over {most:,} modules for {weights_bytes:,} bytes of weights; {stated}")
+
+    def look_at_tokens(_: Any, key: str, parameter: Any) -> None:
+        if threading.get_ident() != here or parameter is None or parameter.ndim != 3:
+            return
+        if parameter.shape[0] == 1 and parameter.shape[1] > MOST_TOKENS:
+            raise EncoderError(f"{name}: {key} is a sequence of {parameter.shape[1]:,} tokens; {stated}")
+
+    hooks = (
+        register_module_module_registration_hook(count_module),
+        register_module_parameter_registration_hook(look_at_tokens),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _read(file: Path) -> dict[str, Any]:
