@@ -32,6 +32,7 @@ from .pace import MAX_WAIT_S, PHOTO_PACE, Pace, backoff, retry_after
 from .parquet import (
     MAX_SHARD_BYTES,
     checked_footer,
+    list_vectors,
     parquet_error_text,
     parquet_errors,
     read_columns,
@@ -94,6 +95,7 @@ __all__ = [
     "is_readable",
     "json_lines",
     "list_folder",
+    "list_vectors",
     "malformed_answer",
     "map_array",
     "may_pass",

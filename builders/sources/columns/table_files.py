@@ -93,19 +93,28 @@ class Table:
             raise unknown_name(f"{option} of {self.name}", name, self.names)
         return self.columns[name]
 
-    def ids(self, names: str) -> tuple[str, ...]:
-        """The ids of the rows, from a column, or from several, separated by commas and joined by ``-``.
+    def joined(self, names: str) -> tuple[str, ...]:
+        """A text of each row from a column, or from several, separated by commas and joined by ``-``.
 
         Raises:
             UsageError: there is no such column.
-            DataError: an id is missing, or is there twice.
+            DataError: a value is missing.
         """
         several = [names] if names in self.columns else [name.strip() for name in names.split(",")]
         parts = [self.column(name, "id") for name in several]
         for name, column in zip(several, parts, strict=True):
             if None in column:
                 raise DataError(f"{self.name}: row {list(column).index(None) + 1} has no {name}, which is its id")
-        ids = tuple(JOINED.join(map(str, values)) for values in zip(*parts, strict=True))
+        return tuple(JOINED.join(map(str, values)) for values in zip(*parts, strict=True))
+
+    def ids(self, names: str) -> tuple[str, ...]:
+        """The ids of the rows, as ``joined`` gives them.
+
+        Raises:
+            UsageError: there is no such column.
+            DataError: an id is missing, or is there twice.
+        """
+        ids = self.joined(names)
         if len(set(ids)) < len(ids):
             repeated = next(photo_id for photo_id, count in Counter(ids).items() if count > 1)
             raise DataError(

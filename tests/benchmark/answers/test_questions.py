@@ -162,7 +162,7 @@ def test_table__what_is_wrong_is_one_sentence_with_the_row(tmp_path, change, mes
     ("name", "text", "message"),
     [
         ("own.txt", "", "own.txt"),
-        ("own.jsonl", "[1]\n", "own.jsonl, line 1"),
+        ("own.jsonl", "[1]\n", "own.jsonl: line 1"),
         ("own.jsonl", "\n{\n", "own.jsonl, line 2: "),
         ("own.jsonl", "", "own.jsonl"),
         ("own.csv", "photo_id,question_id,text,options\na,b,c,d|e\n", "own.csv: row 1"),
