@@ -1,6 +1,7 @@
 """Answers in banks: every row by hand, complete keys, resuming, memory that runs out."""
 
 import errno
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from builders.pixels.process import process
 from builders.processes import child_environment, memory_budget
 from tests.support.images import ppm
 from tests.support.planted_answerers import MeanAnswerer
+from tests.support.processes import start_python
 
 VIEWS = (ORIGINAL, "jpeg-q75-420", "jpeg-q95-444")
 
@@ -157,6 +159,45 @@ def test_resume__only_what_is_missing(tmp_path):
     idle = MeanAnswerer()
     filled(tmp_path / "part", photos, idle, asking)
     assert (idle.batches, idle.checked) == ([], 0)
+
+
+SLOW_RUN = """
+import sys, time
+from pathlib import Path
+from tests.benchmark.bank.test_answers import *
+class Slow(MeanAnswerer):
+    def logits(self, prepared):
+        time.sleep(0.01)
+        return super().logits(prepared)
+photos = some_photos(200)
+slow = Slow()
+filled(Path(sys.argv[1]), photos, slow, Asking(questions_about(photos)))
+print(len(slow.batches))
+"""
+
+
+@pytest.mark.slow
+def test_kill_and_two_processes_at_once(tmp_path):
+    photos = some_photos(200)
+    asking = Asking(questions_about(photos))
+    whole = filled(tmp_path / "whole", photos, MeanAnswerer(), asking)
+    folder = tmp_path / "killed"
+    killed = start_python("-c", SLOW_RUN, folder)
+    while not list(folder.rglob("*.json"))[2 * len(VIEWS) :]:  # keys of bank and views, and markers of a block
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not opened(folder, photos, MeanAnswerer(), asking).complete
+    both = [start_python("-c", SLOW_RUN, folder) for _ in range(2)]
+    made = [int(process.communicate(timeout=100)[0]) for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert max(made) < count_of(photos, asking)
+    bank = opened(folder, photos, MeanAnswerer(), asking)
+    assert bank.complete
+    assert bank.check() == {}
+    for view in VIEWS:
+        one, other = (read_answers_of(b, asking, photos, view) for b in (whole, bank))
+        np.testing.assert_array_equal(one, other)
 
 
 def test_another_view_alone(tmp_path):
