@@ -95,7 +95,7 @@ def test_read_rows__lines_of_json_and_cells_of_csv_as_they_are(tmp_path):
     (tmp_path / "own.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n \n{"a": [0.5], "b": null}')
     assert read_rows(tmp_path / "own.jsonl", ["a"]).rows == [{"a": 1}, {"a": [0.5], "b": None}]
     (tmp_path / "other.jsonl").write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(DataError, match="other.jsonl: line 1"):
+    with pytest.raises(DataError, match=r"other\.jsonl: line 1"):
         read_rows(tmp_path / "other.jsonl", ["a"])
     (tmp_path / "own.csv").write_text("a,b,c\n1,,x\n2, y ,\n")
     assert read_rows(tmp_path / "own.csv", ["c", "b", "d"]).rows == [{"c": "x", "b": None}, {"c": None, "b": "y"}]
