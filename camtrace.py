@@ -8,6 +8,7 @@ Importing it costs nothing: each name is fetched when it is first used. The code
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from importlib.machinery import PathFinder
@@ -15,22 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names below are, for type checkers and editors
     from benchmark.answers import closed_questions
-    from benchmark.api import (
-        Comparison,
-        ItemComparison,
-        NoSuchScore,
-        Results,
-        TraceCallback,
-        compare,
-        compare_items,
-        load_results,
-        score,
-    )
+    from benchmark.api import Comparison, NoSuchScore, Results, TraceCallback, compare, load_results, score
     from benchmark.audit import Audit, audit
     from benchmark.compare import Gate
-    from benchmark.diff import Diff, diff
     from benchmark.encoders import Encoder, EncoderInfo, list_encoders, load_encoder
     from benchmark.erasing import Eraser, FitSet, fit_eraser, load_eraser
+    from benchmark.extras.diff import Diff as Diff
+    from benchmark.extras.diff import diff as diff
+    from benchmark.extras.items import ItemComparison as ItemComparison
+    from benchmark.extras.items import compare_items as compare_items
     from benchmark.results import Score
     from builders.data_specs import open_photos
     from builders.errors import CamtraceError, DataError, DiskError, EncoderError, PhotoError, RemoteError, UsageError
@@ -46,7 +40,6 @@ _WHERE = {
     "CenterMask": "builders",
     "Comparison": "benchmark.api",
     "DataError": "builders.errors",
-    "Diff": "benchmark.diff",
     "DiskError": "builders.errors",
     "Encoder": "benchmark.encoders",
     "EncoderError": "builders.errors",
@@ -54,7 +47,6 @@ _WHERE = {
     "Eraser": "benchmark.erasing",
     "FitSet": "benchmark.erasing",
     "Gate": "benchmark.compare",
-    "ItemComparison": "benchmark.api",
     "NoSuchScore": "benchmark.api",
     "PhotoError": "builders.errors",
     "PhotoSet": "builders.photos",
@@ -66,8 +58,6 @@ _WHERE = {
     "audit": "benchmark.audit",
     "closed_questions": "benchmark.answers",
     "compare": "benchmark.api",
-    "compare_items": "benchmark.api",
-    "diff": "benchmark.diff",
     "fit_eraser": "benchmark.erasing",
     "list_encoders": "benchmark.encoders",
     "load_encoder": "benchmark.encoders",
@@ -77,7 +67,7 @@ _WHERE = {
     "score": "benchmark.api",
     "with_processing": "builders",
 }
-"""Where each name comes from."""
+"""Where each name comes from. Folders of ``benchmark/extras`` add further names."""
 
 __all__ = [
     "Audit",
@@ -85,7 +75,6 @@ __all__ = [
     "CenterMask",
     "Comparison",
     "DataError",
-    "Diff",
     "DiskError",
     "Encoder",
     "EncoderError",
@@ -93,7 +82,6 @@ __all__ = [
     "Eraser",
     "FitSet",
     "Gate",
-    "ItemComparison",
     "NoSuchScore",
     "PhotoError",
     "PhotoSet",
@@ -106,8 +94,6 @@ __all__ = [
     "audit",
     "closed_questions",
     "compare",
-    "compare_items",
-    "diff",
     "fit_eraser",
     "list_encoders",
     "load_encoder",
@@ -172,24 +158,31 @@ _put_first()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__" or name in _WHERE:
-        _refuse_others()
+    if name.startswith("__") and name != "__version__":
+        raise AttributeError(f"module 'camtrace' has no attribute {name!r}")
+    _refuse_others()
     if name == "__version__":
         from builders.cli import version
 
         value: Any = version()
-    elif name in _WHERE:
-        import importlib
-
-        value = getattr(importlib.import_module(_WHERE[name]), name)
     else:
-        raise AttributeError(f"module 'camtrace' has no attribute {name!r}")
+        where = _WHERE.get(name) or _added().get(name)
+        if where is None:
+            raise AttributeError(f"module 'camtrace' has no attribute {name!r}")
+        value = getattr(importlib.import_module(where), name)
     globals()[name] = value
     return value
 
 
+def _added() -> dict[str, str]:
+    """Where each name of an extra comes from."""
+    from builders.plugins import extras
+
+    return extras("benchmark", "NAMES")
+
+
 def __dir__() -> list[str]:
-    return sorted({*__all__, *globals()})
+    return sorted({*__all__, *_added(), *globals()})
 
 
 if __name__ == "__main__":

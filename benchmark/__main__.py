@@ -8,34 +8,45 @@ from functools import partial
 
 from benchmark.compute import run_and_exit, run_supervised, wait_asleep
 from builders.cli import Command, Parser, group_parser, run_parsed
+from builders.plugins import extras
 
-_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure")
+_OF_SCORE = ("evaluate", "eval", "run", "benchmark", "bench", "test", "measure", "predict", "embed")
 """What people call ``score``."""
 
 COMMANDS: dict[str, Command] = {
     "score": Command(
-        "benchmark.cli.score:parser", "what encoders keep of the camera and the codec, on photos", _OF_SCORE
+        "benchmark.cli.score:parser", "what encoders keep of the camera and the codec, on photos", _OF_SCORE, True
     ),
     "list": Command("benchmark.cli.list:parser", "encoders, tasks, parameters or data that can be named"),
-    "sweep": Command("benchmark.cli.sweep:parser", "score many encoders; resumes, estimates beforehand"),
-    "erase": Command("benchmark.cli.erase:parser", "take a trace out of embeddings, and see whether it is out"),
+    "sweep": Command(
+        "benchmark.cli.sweep:parser", "score many encoders; resumes, estimates beforehand", runs_encoders=True
+    ),
+    "erase": Command(
+        "benchmark.cli.erase:parser", "take a trace out of embeddings, and see whether it is out", runs_encoders=True
+    ),
     "audit": Command("benchmark.cli.audit:parser", "is a data set's label confounded with codec, size or camera?"),
     "pipeline": Command("benchmark.cli.pipeline:parser", "one photo under each processing of a file, as a page"),
     "compare": Command(
         "benchmark.cli.compare:parser", "paired differences between results, or against the published study"
     ),
-    "diff": Command("benchmark.cli.diff:parser", "does another decoder, resize, runtime or precision matter?"),
-    "reproduce": Command("benchmark.cli.reproduce:parser", "the published study's protocol next to its numbers"),
+    "reproduce": Command(
+        "benchmark.cli.reproduce:parser", "the published study's protocol next to its numbers", runs_encoders=True
+    ),
     "leaderboard": Command("benchmark.cli.leaderboard:parser", "results to a static site"),
     "publish": Command("benchmark.cli.sharing.publish:parser", "results to a data set of results on the Hub"),
     "publish-metrics": Command("benchmark.cli.sharing.publish_metrics:parser", "the evaluate metrics as Spaces"),
     "verify": Command("benchmark.cli.sharing.verify:parser", "which published results can be made again"),
     "cache": Command("benchmark.cli.cache:parser", "what is stored on this machine, and how to remove it"),
     "plan": Command("benchmark.cli.cluster:plan_parser", "freeze a big job in one file, cut into ranks"),
-    "work": Command("benchmark.cli.cluster:work_parser", "do the ranks of a plan that are not done"),
+    "work": Command(
+        "benchmark.cli.cluster:work_parser", "do the ranks of a plan that are not done", runs_encoders=True
+    ),
     "status": Command("benchmark.cli.cluster:status_parser", "how far a plan is, and what to run next"),
-    "finish": Command("benchmark.cli.cluster:finish_parser", "verify and merge what ranks made, then score it"),
+    "finish": Command(
+        "benchmark.cli.cluster:finish_parser", "verify and merge what ranks made, then score it", runs_encoders=True
+    ),
     "build": Command("builders.__main__:parser", "make, check and publish data sets"),
+    **extras("benchmark", "COMMANDS"),
 }
 """Each entry is added by the change that adds its module."""
 
@@ -67,14 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return camtrace(words if named else ["score", *words])
 
 
-_WITH_ENCODERS = ("score", "sweep", "erase", "reproduce", "diff", "work", "finish")
-"""Commands that run code of encoders, which may end the process."""
-
-
 def _process(command: Callable[[], int]) -> int:
     """The exit status of a command that ends with its process."""
     words = sys.argv[1:2]
-    supervised = bool(words) and (words[0] in _WITH_ENCODERS or (command is main and words[0] not in COMMANDS))
+    named = COMMANDS.get(words[0], COMMANDS["score"] if command is main else None) if words else None
+    supervised = named is not None and named.runs_encoders
     return run_supervised(partial(run_and_exit, command)) if supervised else run_and_exit(command)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from builders.cli import Command, Parser, group_parser, run_parsed
+from builders.plugins import extras
 
 COMMANDS: dict[str, Command] = {
     "imagenet": Command("builders.processed.cli:imagenet", "ImageNet-1k, processed in known ways"),
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Command] = {
         "builders.flickrexif.cli.steps:parser", "photos of Flickr with labels of how they were taken"
     ),
     "simcams": Command("builders.simcams.cli:parser", "one scene through many simulated cameras, exact labels"),
+    **extras("builders", "COMMANDS"),
 }
 """By name, in the order of ``--help``."""
 

@@ -86,18 +86,24 @@ class DataError(CamtraceError):
     """A data set cannot be used at all (missing, empty, not of the stated form)."""
 
 
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
+
 class RespelledError(DataError):
-    """Another data specification was probably meant: ``open_photos`` adds it to the sentence.
+    """Another data specification was probably meant: ``open_photos`` adds it to the sentence, or reads it.
 
     Args:
         sentence: what is wrong.
-        instead: a whole specification; by default the one that was given.
+        instead: a specification without options; by default the one that was given. The given options stay.
         options: that it needs.
+        certain: whether it is the only sensible reading, which is then taken with a notice.
     """
 
-    def __init__(self, sentence: str, instead: str = "", **options: str) -> None:
+    def __init__(
+        self, sentence: str, instead: str = "", options: Mapping[str, str] = NO_OPTIONS, *, certain: bool = False
+    ) -> None:
         super().__init__(sentence)
-        self.instead, self.options = instead, options
+        self.instead, self.options, self.certain = instead, options, certain
 
 
 class DiskError(DataError):
@@ -196,24 +202,65 @@ def notice_of_old_spelling(what: str, now: str) -> None:
     logging.getLogger("camtrace").warning("%s %s; the old spelling still works", what, now)
 
 
+LIKENESS = 0.7
+"""Least similarity (``difflib``'s ratio) of a misspelt name to the one that is meant."""
+
+
+def similar_name(name: str, known: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The known name that is meant, whatever its case and its dashes; empty where none is like it.
+
+    Args:
+        name: as given.
+        known: to choose from.
+        other_names: what people call some of them -> the known name.
+
+    >>> similar_name("LEACE", ["leace", "mean"]), similar_name("doctor", ["score"])
+    ('leace', '')
+    """
+    plain = {_plain(other): other for other in known}
+    if (meant := other_names.get(name, "")) in plain.values():
+        return meant
+    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=LIKENESS)
+    return plain[near[0]] if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.lstrip("-").replace("_", "-").lower()
+
+
 def unknown_name(
-    kind: str, name: str, known: Iterable[str], *, other_names: Mapping[str, str] = MappingProxyType({})
+    kind: str,
+    name: str,
+    known: Iterable[str],
+    *,
+    other_names: Mapping[str, str] = MappingProxyType({}),
+    otherwise: str = "",
 ) -> UsageError:
     """The error of an unknown name, with the nearest known one.
 
     Args:
         kind: of the name, for the sentence.
-        name: as given.
-        known: names of this kind.
-        other_names: what people call some of them -> the known name.
+        name, known, other_names: as of ``similar_name``.
+        otherwise: the hint where no name is near; by default the known ones.
 
     >>> str(unknown_name("task", "prob/jpeg", ["probe/jpeg", "knn/jpeg"]))
     "unknown task 'prob/jpeg': did you mean 'probe/jpeg'?"
     """
     names = sorted(known)
-    near = [other_names[name]] if name in other_names else difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    near = similar_name(name, names, other_names)
+    hint = f"did you mean {near!r}?" if near else otherwise or f"known: {', '.join(names)}"
     return UsageError(f"unknown {kind} {name!r}: {hint}")
+
+
+def not_a_folder(path: str | os.PathLike[str], what: str = "no such folder") -> DataError:
+    """The error of a path that should be a folder: nothing is there, or a file.
+
+    Args:
+        path: as given.
+        what: the sentence where nothing is there.
+    """
+    is_there = os.path.exists(os.path.expanduser(path))
+    return DataError(f"{os.fspath(path)}: {'is a file; give a folder' if is_there else what}")
 
 
 def missing_package(module: str, needed_by: str, *, install: str = "") -> str:

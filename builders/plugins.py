@@ -3,38 +3,73 @@
 The name of an entry point is the first part of the names that it adds: ``colour`` of ``camtrace.tasks`` gives tasks
 ``colour/...``; of the other two it stands before the colon of a specification, ``colour:...``. Its package is imported
 when such a name is used, or when all are listed (``docs/how-to/plugins.md``).
+
+Folders of ``builders/extras`` and ``benchmark/extras`` come through the same door. Each has a module ``extra``, which
+says what the folder adds, by group: ``COMMANDS``, ``NAMES`` of ``camtrace``, ``TASKS``, ``ENCODERS``, ``DATA``. Nothing
+else names such a folder, so that one that is deleted is missed by nothing.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal, TypeVar
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from builders.errors import UsageError
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Side = Literal["builders", "benchmark"]
 PluginGroup = Literal["tasks", "encoders", "data"]
-PLUGIN_GROUPS: tuple[PluginGroup, ...] = ("tasks", "encoders", "data")
+PLUGIN_GROUPS: Mapping[PluginGroup, Side] = {"tasks": "benchmark", "encoders": "benchmark", "data": "builders"}
+"""Groups of entry points, and whose extras add to them."""
 
 Added = TypeVar("Added")
 
 
-_entry_points = functools.cache(entry_points)
-"""One search of the installed packages for all groups."""
+def extras(side: Side, group: str) -> dict[str, Any]:
+    """What the folders below ``SIDE/extras`` add, by name, in the order of the folders.
+
+    Args:
+        side: whose folders.
+        group: name in their modules ``extra``: ``COMMANDS``, ``NAMES`` or that of a group of entry points.
+    """
+    return {name: added for extra in _extras(side) for name, added in getattr(extra, group, {}).items()}
+
+
+@functools.cache
+def _extras(side: Side) -> list[ModuleType]:
+    folders = sorted(file.parent.name for file in Path(__file__).parents[1].glob(f"{side}/extras/*/extra.py"))
+    return [importlib.import_module(f"{side}.extras.{folder}.extra") for folder in folders]
+
+
+@functools.cache
+def _entry_points() -> Any:
+    """One search of the installed packages for all groups."""
+    from importlib.metadata import entry_points  # late: takes longer than all that ``--help`` needs
+
+    return entry_points()
 
 
 @functools.cache
 def plugins(group: PluginGroup) -> Mapping[str, EntryPoint]:
-    """Entry points of a group by name; of two packages with one name, the first by the package's name."""
+    """Entry points of a group by name; of two with one name the extra's, else that of the first package by its name."""
+    from importlib.metadata import EntryPoint
+
     found = sorted(_entry_points().select(group=f"camtrace.{group}"), key=plugin_source, reverse=True)
-    return {entry.name: entry for entry in found}
+    added = extras(PLUGIN_GROUPS[group], group.upper())
+    own = {name: EntryPoint(name, value, f"camtrace.{group}") for name, value in added.items()}
+    return {entry.name: entry for entry in found} | own
 
 
 def plugin_source(entry: EntryPoint) -> str:
     """The package of an entry point and its version: ``camtrace-colour 1.2``."""
-    return "an unknown package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+    return "camtrace" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
 
 
 def load_plugin(group: PluginGroup, name: str, kind: type[Added]) -> Added:

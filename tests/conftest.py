@@ -44,7 +44,9 @@ from PIL import Image  # noqa: E402
 from tests.support.images import image_bytes  # noqa: E402
 
 # How long an example takes depends on what else the machine does, and is no reason to fail.
-settings.register_profile("camtrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "camtrace", deadline=None, max_examples=40, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("camtrace")
 
 # Converting a network takes longer than the tiny runs of tests; those of runtimes ask for them by name.

@@ -50,7 +50,7 @@ def test_all__is_exact_and_every_name_is_there():
         assert name == "__version__" or callable(value), name
     assert set(camtrace.__all__) <= set(dir(camtrace))
     assert re.fullmatch(r"\d+\.\d+\.\d+.*|dev", camtrace.__version__)
-    with pytest.raises(AttributeError, match="has no attribute 'scoer'"):
+    with pytest.raises(AttributeError, match="'scoer'"):
         camtrace.scoer  # noqa: B018
 
 
@@ -181,7 +181,7 @@ def test_renamed_options__work_with_one_line_of_notice(capsys):
     assert [str(place) for place in args.results] == ["a", "b"]
     assert parsers["publish"].parse_args(["out", "--results", "me/r"]).results == "me/r"
     assert parsers["build folder"].parse_args(["--source", "x", "--output", "o"]).source == "x"
-    with pytest.raises(UsageError, match="did you mean '--jobs'"):  # a new spelling, not the old one
+    with pytest.raises(UsageError, match="--jobs"):  # a new spelling, not the old one
         work.parse_args(["p", "--jbos", "2"])
 
 

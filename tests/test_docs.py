@@ -14,13 +14,10 @@ import pytest
 from benchmark.__main__ import parser
 from builders.errors import UsageError
 from scripts.docs_tables import inventory, notebooks, options
-from tests.support.processes import run_python
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
-TUTORIALS = [ROOT / "docs" / "tutorials" / f"{name}.md" for name in ("score-your-encoder", "build-and-check")]
-"""Those that end within minutes: the first run scores three data sets."""
 
 
 def without_code(text: str) -> str:
@@ -52,17 +49,32 @@ def broken_links(page: Path) -> list[str]:
     return broken
 
 
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```|^((?:    [^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+"""A fenced block, or indented lines."""
+
+
+def steps(text: str) -> Iterator[tuple[str, str]]:
+    """What a page shows, in its order: ("bash", each line that begins with ``camtrace``), ("python", a block), ...
+
+    Blocks of ``text`` are what commands print.
+    """
+    for block in BLOCK.finditer(text):
+        language, body = (block[1], block[2]) if block[3] is None else ("bash", block[3])
+        if language in ("python", "toml"):
+            yield language, body
+        elif language != "text":
+            for line in body.replace("\\\n", " ").splitlines():
+                if result := re.search(r"(?:^|&& |^run: )(camtrace .*)", line.strip().removeprefix("- ")):
+                    yield (
+                        "bash",
+                        re.split(r" (?:\||>>?|<) ", result[1])[0],
+                    )  # without what the shell does with its output
+
+
 def command_lines(text: str) -> Iterator[tuple[str, bool]]:
     """Lines that begin with ``camtrace`` in blocks (True), and such pieces of inline code (False)."""
-    fenced = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    blocks = [body for language, body in fenced.findall(text) if language != "text"]
-    rest = fenced.sub("", text)
-    blocks.append("\n".join(line[4:] for line in rest.splitlines() if line.startswith("    ")))
-    for block in blocks:
-        for line in block.replace("\\\n", " ").splitlines():
-            if result := re.search(r"(?:^|&& |^run: )(camtrace .*)", line.strip()):
-                yield re.split(r" (?:\||>>?|<) ", result[1])[0], True  # without what the shell does with its output
-    for code in re.findall(r"`(camtrace [^`\n]+)`", rest):
+    yield from ((step, True) for language, step in steps(text) if language == "bash")
+    for code in re.findall(r"`(camtrace [^`\n]+)`", BLOCK.sub("", text)):
         if not re.search(r"\.\.\.|\||[A-Z]+ [A-Z]+", code):
             yield code, False
 
@@ -117,7 +129,7 @@ def test_page__its_commands_are_understood(page: Path) -> None:
 def test_commands__are_found_in_blocks_and_in_text() -> None:
     text = "`camtrace list data` `camtrace ...`\n\n    camtrace a \\\n    --b  # c\n\n"
     text += "```bash\nx && camtrace d | tee e\n```\n"
-    result = [("camtrace d", True), ("camtrace a  --b  # c", True), ("camtrace list data", False)]
+    result = [("camtrace a      --b  # c", True), ("camtrace d", True), ("camtrace list data", False)]
     assert list(command_lines(text)) == result
     for line in ("camtrace score --modle m", "camtrace plan score --no-such", "camtrace compare"):
         with pytest.raises(UsageError):
@@ -164,17 +176,12 @@ def test_sources__the_pages_that_they_name_exist() -> None:
     assert {page: str(file) for page, file in named.items() if not (ROOT / page).exists()} == {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", TUTORIALS, ids=[page.stem for page in TUTORIALS])
-def test_tutorial__can_be_followed(page: Path, tmp_path: Path) -> None:
-    """Its Python in one session and its commands between, in one folder, without the installation."""
-    program = ["import shlex, camtrace as face\nfrom benchmark.__main__ import camtrace as command\n"]
-    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
-        if language == "python":
-            program.append(block.replace('data="sample"', 'data="sample", limit=40'))  # minutes less
-        elif language == "bash":
-            lines = [line for line in block.splitlines() if line.startswith("camtrace ") and "cache clear" not in line]
-            program += [f"assert command(shlex.split({line!r}, comments=True)[1:]) == 0, {line!r}\n" for line in lines]
-    (tmp_path / "follow.py").write_text("\n".join(program))
-    followed = run_python("follow.py", cwd=tmp_path, timeout=600)
-    assert followed.returncode == 0, followed.stdout[-2000:] + followed.stderr[-4000:]
+def test_readme__opens_with_two_commands_and_is_short() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first, second = (line.strip() for line in re.findall(r"^    pip .*$", readme, re.MULTILINE)[:2])
+    assert "camtrace score" in first
+    assert "pytest" in second
+    assert readme.index(second) < readme.index("\n## Recipes")
+    assert len(readme.split()) <= 1200
+    extras = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert {*re.search(r"\[([\w,]+)\]", first)[1].split(","), "test"} <= {*extras}  # type: ignore[index]

@@ -111,16 +111,15 @@ def run_action(inputs, work, environment):
 @pytest.mark.parametrize(
     ("inputs", "status", "says"),
     [
-        ({"data": "folder:equal"}, 0, "No confound"),
-        ({"data": "folder:confounded"}, 1, "confound"),
-        ({"old": "old", "new": "new", "worse-by": "50"}, 0, "probe/jpeg"),
-        ({"data": "folder:equal", "old": "old", "new": "gone"}, 2, "gone"),
+        ({"data": "folder:confounded"}, 1, ("confound",)),
+        ({"data": "folder:equal", "old": "old", "new": "new", "worse-by": "50"}, 0, ("No confound", "probe/jpeg")),
+        ({"old": "old", "new": "gone"}, 2, ("gone",)),
     ],
 )
 def test_action__runs_its_steps(inputs, status, says, work, environment):
     ended, text = run_action({"install": "none", **inputs}, work, environment)
     assert ended == status, text
-    assert says in text
+    assert all(words in text for words in says), text
 
 
 def test_action__installs_the_checkout_that_it_is_part_of():

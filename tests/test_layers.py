@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 SIDES = ("benchmark", "builders")
-WITHOUT_STUB = {"benchmark.cli"}
-"""Its modules are loaded by name, so that it has no public API."""
+WITHOUT_STUB = {"benchmark.cli", "benchmark.extras.copies"}
+"""Their modules are loaded by name, so that they have no public API."""
 
 EAGER = {"benchmark.metrics"}
 """Users import it by name and ``evaluate`` loads its folders, so that its public API is an eager one."""
@@ -27,8 +27,10 @@ LARGEST_FOLDER = 16
 def packages(side):
     """Folders with code and modules at the top of a side, by dotted name; ``__init__`` and ``__main__`` aside."""
     top = ROOT / side
-    paths = [p.parent for p in top.glob("*/__init__.py")] + [p for p in top.glob("*.py") if p.stem[:2] != "__"]
-    return {f"{side}.{path.stem}": path for path in paths}
+    paths = [p.parent for p in top.glob("*/__init__.py") if p.parent.name != "extras"]
+    paths += [p for p in top.glob("*.py") if p.stem[:2] != "__"]
+    extras = [p.parent for p in top.glob("extras/*/__init__.py")]
+    return {f"{side}.{p.stem}": p for p in paths} | {f"{side}.extras.{p.name}": p for p in extras}
 
 
 PACKAGES = {name: path for side in SIDES for name, path in packages(side).items()}
@@ -55,21 +57,13 @@ def imports(path):
 
 
 def package_of(module):
-    return ".".join(module.split(".")[:2])
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1:2] == ["extras"] else 2])
 
 
 @functools.cache
 def files(path):
     return sorted(path.rglob("*.py")) if path.is_dir() else [path]
-
-
-def arrows(side):
-    """{package: packages of the same side that it imports}."""
-    graph = {}
-    for name, path in packages(side).items():
-        used = {package_of(module) for file in files(path) for module, _ in imports(file)}
-        graph[name] = {other for other in used if other in PACKAGES and other.startswith(f"{side}.")} - {name}
-    return graph
 
 
 def module_name(path):
@@ -152,7 +146,7 @@ def test_tasks__are_named_by_no_code_but_their_own():
     named = [
         f"{path.relative_to(ROOT)}: {text!r}"
         for path in files(ROOT / "benchmark")
-        if "tasks" not in path.parent.parts
+        if not {"tasks", "extras"} & {*path.parent.parts}
         for text in strings(path)
         if pattern.search(text) and not text.startswith(("such as ", "camtrace "))  # help may give an example
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from builders.errors import DataError
 from builders.sources import open_table
-from builders.untrusted import UntrustedInputError, parse_json, read_table, read_untrusted, table_schema
+from builders.untrusted import json_lines, read_table, read_untrusted, table_schema
 
 LARGEST_TABLE = 4 << 30
 """Largest size of a table in bytes."""
@@ -39,7 +39,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> Rows:
     try:
         data = read_untrusted(path, limit=LARGEST_TABLE)
         if kind == ".jsonl":
-            rows = _of_lines(data, path.name)
+            rows = list(json_lines(path))
         elif kind == ".parquet":
             names = table_schema(path).names
             rows = read_table(path, [name for name in columns if name in names]).to_pylist()
@@ -47,22 +47,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> Rows:
             held = open_table(path, columns).columns
             named = {name: held[name] for name in columns if name in held}
             rows = [dict(zip(named, cells, strict=True)) for cells in zip(*named.values(), strict=True)]
-    except UntrustedInputError as error:
-        raise DataError(f"{path.name}: {error.reason}") from None
     except DataError as error:
         raise DataError(str(error).replace(f"{path.parent}/", "")) from None
     return Rows(rows, hashlib.sha256(data).hexdigest())
-
-
-def _of_lines(data: bytes, name: str) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(data.decode("utf-8-sig", "replace").split("\n"), 1):
-        if line.strip():
-            try:
-                row = parse_json(line, name)
-            except UntrustedInputError as error:
-                raise DataError(f"{name}, line {number}: {error.reason}") from None
-            if not isinstance(row, dict):
-                raise DataError(f"{name}, line {number}: no JSON object")
-            rows.append(row)
-    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import html
 from collections.abc import Iterator, Mapping
@@ -294,6 +293,5 @@ def _headline(task: str, metrics: list[str]) -> str:
 
 def _none(kind: str, name: str, known: list[str]) -> NoSuchScore:
     near = [task for task in known if task.rpartition("/")[2] == name.rpartition("/")[2]]  # probes are first
-    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(dict.fromkeys(known)) or 'none'}"
-    return NoSuchScore(f"unknown {kind} {name!r}: {hint}")
+    meant = {name: near[0]} if near else {}
+    return NoSuchScore(str(unknown_name(kind, name, dict.fromkeys(known), other_names=meant)))

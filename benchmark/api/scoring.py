@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import warnings
 from argparse import ArgumentTypeError
@@ -24,8 +23,8 @@ from benchmark.options import (
     to_run_options,
 )
 from benchmark.scoring import EncoderSource, Log, Request, Scored, run_request
-from builders.cli import size_in_bytes
-from builders.errors import EncoderError, UsageError, notice_of_old_spelling
+from builders.cli import OPTIONS_MEANT, size_in_bytes
+from builders.errors import EncoderError, UsageError, notice_of_old_spelling, unknown_name
 from builders.photos import PhotoSet
 
 if TYPE_CHECKING:
@@ -199,16 +198,11 @@ def _complete_signature(function: Callable[..., Any]) -> inspect.Signature:
 score.__signature__ = _complete_signature(score)  # type: ignore[attr-defined]
 
 
-_SYNONYMS = {"encoder": "model", "models": "model", "photos": "data", "task": "tasks", "layers": "outputs"}
-"""Names that people try, and the option that they mean."""
-
-
 def _unknown_option(name: str) -> UsageError:
     """The error of an unknown option, with the nearest one if one is near."""
     known = inspect.signature(score).parameters
-    near = _SYNONYMS.get(name) or next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.7)), None)
-    hint = f"did you mean {near!r}?" if near else "help(camtrace.score) names the options"
-    return UsageError(f"unknown option {name!r}: {hint}")
+    otherwise = "help(camtrace.score) names the options"
+    return unknown_name("option", name, known, other_names=OPTIONS_MEANT, otherwise=otherwise)
 
 
 def _bytes(memory: int | str | None) -> int | None:

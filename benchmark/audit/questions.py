@@ -75,7 +75,7 @@ def _flagged(p_value: float, effect: float) -> bool:
     return is_confounded(p_value, effect, level=ALPHA, smallest=SMALLEST_EFFECT)
 
 
-def one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:
+def _one_per_owner(sample: pd.DataFrame) -> pd.DataFrame:
     """The photo of each owner with the smallest hash, and every photo without an owner."""
     units = units_of(sample, np.arange(len(sample)))
     return sample.iloc[np.sort(np.unique(units.index, return_index=True)[1])]
@@ -110,7 +110,7 @@ def _values(
     tested = counts
     if not owner_units(tally).alone:
         sample = tally.sample[tally.sample[name] != UNKNOWN]
-        tested = _table(one_per_owner(sample), name, target, groups)
+        tested = _table(_one_per_owner(sample), name, target, groups)
     p_value = table_p_value(tested, seed=seed)
     value = cramers_v(counts)
     carriers = _carriers(values, counts, groups, lambda v, g: _examples(tally.sample, target, g, name, v))
@@ -127,7 +127,7 @@ def _number(
     if moments is None or (moments.counts > 0).sum() < 2:
         return []
     value = _both_ratios(moments.counts, moments.sums, moments.squares)
-    sample = one_per_owner(tally.sample)
+    sample = _one_per_owner(tally.sample)
     n, means = int(moments.counts.sum()), (moments.counts, moments.sums)
     return _number_question(sample, target, name, title, layer, groups, seed, value, means, n)
 
@@ -184,7 +184,7 @@ def _pixel_questions(tally: Tally, target: str, groups: list[str], seed: int) ->
     for k, name in enumerate([*PIXEL_FEATURES, "earlier_quality"]):
         frame[name] = tally.pixels["numbers"][:, k]
     frame["earlier_quality"] = [f"JPEG about {q:.0f}" if q else "none seen" for q in frame["earlier_quality"]]
-    tested = frame if owner_units(tally).alone else one_per_owner(frame)
+    tested = frame if owner_units(tally).alone else _one_per_owner(frame)
     questions: list[Question] = []
     for name, feature in PIXEL_FEATURES.items():
         numbers, codes = frame[name].to_numpy(dtype=float), codes_of(frame[target], groups)

@@ -106,7 +106,7 @@ def write_repaired(plan: RepairPlan, subject: PhotoSubject, output: Path, *, for
     labels = subject.label.values[plan.retained]
     write = _write_files if form == "files" else _write_shards
     write(plan, photos, labels, subject, output, workers)
-    return reopened(subject, output, form)
+    return _reopened(subject, output, form)
 
 
 REPAIR_COLUMNS = ("image", "photo_id", "label", "source_sha256")
@@ -131,7 +131,7 @@ def repaired_spec(photos: PhotoSet, output: Path) -> str:
     return f"hub:{output}?{'&'.join(['label=label', *options])}"
 
 
-def reopened(subject: PhotoSubject, output: Path, form: str) -> PhotoSet:
+def _reopened(subject: PhotoSubject, output: Path, form: str) -> PhotoSet:
     """The photos of a repaired folder, with the sources and owners of the original photos."""
     if form == "files":
         return open_photos(f"folder:{output}")

@@ -23,7 +23,7 @@ def parser() -> Parser:
     return group_parser("camtrace cache", "Files on this machine that make later runs short.", COMMANDS)
 
 
-def add_common_options(p: argparse.ArgumentParser) -> None:
+def _add_common_options(p: argparse.ArgumentParser) -> None:
     """``--cache``, which every command of the group has."""
     p.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="its folder (%(default)s)")
 
@@ -36,8 +36,8 @@ def list_parser() -> Parser:
         most_used=("--cache", "--json"),
         examples=("camtrace cache list", "camtrace cache list --json"),
     )
-    add_common_options(p)
-    p.set_defaults(run=run_list)
+    _add_common_options(p)
+    p.set_defaults(run=_run_list)
     return p
 
 
@@ -51,8 +51,8 @@ def check_parser() -> Parser:
         "1); the next run that needs it makes it again, and never uses it.",
     )
     p.add_argument("what", nargs="*", metavar="WHAT", help="kinds or names from list (default: all)")
-    add_common_options(p)
-    p.set_defaults(run=run_check)
+    _add_common_options(p)
+    p.set_defaults(run=_run_check)
     return p
 
 
@@ -69,12 +69,12 @@ def clear_parser() -> Parser:
         "--older-than", type=real_number(least=0), default=0.0, metavar="DAYS", help="only what was last used before"
     )
     p.add_argument("--dry-run", action="store_true", help="say what would be removed")
-    add_common_options(p)
-    p.set_defaults(run=run_clear)
+    _add_common_options(p)
+    p.set_defaults(run=_run_clear)
     return p
 
 
-def run_list(args: argparse.Namespace) -> int:
+def _run_list(args: argparse.Namespace) -> int:
     from benchmark.report import markdown_table
     from benchmark.scoring import KINDS, entries, free_space, size
 
@@ -99,7 +99,7 @@ def run_list(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_check(args: argparse.Namespace) -> int:
+def _run_check(args: argparse.Namespace) -> int:
     from benchmark.scoring import ALL, chosen, damaged, size
     from builders.processes import step_bar
 
@@ -119,7 +119,7 @@ def run_check(args: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def run_clear(args: argparse.Namespace) -> int:
+def _run_clear(args: argparse.Namespace) -> int:
     from benchmark.scoring import chosen, clear, size
 
     selected = chosen(args.cache, args.what, args.older_than)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.options import PRESETS, STUDY_PRESET
-from builders.cli import Names, Parser, check_writable, run_command, write_record
+from builders.cli import Names, Parser, run_command, write_record
 from builders.errors import DataError, UsageError
+from builders.plugins import extras
 from builders.processes import notice
 from builders.untrusted import readable
 
@@ -22,19 +24,20 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """The options of the command."""
+    others = _others()
     p = Parser(
         "camtrace compare",
-        description="Paired differences between results on the same photos, or between any systems on the same items "
-        "(tables, logs of inspect_ai, lm-evaluation-harness, lmms-eval and VLMEvalKit), with p-values corrected for "
-        "their number; with --worse-by, a judgement whether NEW is worse than OLD; with --published, one result next "
-        "to the study's numbers.",
+        description="Paired differences between results on the same photos"
+        f"{''.join(f', or {other.WHAT}' for other in others)}, with p-values corrected for their number; with "
+        "--worse-by, a judgement whether NEW is worse than OLD; with --published, one result next to the study's "
+        "numbers.",
         most_used=(
             *("--tasks", "--worse-by", "--exit-code", "--figure", "--published"),
-            *("--item", "--score", "--cluster", "--on-missing", "--output"),
+            *(option for other in others for option in other.MOST_USED),
         ),
         examples=(
             "camtrace compare results/old results/new --worse-by 2 --exit-code",
-            "camtrace compare old.csv new.csv --item id --score correct --cluster page",
+            *(other.EXAMPLE for other in others),
         ),
         epilog="Exit status: 0, or 1 where a result file is refused; with --exit-code 1 where NEW is worse than OLD by "
         "more than the margin; 2 the request was wrong.",
@@ -44,7 +47,7 @@ def parser() -> Parser:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="output of runs or sweeps; or files of scores by item, and folders of logs",
+        help="".join(["output of runs or sweeps", *(f"; or {other.PATHS}" for other in others)]),
     )
     p.add_argument(
         "--published",
@@ -80,8 +83,8 @@ def parser() -> Parser:
         "--worse-by",
         type=_loss,
         metavar="LOSS",
-        help="judge each score: is NEW worse by more than so many percentage points (default: 0); of scores by item "
-        "that lie outside 0 to 1 in their own unit, or in hundredths of --range",
+        help="judge each score: is NEW worse by more than so many percentage points (default: 0)"
+        + "".join(f"; {other.LOSSES}" for other in others),
     )
     gate.add_argument("--exit-code", action="store_true", help="exit with status 1 if NEW is worse on any score")
     gate.add_argument(
@@ -89,40 +92,13 @@ def parser() -> Parser:
         action="store_true",
         help="exit with status 1 also if a score is undecided or missing in NEW",
     )
-    items = p.add_argument_group("scores by item: tables (CSV, TSV, Parquet, JSON lines, JSON, Excel) and logs")
-    items.add_argument("--item", metavar="COLUMN", help="column of a table that names the item")
-    items.add_argument("--score", metavar="COLUMN", help="column of the score; of logs a metric (default: the first)")
-    items.add_argument(
-        "--cluster", metavar="COLUMN", help="column, or field of a log's samples, of items that err together"
-    )
-    items.add_argument("--task", metavar="COLUMN", help="column of the task; items are compared within each task")
-    items.add_argument("--system", metavar="COLUMN", help="column of the system, where a table has several")
-    items.add_argument(
-        "--on-missing",
-        choices=("fail", "drop"),
-        default="fail",
-        help="what to do with items and tasks that not all systems have: fail names them, drop leaves them out and "
-        "names them (default: %(default)s)",
-    )
-    items.add_argument(
-        "--on-repeated",
-        choices=("fail", "mean"),
-        default="fail",
-        help="what to do with several rows of an item; epochs of a log are always averaged (default: %(default)s)",
-    )
-    items.add_argument(
-        "--range",
-        type=_range,
-        metavar="LOW:HIGH",
-        help="range of a score, of which a hundredth is a point (default: 0:1 where all scores lie there)",
-    )
-    items.add_argument("--lower-is-better", action="store_true", help="ranks and the gate take low scores for good")
-    items.add_argument("--output", type=Path, metavar="DIR", help="also write CSV, JSON and a page with a figure")
+    for other in others:
+        other.add_options(p)
     p.add_argument(
         "--figure",
         type=Path,
         metavar="FILE",
-        help="also draw these results, or differences of scores by item, for a paper: .pdf, .svg or .png",
+        help="also draw these results for a paper: .pdf, .svg or .png",
     )
     p.set_defaults(run=run)
     return p
@@ -137,13 +113,9 @@ def _loss(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text}: give a number of at least 0")
 
 
-def _range(text: str) -> tuple[float, float]:
-    """Two finite numbers, the second above the first."""
-    with contextlib.suppress(ValueError):
-        low, high = map(float, text.replace(",", ":").split(":"))
-        if -1e300 < low < high < 1e300:
-            return low, high
-    raise argparse.ArgumentTypeError(f"{text}: give two numbers with a colon, the lower one first, such as 0:100")
+def _others() -> list[Any]:
+    """What else ``camtrace compare`` compares: modules of extras, with ``add_options`` and ``compare``."""
+    return [importlib.import_module(name) for name in extras("benchmark", "COMPARISONS").values()]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -151,8 +123,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    if _is_by_item(args):
-        return _compare_items(args)
+    for other in _others():
+        if (compared := other.compare(args, is_gate=_is_gate(args))) is not None:
+            text, values, gate = compared
+            _print(args, text, values)
+            return 0 if gate is None else _gate_status(args, gate)
     from benchmark.compare import compare_runs, comparison_json, comparison_text, published_text
 
     is_gate = _is_gate(args)
@@ -167,9 +142,13 @@ def run(args: argparse.Namespace) -> int:
     runs, refused = _read(args)
     if args.figure is not None:
         _draw(args, [run for of_folder in runs for run in of_folder])
-        if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
-            write_record(args, {"figure": args.figure})
-            return 1 if refused else 0
+    if len(args.folders) == 1 and args.published is None and not _can_be_paired(runs[0]):
+        if args.figure is None:
+            raise UsageError(
+                f"{args.folders[0]}: no two results on the same data; give a second folder, or --published"
+            )
+        write_record(args, {"figure": args.figure})
+        return 1 if refused else 0
     if args.published is not None:
         texts = [
             published_text(run, args.published, args.tasks, across_presets=args.across_presets)
@@ -204,76 +183,6 @@ def _gate_status(args: argparse.Namespace, gate: Gate) -> int:
     """The exit status."""
     fails = args.exit_code or args.fail_undecided
     return 1 if fails and not gate.passed(fail_undecided=args.fail_undecided) else 0
-
-
-def _is_by_item(args: argparse.Namespace) -> bool:
-    """Whether scores by item are compared.
-
-    Raises:
-        UsageError: options of both kinds of comparison, or results with scores by item.
-    """
-    from benchmark.compare import is_item_source
-    from benchmark.results import find_runs
-
-    named = [name for name in ("item", "score", "cluster", "task", "system", "range", "output") if getattr(args, name)]
-    named += ["lower_is_better"] if args.lower_is_better else []
-    named += [name for name in ("on_missing", "on_repeated") if getattr(args, name) != "fail"]
-    by_item = [is_item_source(path) for path in args.folders]
-    if not named and not any(by_item):
-        return False
-    if not any(by_item) and any(find_runs(path) for path in args.folders if path.is_dir()):
-        raise UsageError(f"--{named[0].replace('_', '-')} goes with scores by item, not with results of camtrace")
-    if not all(by_item) and any((path / "result.json").exists() for path in args.folders):
-        raise UsageError("results of camtrace and scores by item are not compared with each other")
-    others = ["published", "preset"]
-    wrong = [name for name in others if getattr(args, name) is not None]
-    wrong += [name for name in ("all_metrics", "across_codecs", "across_presets") if getattr(args, name)]
-    if wrong:
-        raise UsageError(f"--{wrong[0].replace('_', '-')} goes with results of camtrace, not with scores by item")
-    return True
-
-
-def _compare_items(args: argparse.Namespace) -> int:
-    """Compare scores by item, and print; the exit status."""
-    from benchmark.compare import (
-        Columns,
-        compare_rows,
-        gate_items,
-        gate_text,
-        items_figure,
-        items_record,
-        items_text,
-        read_sources,
-        write_items,
-    )
-
-    if args.figure is not None:
-        from benchmark.report import checked_format
-
-        checked_format(args.figure)
-    columns = Columns(args.item, args.score, args.cluster, args.task, args.system)
-    compared, aligned = compare_rows(
-        read_sources(args.folders, columns, args.tasks),
-        on_missing=args.on_missing,
-        on_repeated=args.on_repeated,
-        score_range=args.range,
-        lower_is_better=args.lower_is_better,
-    )
-    gate = None
-    if _is_gate(args):
-        gate = gate_items(compared, aligned, worse_by=args.worse_by, lower_is_better=args.lower_is_better)
-    if args.output is not None:
-        check_writable("--output", args.output)
-        write_items(compared, args.output, gate)
-        notice(f"written to {args.output / 'comparison.html'}")
-    if args.figure is not None:
-        from benchmark.report import write_figure
-
-        write_figure(items_figure(compared), args.figure)
-        notice(f"written to {args.figure}")
-    text = items_text(compared) if gate is None else gate_text(gate, unit="item")
-    _print(args, text, items_record(compared, gate))
-    return 0 if gate is None else _gate_status(args, gate)
 
 
 def _read(args: argparse.Namespace) -> tuple[list[list[Run]], bool]:

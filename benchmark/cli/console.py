@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from benchmark.report import as_json
 from builders.cli import result_stream, without_terminal
+from builders.errors import UsageError
 from builders.untrusted import public_text
 
 if TYPE_CHECKING:  # the first sentence must be there before torch is
@@ -23,6 +24,8 @@ class Console:
     """Console output, filtered by ``--quiet``, ``--verbose`` and ``--json``. The work is done inside ``active``."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        if args.quiet and args.verbose:
+            raise UsageError("--quiet and --verbose contradict each other: give one of them")
         self._quiet, self._verbose, self._json = args.quiet, args.verbose, args.json
         self._out = result_stream()
 

@@ -89,7 +89,7 @@ def run_scoring(
                 with stage("writing reports"):
                     report = write_reports(outcome.results, failures, args.output, outcome.photos, drawing)
             if args.figure is not None:
-                draw_figure(outcome.results, args.figure)
+                _draw_figure(outcome.results, args.figure)
         _print_outcome(args, console, request, outcome, failures, report, rows_text)
         console.write_json(outcome.results, failures)
         _push_and_warn(args, request, outcome)
@@ -165,7 +165,7 @@ def _failures(request: Request, outcome: RunOutcome) -> dict[str, str]:
     return {failure.name: failure.reason for failure in outcome.failed}
 
 
-def draw_figure(results: Sequence[Result], file: Path) -> None:
+def _draw_figure(results: Sequence[Result], file: Path) -> None:
     """Draw the figure for papers. Raises ``DataError`` if there is no score to draw."""
     from benchmark.report import summary_figure, write_figure
     from benchmark.tasks import all_tasks

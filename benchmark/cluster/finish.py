@@ -67,7 +67,7 @@ def _merged_and_run(
     notice(f"{merged:,} files of blocks were verified; banks in {run.options.cache}")
     status = 0
     if plan.kind != "embed":
-        outcomes = copy_outcomes(plan, files, run.options.cache)
+        outcomes = _copy_outcomes(plan, files, run.options.cache)
         planned = sum(not TaskUnit.of(unit).parts for unit in _task_units(plan))
         if len(outcomes) < planned:
             notice(f"{planned - len(outcomes)} of {count_text(planned, 'task')} failed in ranks and are tried here")
@@ -107,7 +107,7 @@ def merge(plan: Plan, files: RankFiles, run: PlannedRun) -> int:
     return count
 
 
-def copy_outcomes(plan: Plan, files: RankFiles, cache: Path) -> dict[tuple[str, str], CachedOutcome]:
+def _copy_outcomes(plan: Plan, files: RankFiles, cache: Path) -> dict[tuple[str, str], CachedOutcome]:
     """Copy the outcomes of ranks to the cache, under the keys that their ranks computed.
 
     Returns:

@@ -57,7 +57,7 @@ class RunRanks:
 
     def planned(self, storage: StorageFolder, rank_seconds: float, count: int | None) -> dict[str, Any]:
         """Fields of the plan. Every encoder is loaded once, one at a time, and measured."""
-        return planned_fields(self._request, rank_seconds, count)
+        return _planned_fields(self._request, rank_seconds, count)
 
     def open(self, plan: Plan, storage: StorageFolder) -> RunWork:
         return RunWork(plan, storage)
@@ -67,7 +67,7 @@ class RunRanks:
         return finish(plan, done, storage, how)
 
 
-def planned_fields(request: Request, rank_seconds: float, count: int | None) -> dict[str, Any]:
+def _planned_fields(request: Request, rank_seconds: float, count: int | None) -> dict[str, Any]:
     """Fields of the plan. Every encoder is loaded once, one at a time, and measured; so are tasks, by dimension.
 
     Args:
@@ -242,7 +242,7 @@ def _ranks(
     pairs = _pairs(run, groups)
     seconds = [_seconds(run, groups, frozen, number, group) for number, group in pairs]
     blocks = [Blocks(len(run.sets[number].photos)) for number, _ in pairs]
-    shares = None if count is None else apportioned(seconds, [len(of_set) for of_set in blocks], count)
+    shares = None if count is None else _apportioned(seconds, [len(of_set) for of_set in blocks], count)
     ranks: list[RankPlan] = []
     for at, (number, group) in enumerate(pairs):
         units = []
@@ -253,7 +253,7 @@ def _ranks(
     return tuple(ranks)
 
 
-def apportioned(seconds: Sequence[float], most: Sequence[int], count: int) -> list[int]:
+def _apportioned(seconds: Sequence[float], most: Sequence[int], count: int) -> list[int]:
     """How many ranks each part of the work gets, so that the longest rank is as short as possible.
 
     Args:
@@ -261,8 +261,8 @@ def apportioned(seconds: Sequence[float], most: Sequence[int], count: int) -> li
         most: ranks into which each part can be cut.
         count: of all ranks; each part gets at least one.
 
-    >>> apportioned([75.0, 25.0], [10, 10], 4), apportioned([3.1, 0.9], [4, 4], 2), apportioned([9.0, 1.0], [2, 5], 5)
-    ([3, 1], [1, 1], [2, 3])
+    >>> _apportioned([75.0, 25.0], [10, 10], 4), _apportioned([9.0, 1.0], [2, 5], 5)
+    ([3, 1], [2, 3])
     """
     shares = [1] * len(seconds)
     longest = [(-cost, at) for at, cost in enumerate(seconds) if most[at] > 1]

@@ -37,18 +37,18 @@ def draw_article(rows: Sequence[PublishedRow], results: Sequence[Result], folder
     """
     drawn: dict[str, Callable[[Any], None]] = {}
     if shown := _similarities(results):
-        drawn["article-1-similarities"] = lambda figure: draw_similarities(figure, shown)
+        drawn["article-1-similarities"] = lambda figure: _draw_similarities(figure, shown)
     for family in families(all_tasks()):
         number = {"processing": 2, "acquisition": 3, "knn": 4, "retrieval": 5}.get(family.name)
         if number is None:
             continue
         name = f"article-{number}-{family.name}"
         if family.panel == "intervals" and (panels := _bars(rows, family)):
-            drawn[name] = lambda figure, panels=panels: draw_bars(figure, panels)  # type: ignore[misc]
+            drawn[name] = lambda figure, panels=panels: _draw_bars(figure, panels)  # type: ignore[misc]
         elif family.panel == "marks" and (lines := _lines(rows, family)):
-            drawn[name] = lambda figure, lines=lines: draw_lines(figure, lines)  # type: ignore[misc]
+            drawn[name] = lambda figure, lines=lines: _draw_lines(figure, lines)  # type: ignore[misc]
         elif family.panel == "plane" and (points := _points(rows, family)):
-            drawn[name] = lambda figure, p=points, f=family: draw_plane(figure, p, f)  # type: ignore[misc]
+            drawn[name] = lambda figure, p=points, f=family: _draw_plane(figure, p, f)  # type: ignore[misc]
     names = []
     for name, draw in drawn.items():
         for kind, data in _rendered(draw).items():
@@ -69,7 +69,7 @@ class Bar:
     high: float | None = None
 
 
-def draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> None:
+def _draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> None:
     """Draw a bar for each encoder, a panel for each question and data set, with a line at chance."""
     most = max(len(bars) for bars, _ in panels.values())
     figure.set_size_inches(max(7.0, 0.19 * most + 1.5), 4.0 * len(panels))
@@ -95,7 +95,7 @@ def draw_bars(figure: Any, panels: Mapping[str, tuple[list[Bar], float]]) -> Non
         _legend(ax)
 
 
-def draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dict[str, float]]]]) -> None:
+def _draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dict[str, float]]]]) -> None:
     """Draw a line over the kNN set-ups for each encoder, a panel for each question and data set."""
     figure.set_size_inches(7.5, 2.8 * len(panels))
     order = [m.name for m in next(t for t in all_tasks().values() if t.family.panel == "marks").metrics]
@@ -118,7 +118,7 @@ def draw_lines(figure: Any, panels: Mapping[str, list[tuple[str, str, bool, dict
         _legend(ax)
 
 
-def draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float]], family: Family) -> None:
+def _draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float]], family: Family) -> None:
     """Draw one metric against another, over the whole range and enlarged; names where they cover nothing."""
     figure.set_size_inches(12, 5.6)
     whole, near = figure.subplots(1, 2)
@@ -136,8 +136,8 @@ def draw_plane(figure: Any, points: Sequence[tuple[str, str, bool, float, float]
             ax.scatter([100 * x], [100 * y], **style, clip_on=False)
             if not (measured or ax is near):
                 continue
-            sides = [label_box(x, y, len(name), span, side) for side in (1, -1)]
-            free = [i for i, box in enumerate(sides) if is_free(box, taken, spots)]
+            sides = [_label_box(x, y, len(name), span, side) for side in (1, -1)]
+            free = [i for i, box in enumerate(sides) if _is_free(box, taken, spots)]
             if not (measured or free):
                 continue
             side = free[0] if free else 0
@@ -160,16 +160,16 @@ Box = tuple[float, float, float, float]
 """Left, right, bottom, top."""
 
 
-def label_box(x: float, y: float, letters: int, span: float, side: int) -> Box:
+def _label_box(x: float, y: float, letters: int, span: float, side: int) -> Box:
     """The box of a name of ``letters`` letters, right (1) or left (-1) of a point; ``span``: length of both axes."""
     near, far = x + side * 0.009 * span, x + side * (0.012 + 0.0078 * letters) * span
     return min(near, far), max(near, far), y - 0.004 * span, y + 0.021 * span
 
 
-def is_free(box: Box, names: Sequence[Box], spots: Sequence[tuple[float, float]]) -> bool:
+def _is_free(box: Box, names: Sequence[Box], spots: Sequence[tuple[float, float]]) -> bool:
     """Whether a name covers neither another name nor a point.
 
-    >>> is_free((0, 2, 0, 1), [(3, 5, 0, 1)], [(2.5, 0.5)]), is_free((0, 2, 0, 1), [(1, 5, 0.5, 2)], [])
+    >>> _is_free((0, 2, 0, 1), [(3, 5, 0, 1)], [(2.5, 0.5)]), _is_free((0, 2, 0, 1), [(1, 5, 0.5, 2)], [])
     (True, False)
     """
     left, right, bottom, top = box
@@ -177,7 +177,7 @@ def is_free(box: Box, names: Sequence[Box], spots: Sequence[tuple[float, float]]
     return not covers and not any(left < x < right and bottom < y < top for x, y in spots)
 
 
-def draw_similarities(figure: Any, shown: Sequence[tuple[str, Mapping[str, Any], Score]]) -> None:
+def _draw_similarities(figure: Any, shown: Sequence[tuple[str, Mapping[str, Any], Score]]) -> None:
     """Draw the histogram of the similarities of one query, a panel for each result."""
     figure.set_size_inches(7, 2.6 * len(shown))
     for ax, (encoder, histogram, score) in zip(_axes(figure, len(shown)), shown, strict=True):

@@ -126,14 +126,14 @@ def networks_text(results: Sequence[Result], findings: Sequence[NetworkFinding])
             f"{most.n:,} test photos. Intervals are those that decide: 95 %, corrected over all networks and "
             "processings (Holm). In brackets: undecided; with a minus: shown to be less than 5 % of the way from "
             f"chance to always right, or less than {100 * POINT:g} point.",
-            "## Board\n\n" + board_table(results, findings),
-            "## Statements\n\n" + statements_table(findings),
-            "## Where the networks come from\n\n" + provenance_table(results),
+            "## Board\n\n" + _board_table(results, findings),
+            "## Statements\n\n" + _statements_table(findings),
+            "## Where the networks come from\n\n" + _provenance_table(results),
         ]
     )
 
 
-def board_table(results: Sequence[Result], findings: Sequence[NetworkFinding]) -> str:
+def _board_table(results: Sequence[Result], findings: Sequence[NetworkFinding]) -> str:
     """A row for each network: accuracy of each probe, what each processing moves, and accuracy of the content."""
     columns = list(dict.fromkeys((f.statement, f.task) for f in findings if f.statement != BEYOND))
     by = {(f.encoder, f.statement, f.task): f for f in findings}
@@ -161,7 +161,7 @@ def _cell(finding: NetworkFinding | None) -> str:
     return {"yes": text, "undecided": f"({text})", "no": f"- {text}"}[decision.answer]
 
 
-def statements_table(findings: Sequence[NetworkFinding]) -> str:
+def _statements_table(findings: Sequence[NetworkFinding]) -> str:
     """For each statement and processing: how many networks support it, and how many photos would decide the others."""
     of_networks = [f for f in findings if not f.encoder.startswith("control:")]
     body = []
@@ -195,7 +195,7 @@ def _range(counts: Sequence[int]) -> str:
     return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)})) if counts else "-"
 
 
-def provenance_table(results: Sequence[Result]) -> str:
+def _provenance_table(results: Sequence[Result]) -> str:
     """Package, licence, task and weights of each network."""
     body = []
     for r in results:

@@ -218,6 +218,8 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
             return _imported(PREFIXES[prefix])
         if spec in NAMED:
             return NAMED[spec].load
+        if "," in spec:
+            raise UsageError(f"{spec}: several encoders are written --model A --model B, without commas")
         raise unknown_model("encoder", spec, NAMED, "'list encoders'")
     if colon and prefix in plugins("encoders"):
         return load_of_plugin
@@ -273,10 +275,9 @@ def _refuse_misspelt_prefix(spec: str) -> None:
     near = nearest_name(spec, [*NAMED, *_prefixed(spec)])
     if near and importlib.util.find_spec(module.partition(".")[0]) is None:
         raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(near)}")
-    from builders.data_specs import KINDS
+    from builders.data_specs import refuse_photos
 
-    if module in KINDS:
-        raise UsageError(f"unknown encoder {spec!r}: these are photos, which --data names")
+    refuse_photos(spec)
 
 
 def _prefixed(spec: str) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
 from benchmark.compute import float32_rounding, named_devices
-from builders.errors import UsageError
+from builders.errors import UsageError, similar_name
 from builders.untrusted import first_line
 
 TORCH_DTYPES = {
@@ -74,7 +73,7 @@ def _refuse_unknown_kind(device: str) -> None:
         torch.device(device)
     except RuntimeError:
         kind, colon, index = device.lower().partition(":")
-        near = _MEANT.get(kind) or next(iter(difflib.get_close_matches(kind, DEVICES, n=1)), "")
+        near = similar_name(kind, DEVICES, _MEANT)
         hint = f"did you mean {near + colon + index!r}?" if near else f"give auto, {', '.join(DEVICES)}, or cuda:1"
         raise UsageError(f"--device {device} is no device: {hint}") from None
 

@@ -69,7 +69,7 @@ class MeasuredEraser:
     """Per size of the fit, the score of each reader on unseen photos; empty if no sizes were requested."""
 
 
-def trace_rows(rows: Sequence[Row], trace: str) -> list[Row]:
+def _trace_rows(rows: Sequence[Row], trace: str) -> list[Row]:
     """The rows about one trace, one per reader and photo set."""
     return [row for row in rows if row.kind == "trace" and row.task.partition("/")[2] == trace]
 
@@ -111,7 +111,7 @@ def table(rows: Sequence[Row], eraser: Eraser, questions: Questions) -> str:
 
 def verdict(rows: Sequence[Row], trace: str) -> str:
     """Which readers read the trace before erasing, and which still do, on unseen photos of the first photo set."""
-    first = [row for row in trace_rows(rows, trace) if row.data == rows[0].data]
+    first = [row for row in _trace_rows(rows, trace) if row.data == rows[0].data]
     if not first:
         return "Nothing was read."
     readers = [

@@ -53,7 +53,7 @@ def check_eraser(eraser: Eraser, encoder: Encoder) -> None:
             raise EncoderError(f"{name}: the eraser {eraser.name} was fitted on {fitted.get('id')}: fit one of its own")
 
 
-def picture_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndarray:
+def _picture_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndarray:
     """uint64 [n], the perceptual hash of each photo, 0 if it cannot be decoded; ``label`` names the progress bar."""
     hashes = np.zeros(len(indices), dtype=np.uint64)
     bar = step_bar(total=len(indices), desc=label, unit="photo")
@@ -72,8 +72,8 @@ def picture_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndar
 
 
 def stored_hashes(photos: PhotoSet, indices: np.ndarray, label: str) -> np.ndarray:
-    """``picture_hashes``, but 0 for sets that store several views of a photo; these are compared by id only."""
-    return np.zeros(len(indices), np.uint64) if photos.stored_views else picture_hashes(photos, indices, label)
+    """``_picture_hashes``, but 0 for sets that store several views of a photo; these are compared by id only."""
+    return np.zeros(len(indices), np.uint64) if photos.stored_views else _picture_hashes(photos, indices, label)
 
 
 def leaked(fit: FitSet, tested: FitSet) -> tuple[np.ndarray, np.ndarray]:

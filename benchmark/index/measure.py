@@ -56,13 +56,12 @@ class Measured:
     """Share beyond what is expected, of each query."""
 
 
-def drawn_queries(photos: PhotoSet, count: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
+def drawn_queries(photos: PhotoSet, count: int, seed: int) -> np.ndarray:
     """int64, ascending: so many photos, by a hash of their ids, whatever the order of the rows."""
-    every = np.arange(len(photos)) if among is None else among
-    if len(every) <= count:
-        return every
-    keys = np.array([hash64(f"query\0{seed}\0{photos.ids[i]}") for i in every], np.uint64)
-    return np.sort(every[np.argpartition(keys, count)[:count]])
+    if len(photos) <= count:
+        return np.arange(len(photos))
+    keys = np.array([hash64(f"query\0{seed}\0{photo_id}") for photo_id in photos.ids], np.uint64)
+    return np.sort(np.argpartition(keys, count)[:count])
 
 
 def nearest_of(vectors: Embeddings, units: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:

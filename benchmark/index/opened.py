@@ -49,8 +49,6 @@ def opened_index(
         DataError: the index or its table cannot be read.
     """
     spec = parse_index(text)
-    if spec.kind == "file" and not Path(spec.place).exists():
-        raise DataError(f"{spec.place}: no such file or folder")
     groups = dict(spec.columns.groups)
     if not groups and images is not None:
         groups = {field: f"{HEADER}{field}" for field in HEADER_FIELDS}

@@ -61,7 +61,7 @@ def write_index(audit: IndexAudit, folder: Path, repair_folder: Path | None = No
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_text_atomically(written[0], json_text(audit))
-        write_text_atomically(written[1], index_page(audit))
+        write_text_atomically(written[1], _index_page(audit))
     except OSError as error:
         raise disk_error(error, f"--output {folder}") from None
     if audit.repair is not None and repair_folder is not None:
@@ -69,7 +69,7 @@ def write_index(audit: IndexAudit, folder: Path, repair_folder: Path | None = No
     return written
 
 
-def index_page(audit: IndexAudit) -> str:
+def _index_page(audit: IndexAudit) -> str:
     """The page, which loads nothing."""
     group = strongest(audit.groups)
     return render(
@@ -77,13 +77,13 @@ def index_page(audit: IndexAudit) -> str:
         audit=audit,
         header=HEADER,
         group=group,
-        worst=worst_queries(audit, group) if group and audit.index.photos.has_pictures else [],
+        worst=_worst_queries(audit, group) if group and audit.index.photos.has_pictures else [],
         repaired=repair_rows(audit.repair) if audit.repair else [],
         readers=reader_rows(audit.repair) if audit.repair else [],
     )
 
 
-def worst_queries(audit: IndexAudit, group: str, count: int = WORST) -> list[WorstQuery]:
+def _worst_queries(audit: IndexAudit, group: str, count: int = WORST) -> list[WorstQuery]:
     """The queries whose neighbours share a group most beyond what is expected, with small copies.
 
     With a repair they are queries that its fit has not seen.

@@ -30,6 +30,7 @@ from builders.untrusted import (
     checked_footer,
     first_line,
     list_folder,
+    list_vectors,
     map_array,
     open_untrusted,
     parquet_error_text,
@@ -101,7 +102,6 @@ class StoredRows:
 class StoredIndex:
     """The vectors of an index and the columns of its rows."""
 
-    name: str
     vectors: StoredRows
     """[n, d]."""
     table: Table
@@ -177,7 +177,7 @@ def open_index(spec: IndexSpec, scratch: Path) -> StoredIndex:
     if not image:
         held = ", ".join(table.names)
         raise UsageError(f"{spec.name}: which column names the pictures? write ?image=COLUMN (it has {held})")
-    return StoredIndex(spec.name, vectors, table, image)
+    return StoredIndex(vectors, table, image)
 
 
 def _mapped(path: Path) -> StoredRows:
@@ -227,7 +227,6 @@ def _parquet_files(path: Path) -> list[Path]:
 
 
 def _parquet_batches(files: Sequence[Path], column: str) -> Iterator[Batch]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     for path in files:
@@ -238,14 +237,7 @@ def _parquet_batches(files: Sequence[Path], column: str) -> Iterator[Batch]:
                 if column not in file.schema_arrow.names:
                     raise unknown_name(f"column of {path.name}", column, file.schema_arrow.names)
                 for piece in file.iter_batches(batch_size=BATCH, columns=[column]):
-                    lists = piece.column(0)
-                    flat = lists.flatten() if hasattr(lists, "flatten") else lists
-                    if not pa.types.is_floating(flat.type) or lists.null_count or flat.null_count:
-                        raise DataError(f"{path}: the column {column} holds {lists.type}, or has missing values")
-                    lengths = np.asarray(lists.value_lengths())
-                    if len(lengths) and (lengths != lengths[0]).any():
-                        raise DataError(f"{path}: vectors of {lengths.min()} to {lengths.max()} numbers")
-                    yield Batch(flat.to_numpy(zero_copy_only=False).reshape(len(lists), -1).astype(np.float32), {})
+                    yield Batch(list_vectors(piece.column(0), f"{path}: the column {column}"), {})
         except parquet_errors() as error:
             raise DataError(f"{path}: no Parquet file that can be read ({parquet_error_text(error)})") from None
 

@@ -1,4 +1,4 @@
-from .conclusions import RULE, Conclusion, Conclusions, Finding, conclude
+from .conclusions import RULE, Conclusion, Conclusions, Finding, conclude, listed
 from .confounds import (
     CONFOUND_LIMITS,
     OWN_SOURCES,
@@ -16,8 +16,7 @@ from .confounds import (
     unconfounded_text,
     untestable_text,
 )
-from .copies import MATCHED, Finder, kind_of_copies, most_text, threshold_holds, threshold_text, thresholds
-from .deciding import INTERVAL_RULE, LEVEL, Answer, Decision, is_confounded
+from .deciding import INTERVAL_RULE, LEVEL, Answer, Comparison, Decision, decide, is_confounded
 from .detectors import Bias, Reliance, biases, biases_text, reliance
 from .differences import (
     AnswerMove,
@@ -46,8 +45,8 @@ from .indexes import (
     judge_index,
     retrieval_text,
 )
+from .leading import Finder, most_text
 from .outputs import AGAINST_FINAL, WHOLE_VIEW, DepthCurves, choose_outputs, depth_curves, output_questions
-from .paths import PathJudgement, PathMoves, judge_paths, paths_rule
 from .scenes import components_text, cosine_text, pairs_text
 from .scores import chance_of, find_score
 from .statement import Statement, statements
@@ -80,7 +79,6 @@ __all__ = [
     "FLAG_WORDS",
     "INTERVAL_RULE",
     "LEVEL",
-    "MATCHED",
     "OWN_SOURCES",
     "POINT",
     "RANKS_RULE",
@@ -93,6 +91,7 @@ __all__ = [
     "Answer",
     "AnswerMove",
     "Bias",
+    "Comparison",
     "Conclusion",
     "Conclusions",
     "ConfoundMark",
@@ -107,8 +106,6 @@ __all__ = [
     "GroupNeighbours",
     "IndexJudgement",
     "LossJudgement",
-    "PathJudgement",
-    "PathMoves",
     "Reliance",
     "Statement",
     "Verdict",
@@ -128,6 +125,7 @@ __all__ = [
     "confound_mark",
     "confound_verdict",
     "cosine_text",
+    "decide",
     "decide_differences",
     "depth_curves",
     "differing_text",
@@ -146,9 +144,8 @@ __all__ = [
     "judge_loss",
     "judge_losses",
     "judge_moves",
-    "judge_paths",
-    "kind_of_copies",
     "learning_curve",
+    "listed",
     "loss_level",
     "losses_text",
     "most_text",
@@ -157,7 +154,6 @@ __all__ = [
     "output_questions",
     "outputs_text",
     "pairs_text",
-    "paths_rule",
     "pixels_text",
     "plural_of",
     "power_text",
@@ -166,9 +162,6 @@ __all__ = [
     "reliance",
     "retrieval_text",
     "statements",
-    "threshold_holds",
-    "threshold_text",
-    "thresholds",
     "traces_text",
     "training_margin",
     "unconfounded_text",

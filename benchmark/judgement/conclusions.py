@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmark.judgement.copies import chosen_text, found_texts, held_text, thresholds
 from benchmark.judgement.deciding import INTERVAL_RULE, LEVEL
 from benchmark.judgement.detectors import biases, reliance
 from benchmark.judgement.differences import answer_moves, answer_texts, flip_shares
@@ -15,7 +14,7 @@ from benchmark.judgement.statement import Statement, is_detection, statements
 from benchmark.judgement.traces import POINT, verdicts
 from benchmark.judgement.units import UNIT_NAMES
 from benchmark.judgement.words import BOUND
-from benchmark.results import Questions, Result, Score, interval, metric_of, percent
+from benchmark.results import Questions, Result, Score, families, interval, metric_of, percent
 from builders.untrusted import readable
 
 NAMED = 2
@@ -100,12 +99,15 @@ def conclude(results: Sequence[Result], questions: Questions) -> Conclusions:
     answers = _of_answers(results)
     if answers and not findings:
         return Conclusions(*answers, photos, ())
-    copies = _of_copies(results, questions) if any(map(thresholds, results)) else None
-    if copies and not findings:
-        return Conclusions(*copies, photos, ())
+    tasks = {score.task for result in results for score in result.scores}
+    about = families({task: questions[task] for task in tasks if task in questions})
+    short = [parts for family in about if family.short and (parts := family.short(results, questions))]
+    if short and not findings:
+        keeps, costs, sure = short[0]
+        return Conclusions(keeps, costs, sure, photos, ())
     sure = _sure(findings, results, questions)
-    if copies or answers:
-        more = [f"{part.head}: {part.title}." for part in (*(copies or ()), *(answers or ()))]
+    if short or answers:
+        more = [f"{part.head}: {part.title}." for parts in (*short, answers or ()) for part in parts]
         sure = replace(sure, text=" ".join(filter(None, [sure.text, *more])))
     return Conclusions(_keeps(traces), _costs(differences), sure, photos, findings)
 
@@ -124,11 +126,11 @@ def _keeps(traces: Sequence[Finding]) -> Conclusion:
     readable = [f for f in there if f.statement.level == "readable"]
     sentences = []
     if readable:
-        sentences.append(f"Best read: {_listed(_right(f) for f in readable[:NAMED])}.")
+        sentences.append(f"Best read: {listed(_right(f) for f in readable[:NAMED])}.")
     if weak := [f.name for f in there if f.statement.level == "weak"]:
-        sentences.append(f"Weakly read, less than {BOUND} from chance to always right: {_listed(weak)}.")
+        sentences.append(f"Weakly read, less than {BOUND} from chance to always right: {listed(weak)}.")
     if absent := [f.name for f in traces if f.statement.answer == "no"]:
-        sentences.append(f"Shown to be less than {BOUND} above chance: {_listed(absent)}.")
+        sentences.append(f"Shown to be less than {BOUND} above chance: {listed(absent)}.")
     if not sentences:
         sentences.append("Of none it is shown that it is there, and of none that it is absent.")
     return Conclusion(KEEPS, f"{len(there)} of {_counted(len(traces), 'trace')} can be read", " ".join(sentences))
@@ -143,15 +145,15 @@ def _costs(differences: Sequence[Finding]) -> Conclusion:
     if moved:
         sentences = [_moved(f) for f in moved[:NAMED]]
         if others := [f.name for f in moved[NAMED:]]:
-            sentences.append(f"Less, but shown: {_listed(others)}.")
+            sentences.append(f"Less, but shown: {listed(others)}.")
         most = percent(abs(moved[0].statement.value))
         title = f"Search moves by {'up to ' if len(moved) > 1 else ''}{most} points"
         return Conclusion(COSTS, title, " ".join(sentences))
     small = [f.name for f in differences if f.statement.answer == "no"]
     bound = f"less than {100 * POINT:g} point"
     if len(small) == len(differences):
-        return Conclusion(COSTS, f"Search moves by {bound}", f"Shown for {_listed(small)}.")
-    text = f"Shown to be {bound}: {_listed(small)}." if small else f"Of {_counted(len(differences), 'difference')}."
+        return Conclusion(COSTS, f"Search moves by {bound}", f"Shown for {listed(small)}.")
+    text = f"Shown to be {bound}: {listed(small)}." if small else f"Of {_counted(len(differences), 'difference')}."
     return Conclusion(COSTS, "No cost is shown", text if small else f"{text[:-1]}, none is shown to differ from 0.")
 
 
@@ -159,7 +161,7 @@ def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Que
     sentences = []
     for kind, question in (("trace", "whether {} can be read"), ("distraction", "whether search is moved by {}")):
         if names := [f.name for f in findings if (f.statement.kind, f.statement.answer) == (kind, "undecided")]:
-            sentences.append(f"Undecided: {question.format(_listed(names))}.")
+            sentences.append(f"Undecided: {question.format(listed(names))}.")
     rising = sum(v.rises for r in results for (t, m), v in verdicts(r, questions).items() if _main(t, m, questions))
     if rising:
         verb = "accuracy still rises" if rising == 1 else "accuracies still rise"
@@ -182,38 +184,6 @@ def _detects(result: Result) -> Conclusion:
     if scores:
         listed.insert(0, "AUC is how often a generated photo gets a higher score than a real one.")
     return Conclusion("Measured", title, " ".join(listed))
-
-
-def _of_copies(results: Sequence[Result], questions: Questions) -> tuple[Conclusion, Conclusion, Conclusion]:
-    """Which copies are found, at which threshold, and how many photos match falsely that did not choose it."""
-    lists: list[list[str]] = [[] for _ in range(6)]
-    shares, sentences, cosines, chosen, matches, held = lists
-    for result in results:
-        data = f"{result.data['name']}: " if len(results) > 1 else ""
-        short, long = found_texts(result, questions)
-        shares += [f"{data}{text}" for text in short]
-        sentences += [f"{data}{text}" for text in long]
-        for score in thresholds(result):
-            cosines.append(f"{score.details['threshold']:.4f}")
-            chosen.append(f"{data}{chosen_text(score)}")
-            matches.append(f"{score.details['matches']} of {score.n}")
-            held.append(f"{data}{held_text(score)}")
-    return (
-        Conclusion(
-            "Finds copies", f"Matches {_listed(shares)}" if shares else "No copy was scored", " ".join(sentences)
-        ),
-        Conclusion("Threshold", f"Cosine of {_each(cosines)}", _sentences(chosen)),
-        Conclusion("False matches", f"{_each(matches)} other photos match falsely", _sentences(held)),
-    )
-
-
-def _each(values: Sequence[str]) -> str:
-    """Values, each once: tasks of one collection share a threshold."""
-    return _listed(dict.fromkeys(values))
-
-
-def _sentences(sentences: Sequence[str]) -> str:
-    return " ".join(dict.fromkeys(sentences))
 
 
 def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conclusion] | None:
@@ -243,9 +213,7 @@ def _of_answers(results: Sequence[Result]) -> tuple[Conclusion, Conclusion, Conc
         Conclusion(
             "Noise floor",
             f"Up to {percent(max(floor))} % flip without a processing" if floor else "Not measured",
-            f"{_listed(noise)}."
-            if noise
-            else "No view of it is there: saved as PNG, another batch, another precision.",
+            f"{listed(noise)}." if noise else "No view of it is there: saved as PNG, another batch, another precision.",
         ),
     )
 
@@ -325,7 +293,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else plural}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """``a, b and c``."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

@@ -49,7 +49,7 @@ class Verdict:
         return self.decision.answer
 
 
-def against_guess(score: ScoreLike, *, bound: float = WEAK_BELOW) -> Comparison:
+def _against_guess(score: ScoreLike, *, bound: float = WEAK_BELOW) -> Comparison:
     """The comparison of an accuracy with a guess.
 
     Args:
@@ -81,7 +81,7 @@ def judge(scores: Sequence[ScoreLike], *, level: float = LEVEL, weak_below: floa
         level: of corrected p-values and of the permutation test.
         weak_below: share of the way from chance to 1: a trace that is shown to be smaller is weak, or absent.
     """
-    decisions = decide([against_guess(score, bound=weak_below) for score in scores], level=level)
+    decisions = decide([_against_guess(score, bound=weak_below) for score in scores], level=level)
     return [
         _verdict(score, decision, rises, level)
         for score, decision, rises in zip(scores, decisions, rising(scores), strict=True)

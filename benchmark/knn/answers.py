@@ -131,16 +131,6 @@ class KnnAnswers:
             ties[WORST] = Ties(share, *(means[rule][WORST] for rule in rules))
         return ties
 
-    @property
-    def seed_values(self) -> dict[str, np.ndarray]:
-        """float64 [seeds]: accuracy of ``uniform`` and ``uniform-test`` for each assignment seed."""
-        return self._of_seeds(self.by_seed)
-
-    @property
-    def random_seed_values(self) -> dict[str, np.ndarray]:
-        """The same, expected if one of the tied labels is chosen at random."""
-        return self._of_seeds(self.random_by_seed)
-
     def per_photo(self, rule: TieRule = "nearest") -> dict[str, np.ndarray]:
         """float64 [test photos] for each of ``values``: the share of the photo's votes that are correct."""
         correct = {"nearest": self.correct, "random": self.random, "least": self.least, "greatest": self.greatest}[rule]
@@ -160,10 +150,6 @@ class KnnAnswers:
         classified correctly: best minus worst."""
         at = TIE_RULES.index(rule)
         return (self.best[at] - self.worst[at]) / len(self.plain)
-
-    def _of_seeds(self, correct: np.ndarray) -> dict[str, np.ndarray]:
-        accuracy = correct.mean(axis=2) / len(self.plain)
-        return {"uniform": accuracy[0], "uniform-test": accuracy[1]}
 
 
 def setup_shares(correct: np.ndarray, combinations: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import Any
 
-from benchmark.judgement import MATCHED, RULE, Finder, Finding, conclude, kind_of_copies, most_text, thresholds
+from benchmark.judgement import RULE, Finder, Finding, conclude, most_text
 from benchmark.leaderboard.board import Board, build_board
 from benchmark.leaderboard.columns import SUMMARY
 from benchmark.leaderboard.datasets import LABELS
@@ -43,30 +43,34 @@ def first_screen(
             }
             for encoder, conclusion in conclusions.items()
         ],
-        "lead": _most_copies(results, entries),
+        "lead": _leads(results, entries),
         "rule": RULE,
         "published": _published(findings, published),
         "places": _places(entries, published) if _on_published_photos(results) else [],
     }
 
 
-def _most_copies(results: Sequence[Result], entries: Sequence[Entry]) -> list[str]:
-    """For each kind of copies, which of several encoders matches most; ranks are those of the board."""
-    tasks = {score.task for result in results for score in thresholds(result)}
-    board = build_board([entry for entry in entries if entry.origin == "measured"]) if tasks else None
+def _leads(results: Sequence[Result], entries: Sequence[Entry]) -> list[str]:
+    """Which of several encoders leads, for each question of a family with ``lead``; ranks are those of the board."""
+    questions = all_tasks()
+    tasks = {score.task for result in results for score in result.scores}
+    leads = {task: questions[task].family.lead for task in tasks if task in questions}
+    measured = [entry for entry in entries if entry.origin == "measured"]
+    board = build_board(measured) if any(map(any, leads.values())) else None
     names = {entry.key: entry.name for entry in entries}
     labels = {data.id: data.label for data in board.data} if board else {}
     sentences = []
     for column in board.columns if board else ():
-        if column.task not in tasks or column.metric != MATCHED or len(column.cells) < 2:
+        metric, words = leads.get(column.task, ("", ""))
+        if not metric or column.metric != metric or len(column.cells) < 2:
             continue
         finders = [
             Finder(names[key], cell.value, cell.low, cell.high, cell.rank_low == 1)
             for key, cell in column.cells.items()
             if cell.low is not None and cell.high is not None
         ]
-        kind = kind_of_copies(column.task, all_tasks())
-        sentences.append(most_text(f"{kind} ({labels[column.data]})" if len(labels) > 1 else kind, finders))
+        kind = questions[column.task].title
+        sentences.append(most_text(f"{kind} ({labels[column.data]})" if len(labels) > 1 else kind, finders, words))
     return sentences
 
 

@@ -12,7 +12,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from benchmark.judgement import thresholds
 from benchmark.leaderboard.board import build_board
 from benchmark.leaderboard.board_data import INTERVAL_NOTE, as_json, board_json, script_safe
 from benchmark.leaderboard.entries import Entry, measured_entries, published_entries, study_facts
@@ -29,10 +28,6 @@ _BOARD_POLICY = (
 )
 
 TAGLINE = "What the embedding shows of {}, and what that costs search by content."
-
-COPIES_TAGLINE = "Which copies of a photo are found among other photos, and at which threshold."
-
-ANSWERS_TAGLINE = "Whether the answers of a vision-language model change when a photo is processed."
 
 MOST_GROUPS = 2
 """Groups that the line below the heading names."""
@@ -116,12 +111,11 @@ def _heading(results: Sequence[Result]) -> str:
 
 def _tagline(results: Sequence[Result]) -> str:
     """What the page answers."""
-    about_copies = {score.task for result in results for score in thresholds(result)}
-    if about_copies and all(score.task in about_copies for result in results for score in result.scores):
-        return COPIES_TAGLINE
     questions = all_tasks()
-    if results and all(s.task in questions and questions[s.task].reads_answers for r in results for s in r.scores):
-        return ANSWERS_TAGLINE
+    tasks = {score.task for result in results for score in result.scores}
+    taglines = {questions[task].family.tagline if task in questions else "" for task in tasks}
+    if len(taglines) == 1 and (tagline := taglines.pop()):
+        return tagline
     return TAGLINE.format(_subject(results))
 
 

@@ -32,10 +32,12 @@ def checked_data(args: argparse.Namespace) -> list[str]:
     """The data specifications of a command line, each once. They are checked before anything slow is imported.
 
     Raises:
-        UsageError: a specification is not well-formed.
+        UsageError: a specification is not well-formed, or is an encoder's, and one of ``--model`` is of photos.
     """
-    from builders.data_specs import parse_data_spec
+    from builders.data_specs import parse_data_spec, refuse_photos
 
+    for model in getattr(args, "model", None) or ():
+        refuse_photos(model)
     specs = list(dict.fromkeys(args.data or DEFAULT_DATA))
     for spec in specs:
         parse_data_spec(spec)

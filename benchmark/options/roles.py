@@ -204,8 +204,13 @@ def a_share(value: float) -> str:
 
     >>> a_share(0.5), a_share(1.0)
     ('', 'give a share of at least 0 and less than 1')
+    >>> a_share(90)
+    'give a share of at least 0 and less than 1: did you mean 0.9?'
     """
-    return "" if 0 <= value < 1 else "give a share of at least 0 and less than 1"
+    if 0 <= value < 1:
+        return ""
+    meant = f": did you mean {value / 100:g}?" if 2 <= value < 100 else ""
+    return f"give a share of at least 0 and less than 1{meant}"
 
 
 def _named(path: str) -> Any:

@@ -15,6 +15,7 @@ from .readers.registry import LINEAR, READERS, chosen_readers
 from .solver.newton import begin_compiling_probes
 from .solver.projected import Among, SharedRows, SharedSplits
 from .solver.rows import AsGiven, Rows, Some
+from .statistics import FitStatistics, curve_details, fit_statistics
 
 __all__ = [
     "LINEAR",
@@ -23,6 +24,7 @@ __all__ = [
     "Among",
     "AsGiven",
     "ClassLayer",
+    "FitStatistics",
     "LabelledSplits",
     "LearningCurve",
     "ProbeAnswers",
@@ -35,6 +37,8 @@ __all__ = [
     "chosen_readers",
     "class_layer",
     "class_scores",
+    "curve_details",
+    "fit_statistics",
     "in_solver_space",
     "labelled_curve",
     "labelled_probe",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from benchmark.probe.problem import VALIDATION_SHARE, Fit, Problem
+from benchmark.probe.statistics import FitStatistics, fit_statistics
 
 if TYPE_CHECKING:
     from benchmark.probe.readers.registry import Read
@@ -55,37 +57,20 @@ class ProbeAnswers:
     features: Design | None = field(default=None, repr=False)
     """Rotated training sets of the fits, if photos are few; probes of parts reuse them. Not stored, not reported."""
 
-    @property
-    def correct(self) -> np.ndarray:
-        """bool [S, V, n]: whether the predicted class is the true one."""
-        return self.predicted == self.expected
-
-    @property
-    def accuracies(self) -> np.ndarray:
-        """float64 [S]: accuracy of each fit over all views of all photos."""
-        return self.correct.mean(axis=(1, 2))
+    @functools.cached_property
+    def statistics(self) -> FitStatistics:
+        """Accuracy by fit and by photo, spread and balanced accuracy."""
+        return fit_statistics(self.predicted, self.expected)
 
     @property
     def accuracy(self) -> float:
         """Mean accuracy of the fits."""
-        return float(self.accuracies.mean())
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the accuracy over fits (divisor S - 1); 0 for one fit."""
-        return float(self.accuracies.std(ddof=1)) if len(self.accuracies) > 1 else 0.0
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """Mean recall of the classes present in the test set, mean over fits."""
-        correct = self.correct.mean(axis=0)
-        classes = np.unique(self.expected)
-        return float(np.mean([correct[self.expected == c].mean() for c in classes]))
+        return float(self.statistics.accuracies.mean())
 
     @property
     def photo_accuracy(self) -> np.ndarray:
         """float64 [n]: share of each photo's views and fits that are correct; ``stats.photo_interval`` resamples it."""
-        return self.correct.mean(axis=(0, 1))
+        return self.statistics.by_photo
 
     @property
     def chance(self) -> float:
@@ -98,9 +83,7 @@ class ProbeAnswers:
             "protocol": self.protocol,
             "n_train": self.n_train,
             "n_validation": self.n_validation,
-            "accuracy_by_seed": [round(float(a), 6) for a in self.accuracies],
-            "spread": round(self.spread, 6),
-            "balanced_accuracy": round(self.balanced_accuracy, 6),
+            **self.statistics.details(),
             "chosen": dict(self.chosen),
             "search": [dict(candidate) for candidate in self.search],
             "final_loss": [float(x) if np.isfinite(x) else None for x in self.final_loss],

@@ -15,6 +15,7 @@ from benchmark.probe.problem import Features, LabelledSplits
 from benchmark.probe.protocols.registry import protocol_named
 from benchmark.probe.solver.projected import SharedSplits
 from benchmark.probe.solver.rows import Rows, Some
+from benchmark.probe.statistics import curve_details
 from benchmark.stats import LEVEL, Difference, Interval, is_gain, paired_difference, photo_interval
 from builders.errors import DataError
 
@@ -175,17 +176,8 @@ class LearningCurve:
 
     def details(self) -> dict[str, Any]:
         """As JSON values, for ``Score.details``."""
-        gain = self.gain and {name: getattr(self.gain, name) for name in ("value", "low", "high", "p_value")}
-        return {
-            "share": list(self.shares),
-            "n_train": list(self.n_train),
-            "accuracy": [round(i.value, 6) for i in self.intervals],
-            "low": [round(i.low, 6) for i in self.intervals],
-            "high": [round(i.high, 6) for i in self.intervals],
-            "assignments": self.assignments,
-            "gain": gain,
-            "rises": self.rises,
-        }
+        numbers = curve_details(self.intervals, self.gain, self.assignments)
+        return {"share": list(self.shares), "n_train": list(self.n_train), **numbers}
 
 
 def processing_curve(
@@ -270,7 +262,7 @@ def _curve(
     parts = {share: probe(ORDER_SEED, share, near) for share in sorted(shares)} | {1.0: whole}
     by_size = {answers.n_train: (share, answers) for share, answers in parts.items()}
     answers_by_size = [answers for _, answers in by_size.values()]
-    by_photo = [answers.correct[:used].mean(axis=(0, 1)) for answers in answers_by_size]
+    by_photo = [answers.statistics.correct[:used].mean(axis=(0, 1)) for answers in answers_by_size]
     gain = None
     if len(by_photo) > 1:
         gain = paired_difference(by_photo[-1], by_photo[-2], clusters=clusters, level=level)
@@ -379,5 +371,5 @@ def _spread(probe: PartProbe, whole: ProbeAnswers, used: int, probes: int) -> Tr
     accuracies = [probe(FIRST_SEED + i, PROBE_SHARE, at).accuracy for i in range(probes)]
     variance = PROBE_SHARE / (1 - PROBE_SHARE) * float(np.var(accuracies, ddof=1))
     if used < (fits := len(whole.predicted)):
-        variance = max(variance - whole.spread**2 * (1 / used - 1 / fits), whole.spread**2 / fits)
+        variance = max(variance - whole.statistics.spread**2 * (1 / used - 1 / fits), whole.statistics.spread**2 / fits)
     return TrainingSpread(math.sqrt(variance), probes, used)

@@ -144,7 +144,7 @@ def labelled_probe(
     _check_banks("test", [test_x])
     if (val_x is None) != (val_y is None):
         raise ValueError("val_x and val_y go together")
-    bank, labels = with_validation(plain)
+    bank, labels = _with_validation(plain)
     if val_x is not None and val_x.shape[0]:
         is_validation = np.arange(bank.shape[0]) >= train_x.shape[0]
     else:
@@ -157,7 +157,7 @@ def labelled_probe(
             raise ValueError(f"{name} labels hold a class outside 0..{n_classes - 1}")
     solver_splits = in_solver_space(splits, protocol=protocol, reader=reader, device=device, memory_bytes=memory_bytes)
     problem = Problem(
-        [with_validation(solver_splits)[0]],
+        [_with_validation(solver_splits)[0]],
         np.zeros((1, len(labels)), np.int64),
         labels[None],
         n_classes,
@@ -210,7 +210,7 @@ def shuffled_accuracies(
     """
     chosen_protocol = protocol_named(protocol)
     solver_splits = in_solver_space(splits, protocol=protocol, device=device, memory_bytes=memory_bytes)
-    bank, labels = with_validation(solver_splits)
+    bank, labels = _with_validation(solver_splits)
     rng = np.random.default_rng(seed)
     count = chosen_protocol.permutations if permutations is None else permutations
     tested = np.asarray(solver_splits.test_y)[None]
@@ -298,7 +298,7 @@ def _in_memory(problem: Problem, device: torch.device, memory_bytes: int) -> tup
     return replace(problem, gathered=Gathered(problem.banks, device)), memory_bytes - all_bytes
 
 
-def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
+def _with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
     """Train photos and, after them, validation photos if there are any: embeddings [n, d] and int64 labels [n]."""
     labels = np.asarray(splits.train_y).astype(np.int64)
     if splits.val_x is None or not splits.val_x.shape[0]:
@@ -307,7 +307,7 @@ def with_validation(splits: LabelledSplits) -> tuple[Rows, np.ndarray]:
 
 
 def joined_clusters(splits: LabelledSplits) -> np.ndarray | None:
-    """int64 [n], the unit of each photo of ``with_validation``; None if all photos are independent."""
+    """int64 [n], the unit of each photo of ``_with_validation``; None if all photos are independent."""
     has_val = splits.val_x is not None and splits.val_x.shape[0] > 0
     given = [splits.train_clusters, *([splits.val_clusters] if has_val else [])]
     if all(clusters is None for clusters in given):
@@ -367,7 +367,7 @@ def in_solver_space(
     if not is_projectable or plain.is_subset or plain.frame is not None:
         return plain
     available = memory_bytes or budget(resolved_device)
-    n, dimension = with_validation(plain)[0].shape
+    n, dimension = _with_validation(plain)[0].shape
     if isinstance(splits, SharedSplits):
         shared_rows = splits.among.shared
         if shared_rows.is_worthwhile(n) and PROJECTION_BYTES * shared_rows.values <= available:

@@ -42,7 +42,7 @@ def write_space(metric: str, repo: str, folder: Path) -> list[str]:
 def card_facts(metric: str, repo: str) -> dict[str, Any]:
     """The facts on the card of a metric, from its definition."""
     definition = DEFINITIONS[metric]
-    example = example_of(definition.example_from(repo))
+    example = _example_of(definition.example_from(repo))
     return {
         "name": metric,
         "class_name": definition.class_name,
@@ -57,10 +57,10 @@ def card_facts(metric: str, repo: str) -> dict[str, Any]:
     }
 
 
-def example_of(text: str) -> Example:
+def _example_of(text: str) -> Example:
     """Code and printed text of an example in the form of a Python session.
 
-    >>> example_of(">>> print(1)\\n1\\n").output
+    >>> _example_of(">>> print(1)\\n1\\n").output
     '1'
     """
     lines = textwrap.dedent(text).strip().splitlines()

@@ -67,7 +67,7 @@ def task_id(task: str) -> str:
     return all_tasks()[task].family.hub_id.format(subject=subject_of(task))
 
 
-def is_headline(score: Score) -> bool:
+def _is_headline(score: Score) -> bool:
     """True if a score is the main number of its task; the Hub shows one number per task."""
     return score.task in all_tasks() and metric_of(all_tasks(), score.task, score.metric).headline
 
@@ -106,7 +106,7 @@ def data_set_tasks(files: Iterable[PublishedFile]) -> dict[str, str]:
         name = str(file.result.data["name"])
         if name.startswith("hub:") and name.count("/") == 1:
             for score in file.result.scores:
-                if is_headline(score):
+                if _is_headline(score):
                     by_repo.setdefault(name.removeprefix("hub:"), {}).setdefault(score.task, file.result)
     texts = {}
     for repo, tasks in by_repo.items():
@@ -127,7 +127,7 @@ def _entries(result: Result, source: str) -> list[dict[str, Any]]:
     revision = str((result.data.get("evidence") or {}).get("revision", ""))
     entries = []
     for score in result.scores:
-        if not is_headline(score):
+        if not _is_headline(score):
             continue
         entry = EvalResultEntry(
             dataset_id=str(result.data["name"]).removeprefix("hub:"),

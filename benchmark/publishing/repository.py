@@ -75,7 +75,7 @@ class Published:
     """Every readable result by path, the added ones included."""
 
 
-def hub_api() -> Any:
+def _hub_api() -> Any:
     import huggingface_hub
 
     return huggingface_hub.HfApi(library_name="camtrace")
@@ -90,7 +90,7 @@ def plan(files: Sequence[PublishedFile], repo: str, space: str = "", api: Any = 
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    api = api or hub_api()
+    api = api or _hub_api()
     head: str | None = None
     if ask:
         with contextlib.suppress(RepositoryNotFoundError):
@@ -142,7 +142,7 @@ def push(files: Sequence[PublishedFile], repo: str, *, public: bool, space: str)
 
     from builders.publish import create_repo, retry
 
-    api = hub_api()
+    api = _hub_api()
     title = f"{len(files)} results of {', '.join(encoders_of(files))[:80]} ({_digest(f.path for f in files)})"
     added: set[str] = set()
 
@@ -182,7 +182,7 @@ def offer(repo: str, repo_type: str, files: Mapping[str, bytes], title: str, *, 
 
     from builders.publish import retry
 
-    api = hub_api()
+    api = _hub_api()
 
     def attempt() -> str | None:
         head = api.repo_info(repo, repo_type=repo_type).sha

@@ -190,14 +190,14 @@ def _line_labels(region_map: RegionMap, chance: float) -> list[str]:
     return [first, "; ".join(references)] if references else [first]
 
 
-def map_panels(result: Result, questions: Questions) -> list[tuple[float, Any]]:
+def _map_panels(result: Result, questions: Questions) -> list[tuple[float, Any]]:
     """(height in inches, function that draws into axes) of every map of a trace; of plain kNN where there is none."""
     maps = region_maps(result, questions)
     maps = [m for m in maps if m.metric.summary != "SP"] or maps
     return [(4.2, lambda ax, _, m=m: draw_map(ax, m, m.title(questions))) for m in maps]
 
 
-def draw_depth(ax: Any, curves: DepthCurves, semantics: DepthCurves | None, label: str) -> None:
+def _draw_depth(ax: Any, curves: DepthCurves, semantics: DepthCurves | None, label: str) -> None:
     """Draw one metric over depth with 95 % intervals, the embedding's score at the right end, plain kNN in grey."""
     if semantics is not None:
         for pooling, points in semantics.by_pooling.items():
@@ -263,5 +263,5 @@ def layer_panels(result: Result, questions: Questions) -> list[tuple[float, Any]
         if any(len(points) > 1 for points in drawn.by_pooling.values()) or len(drawn.by_pooling) > 1:
             label = score_label(drawn.task, drawn.metric, questions)
             grey = content if content is not drawn else None
-            panels.append((3.4, lambda ax, _, c=drawn, label=label, grey=grey: draw_depth(ax, c, grey, label)))
-    return panels + map_panels(result, questions)
+            panels.append((3.4, lambda ax, _, c=drawn, label=label, grey=grey: _draw_depth(ax, c, grey, label)))
+    return panels + _map_panels(result, questions)

@@ -19,7 +19,6 @@ from benchmark.judgement import (
     verdicts,
 )
 from benchmark.report.answers import answers_section
-from benchmark.report.copies import copies_text
 from benchmark.report.course import course_text, courses
 from benchmark.report.detection import audit_text, controls_text, detection_text, detectors_text
 from benchmark.report.groups import facts_text, groups_text
@@ -122,7 +121,7 @@ def _result_text(result: Result, questions: Questions) -> str:
         "Answers of the model": answers_section(result),
         "Generated photos": detection_text(result, questions),
         "Groups": groups_text(result),
-        "Thresholds for copies": copies_text(result),
+        **{title: text(result) for title, text in (f.section for f in families(questions) if f.section)},
         "Scenes in several groups": scenes_text(result),
         "What the variance is": variance_text(result),
         "Layers": layers_text(result, questions),

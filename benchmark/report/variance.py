@@ -66,7 +66,7 @@ def draw_components(ax: Any, score: Score) -> None:
     for y, row in enumerate(rows):
         share, low, high = (100 * float(row[name]) for name in ("share", "low", "high"))
         ends = [[max(0.0, share - low)], [max(0.0, high - share)]]
-        ax.barh(y, share, color=colour_of(str(row["effect"])), height=0.62, zorder=2)
+        ax.barh(y, share, color=_colour_of(str(row["effect"])), height=0.62, zorder=2)
         ax.errorbar(share, y, xerr=ends, color="#222222", elinewidth=1, capsize=2, fmt="none", zorder=3)
         ax.annotate(
             percent(share / 100), (max(high, share), y), (5, 0), textcoords="offset points", va="center", fontsize=8
@@ -80,10 +80,10 @@ def draw_components(ax: Any, score: Score) -> None:
     ax.set_title(f"Components of variance, n = {score.n:,} photos", fontsize=9, loc="left")
 
 
-def colour_of(effect: str) -> str:
+def _colour_of(effect: str) -> str:
     """The colour of an effect.
 
-    >>> [colour_of(effect) for effect in ("scene", "device x platform", "scene x device", "rest")]
+    >>> [_colour_of(effect) for effect in ("scene", "device x platform", "scene x device", "rest")]
     ['#0072B2', '#D55E00', '#CC79A7', '#6b6b6b']
     """
     names = effect.split(" x ")

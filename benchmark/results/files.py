@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmark.results.check import check_forms
 from benchmark.results.schema import MAX_FILE_BYTES, Result
-from builders.errors import DataError, RemoteError, UsageError
+from builders.errors import DataError, RemoteError, UsageError, not_a_folder
 from builders.processes import step_bar
 from builders.untrusted import (
     UntrustedInputError,
@@ -167,7 +167,7 @@ def read_results(source: str, objection: Callable[[ResultFile], str] = lambda fi
         files = [file for file in find_files(folder, f"{below}**/*.json") if Path(file).name not in OTHER_RECORDS]
         return read_files(folder, files, objection=objection)
     if folder.exists() or not _REPO.fullmatch(source):
-        raise UsageError(f"{source}: no such folder, and not the name of a Hub data set (owner/name)")
+        raise UsageError(str(not_a_folder(source, "no such folder, and not the name of a Hub data set (owner/name)")))
     return _read_repo(source, objection)
 
 

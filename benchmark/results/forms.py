@@ -32,7 +32,7 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and is_readable(value)
 
 
-def is_scalar(value: object) -> bool:
+def _is_scalar(value: object) -> bool:
     """Whether a value is null, a number, a boolean or text."""
     return value is None or is_number(value) or isinstance(value, bool) or is_text(value)
 
@@ -48,7 +48,7 @@ TEXT = (is_text, "text without control characters")
 
 OBJECT = (lambda value: isinstance(value, Mapping), "an object")
 
-PLAIN = (of_each(is_scalar), "an object of plain values")
+PLAIN = (of_each(_is_scalar), "an object of plain values")
 
 FLAG = (lambda value: isinstance(value, bool), "true or false")
 
@@ -306,7 +306,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
         **_each("question_hash ids_hash bytes_hash", TEXT),
     },
     "environment": {
-        **_each("versions codec", (of_each(is_scalar), "an object of versions")),
+        **_each("versions codec", (of_each(_is_scalar), "an object of versions")),
         **_each("options cudnn trial", PLAIN),
         "processings_by": (of_each(is_text), "an object of texts"),
         **_each("local retried", (of_each(is_text), "an object of sentences")),

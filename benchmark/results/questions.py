@@ -6,7 +6,7 @@ family of a score, the meaning of a metric, and how stored answers give values b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -102,6 +102,14 @@ class Family:
     """Whether a board groups the metrics of one question under its title."""
     hub_id: str = "{subject}-{family}"
     """Name of a question in the Hub's lists of evaluation results."""
+    tagline: str = ""
+    """What a page answers whose scores are all of this family."""
+    section: tuple[str, Callable[[Any], str]] | None = None
+    """Heading and text, from a ``Result``, of a section of the report; an empty text is left out."""
+    short: Callable[[Sequence[Any], Questions], Sequence[Any]] | None = None
+    """Three short answers (``judgement.Conclusion``) about the results of one encoder; none where no score says it."""
+    lead: tuple[str, str] = ("", "")
+    """The metric whose first encoder a page names, and what that encoder does: ``matches most``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Hash of the code that decides scores, for the keys of cached outcomes.
 
 A hand-written list of packages becomes incomplete unnoticed, and then an outcome of old code is read as a current one.
-So the packages are derived: everything that ``benchmark.tasks`` imports, but for the packages of ``HELD_ELSEWHERE``,
-each with its reason. A new package counts as soon as it is imported.
+So the packages are derived: everything that ``benchmark.tasks`` and extras with tasks import, but for the packages of
+``HELD_ELSEWHERE``, each with its reason. A new package counts as soon as it is imported.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 import benchmark
 from benchmark.compute import library_version
+from builders.plugins import extras
 
 START = "benchmark.tasks"
 """The package whose imports decide a score."""
@@ -47,7 +48,7 @@ _IMPORT = re.compile(
 that is imported as a type is still called, as an eraser's ``apply`` is. It is a pattern because ``ast`` can fail next
 to other threads (cpython gh-106905)."""
 
-_BY_TEXT = re.compile(rb"""["']((?:benchmark|builders)\.\w+)(?:\.\w+)*(?::\w+)?["']""")
+_BY_TEXT = re.compile(rb"""["']((?:benchmark|builders)(?:\.\w+)+)(?::\w+)?["']""")
 """A module that is imported by its name as text, as registries do."""
 
 
@@ -90,7 +91,7 @@ def scoring_packages(root: Path) -> dict[str, dict[str, bytes]]:
         if not (_folder(root, name).is_dir() or _module(root, name).is_file()):
             raise RuntimeError(f"{name}: there is no such package; correct HELD_ELSEWHERE in {Path(__file__).name}")
     packages: dict[str, dict[str, bytes]] = {}
-    waiting = [START]
+    waiting = [START, *(_package(added.partition(":")[0]) for added in extras("benchmark", "TASKS").values())]
     while waiting:
         name = waiting.pop()
         if name in packages or name in HELD_ELSEWHERE:
@@ -119,9 +120,15 @@ def _imported(source: bytes) -> Iterator[str]:
         for module in modules:
             parts = module.decode().split(".")
             if parts[0] in ("benchmark", "builders") and len(parts) > 1:
-                yield ".".join(parts[:2])
+                yield _package(module.decode())
     for match in _BY_TEXT.finditer(source):
-        yield match[1].decode()
+        yield _package(match[1].decode())
+
+
+def _package(module: str) -> str:
+    """``benchmark.probe``; of extras, each of which is a package, ``benchmark.extras.NAME``."""
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1] == "extras" else 2])
 
 
 def files_of_package(root: Path, package: str) -> dict[str, bytes]:

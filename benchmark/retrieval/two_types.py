@@ -143,12 +143,12 @@ def pair_retrieval(
     (1.0, 0.5, 0.5)
     """
     rows = np.asarray(embeddings)
-    ids, types, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
+    ids, types, order = _paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
     counted = next(count_pairs(rows, order, device=device, memory_bytes=memory_bytes))
     return PairAnswers(ids, types, counted.nearer, counted.tied)
 
 
-def paired_photos(
+def _paired_photos(
     rows: np.ndarray, pair_ids: np.ndarray, camera_types: np.ndarray
 ) -> tuple[tuple[object, ...], tuple[object, object], np.ndarray]:
     """Check the photos. Returns the pair ids, the two types, and int64 [2 types, pairs], the photo of each."""
@@ -219,7 +219,7 @@ def nearest_of_same_type(
     2
     """
     rows = np.asarray(embeddings)
-    _, _, order = paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
+    _, _, order = _paired_photos(rows, np.asarray(pair_ids), np.asarray(camera_types))
     n, distracted = order.shape[1], {}
     with torch.inference_mode():
         for direction, same_type in enumerate(order):

@@ -93,7 +93,7 @@ def chosen(cache: Path, what: Sequence[str], older_than_days: float = 0.0) -> li
     kinds, names = {*KINDS, *(entry.kind for entry in known)}, {entry.name for entry in known}
     for word in what:
         if word != ALL and word not in kinds and word not in names:
-            raise unknown_name("part of the cache", word, {ALL, *kinds, *names})
+            raise unknown_name("part of the cache", word, {ALL, *kinds})
     before = time.time() - older_than_days * DAY_S
     named = [e for e in known if any(word in (ALL if e.kind in KINDS else "", e.kind, e.name) for word in what)]
     return [entry for entry in named if not older_than_days or entry.changed < before]

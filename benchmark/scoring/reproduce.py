@@ -66,18 +66,18 @@ def _preprocessing_by(encoder: Encoder) -> str:
 
 def options_record(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
     """The options in ``environment.options`` of a result: those whose roles say that a result records them."""
-    values = settled_values(options, photos)
+    values = _settled_values(options, photos)
     recorded = [o for o in OPTIONS if o.role.in_result != "no"]
     return {o.name: values[o.name] for o in recorded if o.role.in_result == "always" or values[o.name] != o.default}
 
 
 def options_key(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
     """The options in the key of a cached outcome: those that affect scores and are not in another part of the key."""
-    values = settled_values(options, photos)
+    values = _settled_values(options, photos)
     return {option.name: values[option.name] for option in OPTIONS if option.role.in_key}
 
 
-def settled_values(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
+def _settled_values(options: RunOptions, photos: PhotoSet) -> dict[str, Any]:
     """Every option by name. The photos settle two: built photos are upright, and a data set may have its own k."""
     values = {option.name: getattr(options, option.name) for option in OPTIONS}
     values["neighbours"] = options.neighbours or photos.neighbours
@@ -157,7 +157,7 @@ FILES = ("onnx:", "embeddings:", "scores:", "answers:")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 _PLAIN = "=?/:()|[]{}^$*.,;@!~-_\\"
-"""Characters of a value that ``public_spec`` does not escape."""
+"""Characters of a value that ``_public_spec`` does not escape."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -313,12 +313,12 @@ def _data(text: str | None, photos: PhotoSet) -> tuple[str, str]:
     spec = parse_data_spec(text)
     kind, commit = KINDS[spec.kind], str(photos.evidence.get("revision", ""))
     local = kind.is_local(spec) or (bool(spec.location) and commit == "local")
-    shown = public_spec(text, local=local, revision=commit if _COMMIT.fullmatch(commit) else "")
+    shown = _public_spec(text, local=local, revision=commit if _COMMIT.fullmatch(commit) else "")
     masked = local or any(name in spec.options for name in kind.path_options)
     return shown, f"PATH: your folder of {known}" if masked else ""
 
 
-def public_spec(text: str, *, local: bool, revision: str) -> str:
+def _public_spec(text: str, *, local: bool, revision: str) -> str:
     """A specification as others may read it: without paths of this machine.
 
     Args:
@@ -326,7 +326,7 @@ def public_spec(text: str, *, local: bool, revision: str) -> str:
         local: whether the location is a path here.
         revision: commit that the location resolved to; empty for that of the specification.
 
-    >>> public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True, revision="")
+    >>> _public_spec("table:/home/me/meta.csv?image=path&root=/data/me&label=re:a+b", local=True, revision="")
     'table:PATH?image=path&root=PATH&label=re:a%2Bb'
     """
     spec, query = parse_data_spec(text), text.partition("?")[2]

@@ -28,8 +28,8 @@ from benchmark.views import Prefetch
 from builders.errors import CamtraceError
 from builders.photos import PhotoSet, cells_text
 from builders.pixels import engine_being_compiled
-from builders.processes import memory_budget
-from builders.untrusted import error_text
+from builders.processes import memory_budget, stage
+from builders.untrusted import error_text, readable
 
 
 def ignore(_: object) -> None:
@@ -160,7 +160,8 @@ class _Run:
         loaded: dict[str, Encoder] = {}
         for name in names:
             try:
-                encoder = self.request.encoders[name].load(before_conversion=before_conversion)
+                with stage(f"loading {readable(name)}"):
+                    encoder = self.request.encoders[name].load(before_conversion=before_conversion)
                 if self.request.erasing is not None:
                     check_eraser(self.request.erasing.eraser, encoder)
             except Exception as error:

@@ -1,3 +1,4 @@
+from .processing_probe import train_and_test, unfit_for_splits, upright
 from .registry import (
     WATCHED,
     Trace,
@@ -9,8 +10,9 @@ from .registry import (
     traces,
     with_groups,
 )
+from .scores import score_of, unit_answers, units_of
 from .stored_files import can_answer, held_views, tasks_without_views
-from .task import Cost, Seconds, Shared, Task, TaskInput, TaskOutcome
+from .task import Cost, Seconds, Shared, Task, TaskInput, TaskOutcome, of_processings
 
 __all__ = [
     "WATCHED",
@@ -26,9 +28,16 @@ __all__ = [
     "chosen_processings",
     "fitting_tasks",
     "held_views",
+    "of_processings",
+    "score_of",
     "select_tasks",
     "tasks_without_views",
     "trace_of",
     "traces",
+    "train_and_test",
+    "unfit_for_splits",
+    "unit_answers",
+    "units_of",
+    "upright",
     "with_groups",
 ]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, PhotoValues
-from benchmark.tasks.facts import labelled_facts, largest_share
-from benchmark.tasks.processing_probe import ACCURACY, OTHER_READERS, other_readers, predictions, reader_score
-from benchmark.tasks.scores import interval_of, p_of_chance, score_of, unit_answers, units_of
+from benchmark.results import Family
+from benchmark.tasks.facts import labelled_facts, read_labelled_probe
+from benchmark.tasks.processing_probe import ACCURACY, OTHER_READERS, other_readers, probe_outcome
+from benchmark.tasks.scores import interval_of, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.exif import ATTRIBUTES, column_spelling
@@ -158,7 +158,7 @@ ACQUISITION = Family(
 )
 
 
-def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
+def _run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``probe/<attribute>`` with its controls, on the train, val and test photos of the data set."""
     from benchmark.probe import SharedSplits, in_solver_space, labelled_curve, labelled_probe, labelled_spread
 
@@ -201,48 +201,18 @@ def run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         curve_arrays.update(curve.arrays())
         return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
 
-    most_frequent = largest_share(test.classes)  # the best score of a probe that always gives the same answer
-    guess = max(1 / n_classes, most_frequent)
-    score = score_of(
-        f"probe/{attribute}",
-        ACCURACY.name,
-        inputs,
-        answers.photo_accuracy,
-        test_units,
-        value=answers.accuracy,
-        chance=1 / n_classes,
-        details={
-            "classes": n_classes,
-            "class_names": list(names),
-            "most_frequent_class": most_frequent,
-            "p_chance": p_of_chance(answers.photo_accuracy, test_units, guess),
-            "mask_ratio": inputs.options.mask_ratio,
-            "visible_share": _visible_share(inputs),
-            "resampled": test_units.rule,
-            "units": test_units.count,
-            **({} if inputs.brief else further_details()),
-            **answers.details(),
-        },
-    )
-    arrays = {"predicted": answers.predicted, "expected": answers.expected, "photos": test.photos}
-    arrays |= {"classes": np.array(n_classes), **curve_arrays, **unit_answers(test_units)}
-    scores = [score]
-    for metric, reader in other_readers(inputs.options).items():
-        read = labelled_probe(splits, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, inputs, test_units))
-        arrays[f"predicted-{reader}"] = read.predicted
-    return TaskOutcome(tuple(scores), arrays)
-
-
-def read_acquisition_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of each reader of ``run_acquisition_probe``, from its answers; empty without true classes."""
-    if "expected" not in arrays:
-        return {}
-    photos, expected, clusters = arrays["photos"], arrays["expected"], arrays.get("clusters")
-    return {
-        metric: PhotoValues(photos, (predicted == expected).mean(axis=(0, 1)), ACCURACY.bounds, clusters)
-        for metric, predicted in predictions(arrays).items()
+    more = {} if inputs.brief else further_details()
+    others = {name: labelled_probe(splits, reader=r, **how) for name, r in other_readers(inputs.options).items()}
+    arrays = {"expected": answers.expected, "photos": test.photos, "classes": np.array(n_classes), **curve_arrays}
+    shared = {
+        "class_names": list(names),
+        "mask_ratio": inputs.options.mask_ratio,
+        "resampled": test_units.rule,
+        "units": test_units.count,
     }
+    more["visible_share"] = _visible_share(inputs)
+    readers = {ACCURACY.name: answers, **others}
+    return probe_outcome(f"probe/{attribute}", inputs, test_units, readers, arrays, labelled_facts, shared, more)
 
 
 def accuracy_and_ends(answers: ProbeAnswers, units: ErrorUnits, options: RunOptions) -> dict[str, float]:
@@ -314,8 +284,8 @@ ACQUISITION_PROBES: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY, *OTHER_READERS),
             recipe=_recipe,
             unfit=partial(_unfit, attribute.task),
-            run=partial(run_acquisition_probe, attribute.task),
-            read_answers=read_acquisition_probe,
+            run=partial(_run_acquisition_probe, attribute.task),
+            read_answers=read_labelled_probe,
             read_facts=labelled_facts,
             effort=partial(_effort, attribute.task),
         )

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import adversary_facts, jitter_details, neighbour_chance
+from benchmark.results import Family, Metric, PhotoValues
+from benchmark.tasks.facts import adversary_facts, neighbour_chance
 from benchmark.tasks.knn import QuerySet, query_set, tie_rule, unfit_for_plain_knn
 from benchmark.tasks.processing_probe import upright
-from benchmark.tasks.scores import score_of, unit_answers, units_of
+from benchmark.tasks.scores import outcome_of, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_processings
 from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
@@ -33,7 +33,7 @@ RANDOM, CHOSEN = 2, ("answer turned by most processings", "embedding moved most"
 """Photos of strips: some drawn by a hash, equal for every encoder; and the first photo under each of two rules."""
 
 
-def strip_details(
+def _strip_details(
     inputs: TaskInput, queries: QuerySet, names: Sequence[str], right: np.ndarray, distances: np.ndarray, k: int
 ) -> dict[str, Any]:
     """``strips`` of a score: the neighbours of at most four queries under each processing.
@@ -125,7 +125,7 @@ ADVERSARY = Family(
 _CHANCE = "a neighbour drawn blindly from the train photos, the same for every processing of a query"
 
 
-def metrics_of(count: int) -> tuple[Metric, ...]:
+def _metrics_of(count: int) -> tuple[Metric, ...]:
     """Metrics of ``knn/adversary`` with this number of processings; without processing there is ``knn/original``."""
     return (
         Metric(
@@ -200,7 +200,7 @@ def _votes(inputs: TaskInput, of: _QueryViews, part: tuple[int, int] | None = No
     return answers, knn_of_views(collection, jitters, *of_labels, **how, keep=keep and keep / "jitter", part=part)
 
 
-def run_adversary_part(processings: Sequence[str], inputs: TaskInput, number: int, count: int) -> None:
+def _run_adversary_part(processings: Sequence[str], inputs: TaskInput, number: int, count: int) -> None:
     """Store part ``number`` of ``count`` of the queries of ``knn/adversary``."""
     _votes(inputs, _views(processings, inputs), (number, count))
 
@@ -215,30 +215,37 @@ def run_adversary(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
     control = jittered.right(tie_rule(inputs.options))
     distances = np.stack([cosine_distances(view, views[-1]) for view in views[:-1]])
     right = answers.right(tie_rule(inputs.options))
-    values = _values(right[:-1])
-    more: dict[str, dict[str, Any]] = {
-        "worst": strip_details(inputs, queries, names, right, distances, answers.k),
-        "average": {"by_processing": _by_view(names, right, distances)},
-        "flipped": {"spoiled": float(((right[-1] > 0.5) & (values["worst"] < 0.5)).mean())},
-    }
-    by_jitters = jitter_details(right, control, units_of(inputs, queries.test).clusters)
-    more = {name: {**more.get(name, {}), **by_jitters.get(name, {})} for name in (*more, *by_jitters)}
-    metrics = metrics_of(len(processings))
-    scores = tuple(_score(metric, values[metric.name], answers, queries, inputs, more) for metric in metrics)
     arrays = {"right": right, "jittered": control}
     if inputs.options.ties != "random":
         arrays = {name: array.astype(bool) for name, array in arrays.items()}
-    arrays |= {"photos": queries.test, "processings": np.array(processings)}
+    arrays |= {"photos": queries.test, "processings": np.array(processings), "rule": np.array(inputs.options.ties)}
     arrays["chance"] = neighbour_chance(labels[queries.train], labels[queries.test])
-    arrays |= unit_answers(units_of(inputs, queries.test))
-    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
+    shared = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
+    moves = dict(zip(names, [*distances.mean(axis=1), 0.0], strict=True))
+    details: dict[str, dict[str, Any]] = {
+        "": shared,
+        "worst": _strip_details(inputs, queries, names, right, distances, answers.k),
+        "average": {"by_processing": {name: {"distance": round(float(d), 6)} for name, d in moves.items()}},
+    }
+    for metric in _metrics_of(len(processings)):
+        details.setdefault(metric.name, {})["ties"] = _ties(metric.name, answers)
+    return outcome_of(
+        "knn/adversary",
+        inputs,
+        arrays,
+        units_of(inputs, queries.test),
+        read_answers=_read_adversary,
+        read_facts=adversary_facts,
+        chances=dict.fromkeys(("worst", "average", "best"), answers.chance),
+        details=details,
+    )
 
 
-def read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+def _read_adversary(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Values by photo of each metric, from ``right`` [14 processings and the unprocessed photo, photos].
 
     >>> right = np.array([[1, 0], [1, 1], [1, 1]], bool)  # two processings, and the unprocessed photo
-    >>> values = read_adversary({"right": right, "photos": np.array([3, 4])})
+    >>> values = _read_adversary({"right": right, "photos": np.array([3, 4])})
     >>> values["worst"].values.tolist(), values["flipped"].values.tolist()
     ([1.0, 0.0], [0.0, 1.0])
     """
@@ -254,34 +261,6 @@ def _values(right: np.ndarray) -> dict[str, np.ndarray]:
     table = np.asarray(right, np.float64)
     worst, flipped = worst_of(table), flipped_by(table)
     return {"worst": worst, "average": table.mean(axis=0), "best": table.max(axis=0), "flipped": flipped}
-
-
-def _by_view(names: tuple[str, ...], right: np.ndarray, distances: np.ndarray) -> dict[str, dict[str, float]]:
-    """By view, over all queries: accuracy, and mean distance of its embedding from that of the unprocessed photo."""
-    means = [*distances.mean(axis=1), 0.0]
-    rows = zip(names, right.mean(axis=1), means, strict=True)
-    return {name: {"accuracy": round(float(a), 6), "distance": round(float(d), 6)} for name, a, d in rows}
-
-
-def _score(
-    metric: Metric,
-    values: np.ndarray,
-    answers: ViewAnswers,
-    queries: QuerySet,
-    inputs: TaskInput,
-    more: Mapping[str, Mapping[str, Any]],
-) -> Score:
-    details: dict[str, Any] = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
-    details |= {"processings": len(answers.correct) - 1, "ties": _ties(metric.name, answers)}
-    return score_of(
-        "knn/adversary",
-        metric.name,
-        inputs,
-        values,
-        units_of(inputs, queries.test),
-        chance=0.0 if metric.signed else answers.chance,
-        details={**details, "tie_rule": inputs.options.ties, **more.get(metric.name, {})},
-    )
 
 
 def _ties(name: str, answers: ViewAnswers) -> dict[str, float]:
@@ -304,7 +283,7 @@ def _recipe(processings: Sequence[str], photos: PhotoSet, options: RunOptions) -
     return ProcessingViews((*processings, ORIGINAL), options.seed, upright(options))
 
 
-def adversary_task(processings: tuple[str, ...]) -> Task:
+def _adversary_task(processings: tuple[str, ...]) -> Task:
     """``knn/adversary`` with these processings, by name."""
     return Task(
         name="knn/adversary",
@@ -312,17 +291,17 @@ def adversary_task(processings: tuple[str, ...]) -> Task:
         title="Adversary",
         explain="The picture's class, where the query is processed to mislead.",
         summary=f"can processing the query, in the worst of {len(processings)} ways, make plain kNN fail?",
-        metrics=metrics_of(len(processings)),
+        metrics=_metrics_of(len(processings)),
         recipe=partial(_recipe, processings),
         unfit=unfit_for_plain_knn,
-        with_processings=of_processings(adversary_task),
+        with_processings=of_processings(_adversary_task),
         run=partial(run_adversary, processings),
-        run_part=partial(run_adversary_part, processings),
-        read_answers=read_adversary,
+        run_part=partial(_run_adversary_part, processings),
+        read_answers=_read_adversary,
         read_facts=adversary_facts,
         growth="pairs",
     )
 
 
-ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType({"knn/adversary": adversary_task(STUDY_PROCESSINGS)})
+ADVERSARY_TASKS: Mapping[str, Task] = MappingProxyType({"knn/adversary": _adversary_task(STUDY_PROCESSINGS)})
 """The adversary's task, by name."""

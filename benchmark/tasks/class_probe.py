@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
-from benchmark.results import Metric, PhotoValues
-from benchmark.tasks.facts import labelled_facts
+from benchmark.results import AnswerFacts, Answers, Metric
+from benchmark.tasks.facts import labelled_facts, read_labelled_probe
 from benchmark.tasks.knn import PLAIN, labelled, unfit_for_plain_knn
-from benchmark.tasks.processing_probe import plain_views, train_and_test
-from benchmark.tasks.scores import score_of, unit_answers, units_of
+from benchmark.tasks.processing_probe import plain_views, probe_outcome, train_and_test
+from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 ACCURACY = Metric(
@@ -24,7 +25,7 @@ ACCURACY = Metric(
 )
 
 
-def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
+def _run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
     """Run ``linear/original``: a probe of the picture's class, trained and tested on unprocessed photos."""
     from benchmark.probe import LabelledSplits, labelled_probe
     from benchmark.views import ORIGINAL
@@ -45,24 +46,15 @@ def run_linear_semantics(inputs: TaskInput) -> TaskOutcome:
         test_clusters=units.clusters,
     )
     answers = labelled_probe(splits, protocol=inputs.options.protocol, device=inputs.device)
-    score = score_of(
-        LINEAR_SEMANTICS,
-        ACCURACY.name,
-        inputs,
-        answers.photo_accuracy,
-        units,
-        value=answers.accuracy,
-        chance=answers.chance,
-        details={"classes": n_classes, **answers.details()},
-    )
-    arrays = {"predicted": answers.predicted, "expected": answers.expected, "photos": test, **unit_answers(units)}
-    return TaskOutcome((score,), {**arrays, "classes": np.array(n_classes)})
+    arrays = {"expected": answers.expected, "photos": test, "classes": np.array(n_classes)}
+    return probe_outcome(LINEAR_SEMANTICS, inputs, units, {ACCURACY.name: answers}, arrays, _facts, {}, {})
 
 
-def read_linear_semantics(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Whether each photo was right in ``run_linear_semantics``, from its answers."""
-    right = (arrays["predicted"] == arrays["expected"]).mean(axis=(0, 1))
-    return {ACCURACY.name: PhotoValues(arrays["photos"], right, ACCURACY.bounds, arrays.get("clusters"))}
+def _facts(arrays: Answers) -> dict[str, AnswerFacts]:
+    """Without what concerns traces: the p-value against chance, and the most frequent class."""
+    facts = labelled_facts(arrays)[ACCURACY.name]
+    details = {name: value for name, value in facts.details.items() if name != "most_frequent_class"}
+    return {ACCURACY.name: replace(facts, guess=None, details=details)}
 
 
 LINEAR_SEMANTICS = "linear/original"
@@ -78,8 +70,8 @@ SEMANTICS_TASKS: Mapping[str, Task] = MappingProxyType(
             metrics=(ACCURACY,),
             recipe=plain_views,
             unfit=unfit_for_plain_knn,
-            run=run_linear_semantics,
-            read_answers=read_linear_semantics,
+            run=_run_linear_semantics,
+            read_answers=read_labelled_probe,
             read_facts=labelled_facts,
             by_name=True,
         )

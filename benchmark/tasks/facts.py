@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.results import AnswerFacts, Answers
+from benchmark.results import AnswerFacts, Answers, PhotoValues
 
 if TYPE_CHECKING:
+    from benchmark.probe import FitStatistics
     from benchmark.retrieval import PairAnswers
 
 CURVE, CURVE_FITS = "curve", "curve_fits"
@@ -24,6 +25,22 @@ JITTER_SAMPLE = "jitter_sample"
 """Array of ``knn/<parameter>``: int64 [sample], positions of the queries that have jitters."""
 
 
+def read_probe(arrays: Answers) -> dict[str, PhotoValues]:
+    """Accuracy by photo of each reader of a probe. Without true classes view i of a photo has class i.
+
+    >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
+    >>> read_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
+    [1.0, 0.5]
+    """
+    photos, clusters = arrays["photos"], arrays.get("clusters")
+    return {name: PhotoValues(photos, fits.by_photo, (0.0, 1.0), clusters) for name, fits in _fits(arrays).items()}
+
+
+def read_labelled_probe(arrays: Answers) -> dict[str, PhotoValues]:
+    """``read_probe`` of a probe of labels; empty without true classes, as older versions have it."""
+    return read_probe(arrays) if "expected" in arrays else {}
+
+
 def processing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Facts of ``run_processing_probe``: view i of a photo has class i.
 
@@ -32,30 +49,25 @@ def processing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     >>> facts.chance, facts.details["accuracy_by_seed"]
     (0.5, [0.75])
     """
-    facts = {}
-    for metric, predicted in _predictions(arrays).items():
-        classes = predicted.shape[1]
-        expected = np.broadcast_to(np.arange(classes)[:, None], predicted.shape[1:])
-        details = {"classes": classes, **_probe_details(arrays, metric, predicted, expected)}
-        facts[metric] = AnswerFacts(1 / classes, 1 / classes, details)
-    return facts
+    classes = arrays["predicted"].shape[1]
+    return {
+        metric: AnswerFacts(1 / classes, 1 / classes, {"classes": classes, **_probe_details(arrays, metric, fits)})
+        for metric, fits in _fits(arrays).items()
+    }
 
 
 def labelled_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Facts of probes of labels, which store the true class of each photo."""
     if "expected" not in arrays:
         return {}
-    expected = np.atleast_2d(arrays["expected"])
-    chance = 1 / int(arrays["classes"]) if "classes" in arrays else None
-    largest = largest_share(expected[0])
-    facts = {}
-    for metric, predicted in _predictions(arrays).items():
-        details = _probe_details(arrays, metric, predicted, expected)
-        if chance is not None:
-            details["classes"] = int(arrays["classes"])
-        details["most_frequent_class"] = largest
-        facts[metric] = AnswerFacts(chance, None if chance is None else max(chance, largest), details)
-    return facts
+    largest = largest_share(np.atleast_2d(arrays["expected"])[0])
+    classes = int(arrays["classes"]) if "classes" in arrays else None
+    chance, guess = (None, None) if classes is None else (1 / classes, max(1 / classes, largest))
+    shared = {"most_frequent_class": largest, **({} if classes is None else {"classes": classes})}
+    return {
+        metric: AnswerFacts(chance, guess, {**_probe_details(arrays, metric, fits), **shared})
+        for metric, fits in _fits(arrays).items()
+    }
 
 
 def largest_share(classes: np.ndarray) -> float:
@@ -67,47 +79,33 @@ def largest_share(classes: np.ndarray) -> float:
     return float(np.unique(classes, return_counts=True)[1].max() / len(classes))
 
 
-def _predictions(arrays: Answers) -> dict[str, np.ndarray]:
-    """Predictions [fits, views, photos] by metric."""
+def _fits(arrays: Answers) -> dict[str, FitStatistics]:
+    """Statistics of the predictions of each reader, by metric."""
+    from benchmark.probe import fit_statistics
+
     names = {name: f"accuracy{name.removeprefix('predicted')}" for name in arrays if name.startswith("predicted")}
-    return {metric: arrays[name] for name, metric in names.items()}
+    expected = arrays.get("expected", np.arange(arrays["predicted"].shape[1])[:, None])
+    return {metric: fit_statistics(arrays[name], expected) for name, metric in names.items()}
 
 
-def _probe_details(arrays: Answers, metric: str, predicted: np.ndarray, expected: np.ndarray) -> dict[str, Any]:
-    correct = predicted == expected
-    by_class = correct.mean(axis=0)
-    recalls = [by_class[expected == c].mean() for c in np.unique(expected)]
-    by_seed = correct.mean(axis=(1, 2))
-    details: dict[str, Any] = {
-        "accuracy_by_seed": [round(float(a), 6) for a in by_seed],
-        "spread": float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0,
-        "balanced_accuracy": float(np.mean(recalls)),
-    }
+def _probe_details(arrays: Answers, metric: str, fits: FitStatistics) -> dict[str, Any]:
+    details = fits.details()
     if metric == "accuracy" and CURVE in arrays:
-        details["learning_curve"] = _curve(arrays, correct)
+        details["learning_curve"] = _curve(arrays, fits.correct)
     return details
 
 
 def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
     """The numbers of ``LearningCurve.details`` that follow from accuracies by photo."""
-    from benchmark.stats import is_gain, paired_difference, photo_interval
+    from benchmark.probe import curve_details
+    from benchmark.stats import paired_difference, photo_interval
 
     clusters = arrays.get("clusters")
     answered = correct[: int(arrays[CURVE_FITS])]
     rows = [*_shares(arrays[CURVE].astype(np.float64), answered[..., 0].size), answered.mean(axis=(0, 1))]
     intervals = [photo_interval(row, clusters=clusters) for row in rows]
-    details: dict[str, Any] = {
-        "accuracy": [interval.value for interval in intervals],
-        "low": [interval.low for interval in intervals],
-        "high": [interval.high for interval in intervals],
-        "assignments": int(arrays[CURVE_FITS]),
-        "rises": False,
-    }
-    if len(rows) > 1:
-        gain = paired_difference(rows[-1], rows[-2], clusters=clusters)
-        details["gain"] = {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")}
-        details["rises"] = is_gain(gain)
-    return details
+    gain = paired_difference(rows[-1], rows[-2], clusters=clusters) if len(rows) > 1 else None
+    return curve_details(intervals, gain, int(arrays[CURVE_FITS]))
 
 
 def _shares(stored: np.ndarray, count: int) -> np.ndarray:
@@ -134,7 +132,7 @@ def knn_facts(arrays: Answers) -> dict[str, AnswerFacts]:
         for name, row in zip(("uniform", "uniform-test"), by_seed, strict=True):
             details.setdefault(name, {})["accuracy_by_seed"] = [round(float(v), 6) for v in row]
     if "flipped" in arrays and "worst" in arrays:
-        details["worst"] = worst_details(arrays)
+        details["worst"] = _worst_details(arrays)
         if JITTER_SAMPLE not in arrays:  # an older version, whose interval was of the run's number of resamples
             details["worst"] = {"flipped": {"value": details["worst"]["flipped"]["value"]}}
     for facts in details.values():
@@ -202,7 +200,8 @@ def adversary_facts(arrays: Answers) -> dict[str, AnswerFacts]:
             details[name] |= jitter
     if "processings" in arrays:  # not stored by older versions
         names = [*map(str, arrays["processings"]), "original"]
-        of_each = {name: {"accuracy": float(mean)} for name, mean in zip(names, right.mean(axis=1), strict=True)}
+        means = zip(names, right.mean(axis=1), strict=True)
+        of_each = {name: {"accuracy": round(float(mean), 6)} for name, mean in means}
         details["average"]["by_processing"] = of_each
     shared = {"processings": len(right) - 1, **_tie_rule(arrays)}
     return {
@@ -234,7 +233,7 @@ def jitter_details(right: np.ndarray, jittered: np.ndarray, clusters: np.ndarray
     return details
 
 
-def worst_details(arrays: Answers) -> dict[str, Any]:
+def _worst_details(arrays: Answers) -> dict[str, Any]:
     """Details ``flipped`` and ``jitter`` of ``worst`` of ``knn/<parameter>``; jitter may be of a sample of queries."""
     from benchmark.stats import photo_interval
 

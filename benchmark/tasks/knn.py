@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import JITTER_SAMPLE, knn_facts, neighbour_chance, plain_knn_facts, worst_details
+from benchmark.results import Family, Metric, PhotoValues
+from benchmark.tasks.facts import JITTER_SAMPLE, knn_facts, neighbour_chance, plain_knn_facts
 from benchmark.tasks.processing_probe import (
     assignments,
     plain_views,
@@ -21,7 +21,7 @@ from benchmark.tasks.processing_probe import (
     unfit_for_processing,
     unfit_for_splits,
 )
-from benchmark.tasks.scores import score_of, unit_answers, units_of
+from benchmark.tasks.scores import outcome_of, units_of
 from benchmark.tasks.similarity import sampled_queries, similarity_details
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.photos import UNLABELLED, PhotoSet, hash64, rank_within
@@ -180,22 +180,25 @@ def run_knn(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
         "by_seed": answers.random_by_seed if rule == "random" else answers.by_seed,
         "chance": _chances(queries, inputs),
     }
-    arrays |= {**unit_answers(units_of(inputs, queries.test)), "photos": queries.test}
+    arrays["photos"] = queries.test
     if len(parameter.processings) > 1 and not inputs.brief:
         arrays |= _jitter_answers(inputs, queries, parameter.processings)
-    values, of_worst = answers.per_photo(rule), worst_details(arrays)
-    more: dict[str, dict[str, Any]] = {
-        "spd": similarity_details(inputs, queries.train, queries.test, parameter.processings),
-        "worst": of_worst,
-    }
-    scores = tuple(
-        _score(f"knn/{parameter.name}", name, SET_UPS, values[name], answers, queries, inputs, more.get(name, {}))
-        for name in values
+    arrays["rule"] = np.array(inputs.options.ties)
+    details = _details(answers, queries, inputs)
+    details["spd"] |= similarity_details(inputs, queries.train, queries.test, parameter.processings)
+    return outcome_of(
+        f"knn/{parameter.name}",
+        inputs,
+        arrays,
+        units_of(inputs, queries.test),
+        read_answers=read_knn,
+        read_facts=knn_facts,
+        chances={name: answers.chance for name in answers.ties if name != "spd"},
+        details=details,
     )
-    return TaskOutcome(scores, {**arrays, "rule": np.array(inputs.options.ties)})
 
 
-def run_knn_part(parameter: Parameter, inputs: TaskInput, number: int, count: int) -> None:
+def _run_knn_part(parameter: Parameter, inputs: TaskInput, number: int, count: int) -> None:
     """Store part ``number`` of ``count`` of the queries of ``knn/<parameter>``."""
     queries, seeds = query_set(inputs), inputs.options.assignment_seeds
     drawn = [assignments(inputs.photos, part, parameter, seeds) for part in (queries.train, queries.test)]
@@ -209,12 +212,31 @@ def run_plain_knn(inputs: TaskInput) -> TaskOutcome:
     queries = query_set(inputs)
     drawn = [np.zeros((1, len(part)), np.int64) for part in (queries.train, queries.test)]
     answers = _answers(inputs, queries, (ORIGINAL,), drawn)
-    values = answers.per_photo(tie_rule(inputs.options))["all-same"]
-    score = _score("knn/original", "all-same", (SP,), values, answers, queries, inputs)
     arrays = {name: getattr(answers, name)[0] for name in ("correct", "least", "greatest", "random")}
-    arrays["chance"] = _chances(queries, inputs)
-    arrays |= unit_answers(units_of(inputs, queries.test))
-    return TaskOutcome((score,), {**arrays, "rule": np.array(inputs.options.ties), "photos": queries.test})
+    arrays |= {"chance": _chances(queries, inputs), "rule": np.array(inputs.options.ties), "photos": queries.test}
+    details = _details(answers, queries, inputs)
+    return outcome_of(
+        "knn/original",
+        inputs,
+        arrays,
+        units_of(inputs, queries.test),
+        read_answers=read_plain_knn,
+        read_facts=plain_knn_facts,
+        chances={SP.name: answers.chance},
+        details={"": details[""], SP.name: details["all-same"]},
+    )
+
+
+def _details(answers: KnnAnswers, queries: QuerySet, inputs: TaskInput) -> dict[str, dict[str, Any]]:
+    """By metric, and under ``""`` of all, what the stored answers do not determine: settings, and shares of ties."""
+    details: dict[str, dict[str, Any]] = {
+        "": {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
+    }
+    for name, ties in answers.ties.items():
+        details[name] = {"ties": ties._asdict(), "tie_rule": inputs.options.ties}
+        if name in answers.tied_share:
+            details[name]["tied_votes"] = answers.tied_share[name]
+    return details
 
 
 JITTERED = 1000
@@ -295,51 +317,6 @@ def _answers(
     )
 
 
-def _score(
-    task: str,
-    name: str,
-    metrics: Sequence[Metric],
-    values: np.ndarray,
-    answers: KnnAnswers,
-    queries: QuerySet,
-    inputs: TaskInput,
-    more: Mapping[str, Any] = MappingProxyType({}),
-) -> Score:
-    """Score of a set-up, or of ``spd``, from its values by photo.
-
-    Args:
-        task: name of the task.
-        name: of the set-up in ``answers``.
-        metrics: of the task; the score has the metric of the same name, or the only one.
-        values: float64 [queries].
-        answers: of all set-ups.
-        queries: the collection and the queries.
-        inputs: of the task.
-        more: further details.
-    """
-    metric = next((m for m in metrics if m.name == name), metrics[0])
-    random = inputs.options.ties == "random"
-    by_seed = answers.random_seed_values if random else answers.seed_values
-    details: dict[str, Any] = {"k": answers.k, "train_photos": len(queries.train), **queries.sampled(inputs.options)}
-    if name in answers.tied_share:
-        details["tied_votes"] = answers.tied_share[name]
-    if name in answers.ties:
-        details["ties"] = answers.ties[name]._asdict()
-        details["tie_rule"] = inputs.options.ties
-    if name in by_seed:
-        details["accuracy_by_seed"] = [round(float(v), 6) for v in by_seed[name]]
-    return score_of(
-        task,
-        metric.name,
-        inputs,
-        values,
-        units_of(inputs, queries.test),
-        chance=0.0 if metric.signed else answers.chance,
-        details={**details, **more},
-        bounds=metric.bounds,
-    )
-
-
 def _unfit_for_knn(parameter: Parameter, photos: PhotoSet) -> str:
     if len(photos.labels.names) < 2:
         return "its photos have no class labels (at least two classes are needed)"
@@ -361,7 +338,7 @@ def parameter_knn(p: Parameter) -> Task:
         with_processings=of_each_parameter(parameter_knn),
         by_name=p.by_name,
         run=partial(run_knn, p),
-        run_part=partial(run_knn_part, p),
+        run_part=partial(_run_knn_part, p),
         read_answers=read_knn,
         read_facts=knn_facts,
         growth="pairs",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Family, Metric, PhotoValues, Score
-from benchmark.tasks.facts import processing_facts
-from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
+from benchmark.results import FactsReader, Family, Metric
+from benchmark.tasks.facts import processing_facts, read_probe
+from benchmark.tasks.scores import outcome_of, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.errors import DataError
 from builders.photos import SPLITS, PhotoSet
@@ -75,23 +75,39 @@ def other_readers(options: RunOptions) -> dict[str, str]:
     return {f"{ACCURACY.name}-{reader}": reader for reader in options.readers.split(",")[1:]}
 
 
-def reader_score(first: Score, metric: str, answers: ProbeAnswers, inputs: TaskInput, units: ErrorUnits) -> Score:
-    """Score of another reader, on the photos and with the chance level of the linear probe's score ``first``."""
-    shared = ("classes", "class_names", "most_frequent_class", "mask_ratio", "resampled", "units")
-    guess = max(first.chance, float(first.details.get("most_frequent_class", 0)))
-    return score_of(
-        first.task,
-        metric,
+def probe_outcome(
+    task: str,
+    inputs: TaskInput,
+    units: ErrorUnits,
+    answers: Mapping[str, ProbeAnswers],
+    arrays: Mapping[str, np.ndarray],
+    read_facts: FactsReader,
+    shared: Mapping[str, Any],
+    more: Mapping[str, Any],
+) -> TaskOutcome:
+    """The scores of a probe and of the other readers.
+
+    Args:
+        task: its name.
+        inputs: of the task.
+        units: which test photos err together.
+        answers: of each reader by its metric, that of the linear probe first.
+        arrays: answers of the task but for the predictions.
+        read_facts: of the task.
+        shared: details of every score.
+        more: further ones of the linear probe.
+    """
+    predicted = {f"predicted{metric.removeprefix(ACCURACY.name)}": read.predicted for metric, read in answers.items()}
+    details = {metric: read.details() for metric, read in answers.items()}
+    return outcome_of(
+        task,
         inputs,
-        answers.photo_accuracy,
+        {**predicted, **arrays},
         units,
-        value=answers.accuracy,
-        chance=first.chance,
-        details={
-            **{name: first.details[name] for name in shared if name in first.details},
-            "p_chance": p_of_chance(answers.photo_accuracy, units, guess),
-            **answers.details(),
-        },
+        read_answers=read_probe,
+        read_facts=read_facts,
+        values={metric: read.accuracy for metric, read in answers.items()},
+        details={"": shared, **details, ACCURACY.name: {**more, **details[ACCURACY.name]}},
     )
 
 
@@ -122,55 +138,17 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
     how["clusters"] = units_of(inputs, train).clusters
     answers = processing_probe(*data, **how)
     units = units_of(inputs, test)
+    arrays: dict[str, np.ndarray] = {"photos": test}
     more: dict[str, Any] = {}
-    curve = None
     if not inputs.brief:
         curve = processing_curve(*data, whole=answers, test_clusters=units.clusters, **how)
+        arrays |= curve.arrays()
         more["learning_curve"] = curve.details()
         more["training_spread"] = processing_spread(*data, whole=answers, **how).details()
-    score = score_of(
-        f"probe/{parameter.name}",
-        ACCURACY.name,
-        inputs,
-        answers.photo_accuracy,
-        units,
-        value=answers.accuracy,
-        chance=parameter.chance,
-        details={
-            "classes": len(parameter.classes),
-            "class_names": list(parameter.classes),
-            "p_chance": p_of_chance(answers.photo_accuracy, units, parameter.chance),
-            **more,
-            **answers.details(),
-        },
-    )
-    scores, arrays = [score], {"predicted": answers.predicted, "photos": test, **unit_answers(units)}
-    arrays |= curve.arrays() if curve is not None else {}
-    for metric, reader in other_readers(inputs.options).items():
-        read = processing_probe(*data, reader=reader, **how)
-        scores.append(reader_score(score, metric, read, inputs, units))
-        arrays[f"predicted-{reader}"] = read.predicted
-    return TaskOutcome(tuple(scores), arrays)
-
-
-def read_processing_probe(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
-    """Accuracy by photo of each reader of ``run_processing_probe``, from its answers. View i of a photo has class i.
-
-    >>> predicted = np.array([[[0, 1], [1, 1]]], dtype=np.uint8)  # one fit, two classes, two photos
-    >>> read_processing_probe({"predicted": predicted, "photos": np.array([4, 7])})["accuracy"].values.tolist()
-    [1.0, 0.5]
-    """
-    values = {}
-    for metric, predicted in predictions(arrays).items():  # [fits, views, photos]
-        right = predicted == np.arange(predicted.shape[1])[:, None]
-        values[metric] = PhotoValues(arrays["photos"], right.mean(axis=(0, 1)), ACCURACY.bounds, arrays.get("clusters"))
-    return values
-
-
-def predictions(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Predictions of each reader by its metric, from the answers of a probe."""
-    metrics = {f"predicted-{m.name.rpartition('-')[2]}": m.name for m in OTHER_READERS}
-    return {metric: arrays[name] for name, metric in {"predicted": ACCURACY.name, **metrics}.items() if name in arrays}
+    others = {name: processing_probe(*data, reader=r, **how) for name, r in other_readers(inputs.options).items()}
+    readers = {ACCURACY.name: answers, **others}
+    shared = {"class_names": list(parameter.classes)}
+    return probe_outcome(f"probe/{parameter.name}", inputs, units, readers, arrays, processing_facts, shared, more)
 
 
 def train_and_test(inputs: TaskInput) -> tuple[np.ndarray, np.ndarray]:
@@ -234,7 +212,7 @@ def parameter_probe(p: Parameter) -> Task:
         with_processings=of_each_parameter(parameter_probe),
         by_name=p.by_name,
         run=partial(run_processing_probe, p),
-        read_answers=read_processing_probe,
+        read_answers=read_probe,
         read_facts=processing_facts,
     )
 

@@ -17,7 +17,6 @@ from benchmark.tasks.acquisition_probe import ACQUISITION_PROBES, attribute_labe
 from benchmark.tasks.adversary import ADVERSARY_TASKS
 from benchmark.tasks.answers.parameter import ANSWER_TASKS, parameter_answers
 from benchmark.tasks.class_probe import SEMANTICS_TASKS
-from benchmark.tasks.copies import COPY_TASKS
 from benchmark.tasks.forensics.crossing import CROSSING_TASK
 from benchmark.tasks.forensics.detect import DETECT_TASK
 from benchmark.tasks.forensics.floor import FLOOR_TASK
@@ -53,7 +52,6 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         **RETRIEVAL_TASKS,
         **VARIANCE_TASKS,
         **SEMANTICS_TASKS,
-        **COPY_TASKS,
         **ANSWER_TASKS,
         **{task.name: task for task in (FLOOR_TASK, DETECT_TASK, LEAVE_ONE_OUT_TASK, CROSSING_TASK)},
     }
@@ -86,8 +84,12 @@ WATCHED = "probe/jpeg"
 
 
 @functools.cache
-def plugin_tasks(family: str) -> Mapping[str, Task]:
-    """The tasks ``family/...`` that an installed package adds, by name. They are run only where they are named.
+def plugin_tasks(family: str, processings: str = "") -> Mapping[str, Task]:
+    """The tasks ``family/...`` that a package or an extra adds, by name. They are run only where they are named.
+
+    Args:
+        family: a key of ``plugins("tasks")``.
+        processings: of ``processings_in_use``.
 
     Raises:
         UsageError: the package cannot be imported, or gives something else.
@@ -99,12 +101,13 @@ def plugin_tasks(family: str) -> Mapping[str, Task]:
             where = plugin_source(plugins("tasks")[family])
             raise UsageError(f"{where}: its {family!r} of camtrace.tasks holds {what}, no new task {family}/...")
         tasks[task.name] = replace(task, by_name=True, by_family=True)
-    return MappingProxyType(tasks)
+    return _of_file(tasks, processings) if processings else MappingProxyType(tasks)
 
 
 @functools.cache
-def _all_plugin_tasks() -> Mapping[str, Task]:
-    return MappingProxyType({n: t for _, tasks in loaded(plugins("tasks"), plugin_tasks) for n, t in tasks.items()})
+def _all_plugin_tasks(processings: str) -> Mapping[str, Task]:
+    load = functools.partial(plugin_tasks, processings=processings)
+    return MappingProxyType({n: t for _, tasks in loaded(plugins("tasks"), load) for n, t in tasks.items()})
 
 
 @functools.lru_cache(maxsize=1024)
@@ -121,14 +124,18 @@ def tasks_with(processings: str) -> Mapping[str, Task]:
     Args:
         processings: of ``processings_in_use``.
     """
-    return _tasks_of_file(processings) if processings else TASKS
+    return _built_in_of_file(processings) if processings else TASKS
 
 
 @functools.lru_cache(maxsize=8)
-def _tasks_of_file(processings: str) -> Mapping[str, Task]:
+def _built_in_of_file(processings: str) -> Mapping[str, Task]:
+    return _of_file(TASKS, processings)
+
+
+def _of_file(tasks: Mapping[str, Task], processings: str) -> Mapping[str, Task]:
     definitions = read_definitions(processings)
     listed: dict[str, Task] = {}
-    for name, task in TASKS.items():
+    for name, task in tasks.items():
         if task.with_processings is None:
             listed[name] = task
             continue
@@ -163,8 +170,8 @@ class _AllTasks(Mapping[str, Task]):
             if name in known:
                 return known[name]
         head, _, subject = name.partition("/")
-        if head in plugins("tasks") and name in plugin_tasks(head):
-            return plugin_tasks(head)[name]
+        if head in plugins("tasks") and name in (added := plugin_tasks(head, processings_in_use())):
+            return added[name]
         if head in PARAMETER_TASKS and subject in known_parameters():
             return PARAMETER_TASKS[head](known_parameters()[subject])
         if head not in GROUP_TASKS or not GROUP_NAME.fullmatch(subject):
@@ -172,10 +179,10 @@ class _AllTasks(Mapping[str, Task]):
         return group_task(head, subject)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*tasks_with(processings_in_use()), *TEMPLATES, *_all_plugin_tasks()))
+        return iter((*tasks_with(processings_in_use()), *TEMPLATES, *_all_plugin_tasks(processings_in_use())))
 
     def __len__(self) -> int:
-        return len(tasks_with(processings_in_use())) + len(TEMPLATES) + len(_all_plugin_tasks())
+        return len(tasks_with(processings_in_use())) + len(TEMPLATES) + len(_all_plugin_tasks(processings_in_use()))
 
 
 _ALL_TASKS = _AllTasks()
@@ -225,7 +232,9 @@ def select_tasks(
                 known += [f"{head}/*" for head in dict.fromkeys(name.partition("/")[0] for name in known)]
             subject = pattern.rpartition("/")[2]
             same = [name for name in known if name.rpartition("/")[2] == subject != "*"]  # probes are first
-            raise unknown_name("task", pattern, known, other_names={pattern: same[0]} if same else {})
+            if subject == pattern and any(name.startswith(f"{pattern}/") for name in known):
+                same = [f"{pattern}/*"]
+            raise unknown_name("task", pattern, [*known, *same], other_names={pattern: same[0]} if same else {})
     listed = [t for t in tasks.values() if not patterns or any(_matches(t, pattern) for pattern in patterns)]
     return [*listed, *dict.fromkeys(of_groups)] if of_groups else listed
 

@@ -6,13 +6,14 @@ Statistics are imported when a task runs, as all arithmetic (``task.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmark.options import RunOptions
-from benchmark.results import Score
-from benchmark.tasks.task import TaskInput
+from benchmark.results import AnswerFacts, AnswersReader, FactsReader, Score, no_facts
+from benchmark.tasks.task import TaskInput, TaskOutcome
 
 if TYPE_CHECKING:
     from benchmark.robustness import Statistic
@@ -73,6 +74,62 @@ def score_of(
         chance=chance,
         details={**unit_details(units), **details},
     )
+
+
+def outcome_of(
+    task: str,
+    inputs: TaskInput,
+    arrays: Mapping[str, np.ndarray],
+    units: ErrorUnits,
+    *,
+    read_answers: AnswersReader,
+    read_facts: FactsReader = no_facts,
+    values: Mapping[str, float] = MappingProxyType({}),
+    chances: Mapping[str, float] = MappingProxyType({}),
+    details: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> TaskOutcome:
+    """The scores that the answers of a task give, by the functions that read stored ones, and the answers.
+
+    Args:
+        task: its name.
+        inputs: of the task.
+        arrays: the answers, without their units.
+        units: which photos err together.
+        read_answers, read_facts: of the task.
+        values: by metric, where the task computes it by a sum in another order.
+        chances: by metric, where the answers give none, or a rounded one.
+        details: by metric, what the answers do not determine; ``""`` is for all.
+    """
+    arrays = {**arrays, **unit_answers(units)}
+    facts = read_facts(arrays)
+    scores = []
+    for name, by_photo in read_answers(arrays).items():
+        known = facts.get(name, AnswerFacts(None, None, {}))
+        tested = {} if known.guess is None else {"p_chance": p_of_chance(by_photo.values, units, known.guess)}
+        scores.append(
+            score_of(
+                task,
+                name,
+                inputs,
+                by_photo.values,
+                units,
+                value=values.get(name),
+                chance=chances.get(name, known.chance or 0.0),
+                details={**tested, **_merged({**details.get("", {}), **details.get(name, {})}, known.details)},
+                bounds=by_photo.bounds,
+            )
+        )
+    return TaskOutcome(tuple(scores), arrays)
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, also below a name that both have; where they differ the second."""
+    both = {
+        name: _merged(first[name], second[name])
+        for name in first.keys() & second.keys()
+        if isinstance(first[name], Mapping) and isinstance(second[name], Mapping)
+    }
+    return {**first, **second, **both}
 
 
 class ScoredStatistic(NamedTuple):

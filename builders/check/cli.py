@@ -70,11 +70,11 @@ def report_parser() -> Parser:
         metavar="N",
         help="processes that decode (default: all cores)",
     )
-    p.set_defaults(run=run_report)
+    p.set_defaults(run=_run_report)
     return p
 
 
-def run_report(args: argparse.Namespace) -> int:
+def _run_report(args: argparse.Namespace) -> int:
     from builders.check.report.page import write_report
 
     page = write_report(args.folder, args.output, workers=args.workers)
@@ -94,11 +94,11 @@ def diff_parser() -> Parser:
     p.add_argument("first", type=Path, metavar="A", help="a folder that a builder finished")
     p.add_argument("second", type=Path, metavar="B", help="another one")
     p.add_argument("--exit-code", action="store_true", help="exit with 1 if photos, labels or splits differ")
-    p.set_defaults(run=run_diff)
+    p.set_defaults(run=_run_diff)
     return p
 
 
-def run_diff(args: argparse.Namespace) -> int:
+def _run_diff(args: argparse.Namespace) -> int:
     from builders.check.diff import diff_builds, diff_json, diff_text
 
     diff = diff_builds(args.first, args.second)

@@ -12,6 +12,7 @@ from .commands import (
 )
 from .numbers import real_number, whole_number
 from .parser import (
+    OPTIONS_MEANT,
     Joined,
     Names,
     Parser,
@@ -25,6 +26,7 @@ from .parser import (
 from .queries import parse_query
 
 __all__ = [
+    "OPTIONS_MEANT",
     "Command",
     "Joined",
     "Names",

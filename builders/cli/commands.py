@@ -50,6 +50,8 @@ class Command:
     """A line for the list of commands."""
     other_names: tuple[str, ...] = ()
     """What people call it, for the suggestion after an unknown command."""
+    runs_encoders: bool = False
+    """Whether it runs code of encoders, which may end the process."""
 
     def parser(self) -> argparse.ArgumentParser:
         """The parser, by importing and calling ``target``."""
@@ -118,6 +120,7 @@ class _Group(Parser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
+        words = [*words[1:], "--help"] if words[:1] == ["help"] else words
         if words and words[0].startswith("-") and words[0].partition("=")[0] not in self._option_string_actions:
             raise UsageError(f"unknown option {words[0]!r}: {self.stray}")
         return super().parse_known_args(words, namespace)

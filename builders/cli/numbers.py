@@ -51,7 +51,8 @@ def real_number(
         if not (math.isfinite(value) and value >= least and above < value < below):
             limit = f"above {above:g}" if above > -math.inf else f"of at least {least:g}"
             limit += f" and below {below:g}" if below < math.inf else ""
-            raise argparse.ArgumentTypeError(f"{text}: a finite number {limit} is needed")
+            meant = f": did you mean {value / 100:g}?" if below == 1 and 2 <= value < 100 else ""
+            raise argparse.ArgumentTypeError(f"{text}: a finite number {limit} is needed{meant}")
         return value
 
     number.__name__ = "float"

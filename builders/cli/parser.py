@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -142,7 +141,8 @@ class Parser(argparse.ArgumentParser):
             of_options = "/".join(action.option_strings) or action.metavar or action.dest
             if isinstance(action, argparse._SubParsersAction):
                 others = {other: name for name, p in action.choices.items() for other in getattr(p, "other_names", ())}
-                raise unknown_name("command", str(value), action.choices, other_names=others)
+                otherwise = f"'{self.prog} --help' lists the commands"
+                raise unknown_name("command", str(value), action.choices, other_names=others, otherwise=otherwise)
             raise unknown_name(f"value of {of_options}", str(value), map(str, action.choices))
 
     def add_subparsers(self, **kwargs: Any) -> Any:
@@ -283,16 +283,35 @@ class _GivenText(str):
     """A text from the command line, not a default."""
 
 
-def unknown_option(name: str, known: Sequence[str], prog: str) -> UsageError:
+OPTIONS_MEANT: Mapping[str, str] = {
+    "checkpoint": "model",
+    "cuda": "device",
+    "dataset": "data",
+    "encoder": "model",
+    "force": "fresh",
+    "gpu": "device",
+    "images": "data",
+    "jobs": "workers",
+    "layers": "outputs",
+    "models": "model",
+    "overwrite": "fresh",
+    "photos": "data",
+    "precision": "dtype",
+    "samples": "limit",
+    "task": "tasks",
+    "threads": "workers",
+}
+"""What people call an option -> the option, as words of the command line without dashes."""
+
+
+def unknown_option(name: str, known: Iterable[str], prog: str) -> UsageError:
     """The error of an unknown option, with the nearest known one, or how to list all.
 
     >>> str(unknown_option("--batch_size", ["--batch-size", "--limit"], "camtrace score"))
     "unknown option '--batch_size': did you mean '--batch-size'?"
     """
-    plain = {option.lstrip("-"): option for option in known}
-    near = difflib.get_close_matches(name.lstrip("-").replace("_", "-"), plain, n=1, cutoff=0.6)
-    hint = f"did you mean {plain[near[0]]!r}?" if near else f"'{prog} --help' lists the options"
-    return UsageError(f"unknown option {name!r}: {hint}")
+    meant = {f"--{other}": f"--{option}" for other, option in OPTIONS_MEANT.items()}
+    return unknown_name("option", name, known, other_names=meant, otherwise=f"'{prog} --help' lists the options")
 
 
 def repository_name(text: str) -> str:

@@ -19,7 +19,7 @@ def version_facts(packages: Iterable[str]) -> dict[str, str]:
     >>> list(version_facts(["numpy", "no-such-package"]))
     ['the version of numpy']
     """
-    installed = {package: installed_version(package) for package in packages}
+    installed = {package: _installed_version(package) for package in packages}
     return {f"{VERSION_OF}{name}": version.partition("+")[0] for name, version in installed.items() if version}
 
 
@@ -35,7 +35,7 @@ def versioned_packages(facts: Mapping[str, str]) -> list[str]:
 def versions_here(facts: Mapping[str, str]) -> dict[str, str]:
     """The facts of a plan that are versions, with the values of this machine."""
     return {
-        f"{VERSION_OF}{name}": installed_version(name).partition("+")[0] or "not installed"
+        f"{VERSION_OF}{name}": _installed_version(name).partition("+")[0] or "not installed"
         for name in versioned_packages(facts)
     }
 
@@ -50,11 +50,11 @@ def machine_facts(facts: Mapping[str, str], device: str) -> dict[str, str]:
     Returns:
         ``device``, ``python``, and the whole version of each package by its name.
     """
-    versions = {name: installed_version(name) or "not installed" for name in versioned_packages(facts)}
+    versions = {name: _installed_version(name) or "not installed" for name in versioned_packages(facts)}
     return {"device": device, "python": platform.python_version(), **versions}
 
 
-def installed_version(package: str) -> str:
+def _installed_version(package: str) -> str:
     """The version of an installed package, with its build; empty if it is not installed."""
     try:
         return metadata.version(package)

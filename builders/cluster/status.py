@@ -44,7 +44,7 @@ class Progress:
     def running(self) -> list[int]:
         """Ranks with a recent progress marker whose process, as far as this machine can see it, has not ended."""
         recent = {rank: marker for rank, marker in self.states.running.items() if self.now - marker.at <= GONE_S}
-        return sorted(rank for rank, marker in recent.items() if not has_ended(marker))
+        return sorted(rank for rank, marker in recent.items() if not _has_ended(marker))
 
     @property
     def gone(self) -> list[int]:
@@ -76,7 +76,7 @@ class Progress:
         return max(0, left - under_way) / self.rate if self.rate else None
 
 
-def has_ended(marker: Running) -> bool:
+def _has_ended(marker: Running) -> bool:
     """Whether the process of a rank has ended. False for one of another machine, of which only markers tell."""
     return marker.host == host() and not is_running(marker.process, since=marker.started)
 
@@ -114,7 +114,7 @@ def state_text(now: Progress, place: StorageFolder, *, most: int = 20) -> str:
     hidden = sum(max(0, len(ranks) - most) for ranks in (states.failed, now.gone, now.running))
     if hidden:
         lines.append(f"and {hidden} more")
-    lines.append(f"next: {next_step(now, place)}")
+    lines.append(f"next: {_next_step(now, place)}")
     return "\n".join(lines)
 
 
@@ -133,7 +133,7 @@ def state_record(now: Progress, place: StorageFolder) -> dict[str, Any]:
         "items_unusable": sum(done.failures for done in states.done.values()),
         "items_per_second": now.rate or None,
         "seconds_left": now.seconds_left,
-        "next": next_step(now, place),
+        "next": _next_step(now, place),
     }
 
 
@@ -141,7 +141,7 @@ def _rank_record(rank: int, host: str, **fields: Any) -> dict[str, Any]:
     return {"rank": rank, "host": host, **fields}
 
 
-def next_step(now: Progress, place: StorageFolder) -> str:
+def _next_step(now: Progress, place: StorageFolder) -> str:
     """The command to run next, or what to wait for."""
     if not now.missing:
         return f"camtrace finish {place}"

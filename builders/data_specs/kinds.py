@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from builders.data_specs.spec import MOST_DIGITS, DataSpec, Kind
 from builders.errors import UsageError
 from builders.photos import PhotoSet
 from builders.plugins import WithPlugins
-from builders.sources import CAMERA_SETS
 
 if TYPE_CHECKING:
     from builders.simcams import Scenes
@@ -126,25 +125,6 @@ def _openfake(spec: DataSpec, seed: int) -> PhotoSet:
     named = spec.chosen("config")
     return openfake_photos(
         spec.location, revision=spec.revision, columns=spec.columns, seed=seed, val_share=spec.val_share, **named
-    )
-
-
-def _camera_set(spec: DataSpec, seed: int) -> PhotoSet:
-    from builders.sources import TABLE_LAYOUTS, TILES, camera_photos, tabled_photos, tile_photos
-
-    if spec.kind in TILES and Path(spec.location).suffix.lower() in (".csv", ".parquet"):
-        if "scenes" in spec.options:
-            raise UsageError(f"{spec.kind}:{spec.location}: scenes= is of a folder or archive: shorten the table")
-        return tile_photos(spec.kind, spec.location, **_of_table(spec), seed=seed)
-    named = spec.chosen("part", "root", "image", "id")
-    scenes = spec.whole("scenes", 1) if "scenes" in spec.options else None
-    read: Callable[..., PhotoSet] = camera_photos
-    if spec.kind in TABLE_LAYOUTS:
-        read = tabled_photos
-    elif named.keys() & {"root", "image", "id"}:
-        raise UsageError(f"{spec.kind}:{spec.location}: image=, id= and root= are of a table: name its file")
-    return read(
-        spec.kind, spec.location, columns=spec.columns, scenes=scenes, seed=seed, val_share=spec.val_share, **named
     )
 
 
@@ -286,18 +266,6 @@ _BUILT_IN: Mapping[str, Kind] = MappingProxyType(
             has_table=True,
             is_local=_unless_on_hub,
         ),
-        **{
-            name: Kind(
-                f"{name}:PATH",
-                kind.summary,
-                _camera_set,
-                (*kind.options, "val-share"),
-                path_options=("root",) if "root" in kind.options else (),
-                has_table=True,
-                is_local=lambda spec: True,
-            )
-            for name, kind in CAMERA_SETS.items()
-        },
         "webdataset": Kind(
             "webdataset:SHARD-{000..146}.tar",
             "tar shards on disk, over http or in a store (s3://): labels from .cls files or fields of .json files",

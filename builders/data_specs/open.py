@@ -19,11 +19,17 @@ from builders.data_specs.kinds import KINDS
 from builders.data_specs.spec import DataSpec
 from builders.errors import DataError, RespelledError, UsageError, unknown_name
 from builders.photos import COLUMN_OPTIONS, ColumnSources, PhotoSet
+from builders.processes import notice
 from builders.sources import Streaming
+
+_PLAIN = ("folder", "imagenet")
+"""Kinds that another may replace; who names one of the others wants what it gives."""
 
 
 def open_photos(text: str, seed: int = 0, *, label_named: bool = False, streaming: Streaming | None = None) -> PhotoSet:
     """The photos that a specification names.
+
+    Where it cannot be read as it stands, and only one other reading makes sense, that one is taken with a notice.
 
     Args:
         text: for example ``sample``, ``folder:my_photos``, ``hub:org/name@main?label=species``.
@@ -33,7 +39,7 @@ def open_photos(text: str, seed: int = 0, *, label_named: bool = False, streamin
 
     Raises:
         UsageError: the specification is wrong.
-        DataError: the location has no usable photos, or its folders are probably no classes.
+        DataError: the location has no usable photos, or several readings make sense.
     """
     from builders.sources import check_layout, with_columns
 
@@ -57,13 +63,18 @@ def open_photos(text: str, seed: int = 0, *, label_named: bool = False, streamin
         if not kind.has_table:
             photos = with_columns(photos, spec.columns, seed=seed, val_share=spec.val_share)
     except RespelledError as refused:
-        meant = _respelled(refused.instead or text, refused.options)
-        raise DataError(f"{refused}{f': did you mean {meant!r}?' if meant != text else ''}") from None
+        meant = _respelled(text, refused.instead, refused.options)
+        if meant == text:
+            raise DataError(str(refused)) from None
+        if not refused.certain or (refused.instead and spec.kind not in _PLAIN):
+            raise DataError(f"{refused}: did you mean '{meant}'?") from None
+        notice(f"{refused}: read as '{meant}'")
+        return open_photos(meant, seed, label_named=label_named, streaming=streaming)
     return dataclasses.replace(photos, name=spec.options["name"]) if "name" in spec.options else photos
 
 
-def _respelled(text: str, options: Mapping[str, str]) -> str:
-    """A specification with some options in place of its own; ``group=NAME`` is one of them."""
+def _respelled(text: str, instead: str, options: Mapping[str, str]) -> str:
+    """A specification with another location, and some options in place of its own; ``group=NAME`` is one of them."""
     head, _, query = text.partition("?")
     pairs = parse_query(query, text, repeated=("group",)) if query else []
     for option, value in options.items():
@@ -71,7 +82,7 @@ def _respelled(text: str, options: Mapping[str, str]) -> str:
         kept = [(n, v) for n, v in pairs if n != name or (group and v.partition("=")[0] != group)]
         pairs = [*kept, (name, f"{group}={value}" if group else value)]
     written = (f"{name}={value.replace('%', '%25').replace('&', '%26')}" for name, value in pairs)
-    return "?".join(filter(None, (head, "&".join(written))))
+    return "?".join(filter(None, (instead or head, "&".join(written))))
 
 
 def parse_data_spec(text: str) -> DataSpec:
@@ -104,6 +115,19 @@ def parse_data_spec(text: str) -> DataSpec:
     )
 
 
+def refuse_photos(spec: str) -> None:
+    """Refuse a specification of photos in the place of an encoder's.
+
+    Raises:
+        UsageError: it begins with a kind of data.
+
+    >>> refuse_photos("timm:resnet18")
+    """
+    kind, colon, _ = spec.partition(":")
+    if colon and kind in KINDS:
+        raise UsageError(f"{spec!r} is no encoder: these are photos, which --data names")
+
+
 def _near_folder(path: Path) -> Path | None:
     """A folder beside this path, which is not there, with nearly its name."""
     try:
@@ -122,8 +146,14 @@ def _unknown_data(text: str) -> UsageError:
     if ":" not in head and (folder := _near_folder(Path(head).expanduser())):
         return UsageError(f"data {text!r} does not say what it is: did you mean 'folder:{folder}'?")
     near = difflib.get_close_matches(head.partition(":")[0], KINDS, n=1, cutoff=0.7)
-    if not near and re.fullmatch(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?", head):
+    if not near and re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", head):
         return UsageError(
             f"data {text!r} does not say what it is: did you mean 'hub:{text}'? ('camtrace list data' names every kind)"
         )
-    return unknown_name("data", text, [KINDS[kind].usage for kind in near] or [k.usage for k in KINDS.values()])
+    if not near and ":" not in head:
+        return UsageError(
+            f"data {text!r}: no such folder; write folder:PATH, or 'hub:{text}' for a data set of the Hub "
+            "('camtrace list data' names every kind)"
+        )
+    meant = {text: KINDS[near[0]].usage} if near else {}
+    return unknown_name("data", text, [kind.usage for kind in KINDS.values()], other_names=meant)

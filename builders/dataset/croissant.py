@@ -81,8 +81,8 @@ def croissant_text(build: Build, card: Card, features: Mapping[str, Features], r
         "@type": "sc:Dataset",
         "conformsTo": list(CONFORMS_TO),
         "name": card.pretty_name,
-        "description": summary_of(readme),
-        "license": licence_address(card.license),
+        "description": _summary_of(readme),
+        "license": _licence_address(card.license),
         "keywords": ["camtrace", *card.tags],
         "inLanguage": list(card.language),
         "version": _VERSION,
@@ -107,16 +107,16 @@ def section(text: str, heading: str) -> str:
     return match[1].strip() if match else ""
 
 
-def summary_of(text: str) -> str:
+def _summary_of(text: str) -> str:
     """What stands between the title of a card and its first heading of second level."""
     match = re.search(r"^# [^\n]*\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     return match[1].strip() if match else ""
 
 
-def licence_address(license: str) -> str:
+def _licence_address(license: str) -> str:
     """The address of a Creative Commons licence in SPDX's list; other identifiers as they are.
 
-    >>> licence_address("cc-by-4.0"), licence_address("unknown")
+    >>> _licence_address("cc-by-4.0"), _licence_address("unknown")
     ('https://spdx.org/licenses/CC-BY-4.0.html', 'unknown')
     """
     return f"https://spdx.org/licenses/{license.upper()}.html" if license.startswith("cc") else license

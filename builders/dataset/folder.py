@@ -132,7 +132,7 @@ def finish_folder(
         default,
         build=build,
         failed=failed,
-        counts=[c for s in splits for c in class_counts(output, s, columns[s.config])],
+        counts=[c for s in splits for c in _class_counts(output, s, columns[s.config])],
         max_counted_classes=MAX_COUNTED_CLASSES,
         total_bytes=build.file_bytes,
     )
@@ -148,7 +148,7 @@ def finish_folder(
     return build
 
 
-def class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:
+def _class_counts(output: Path, split: SplitShards, features: Features) -> list[ClassCounts]:
     """Rows per class of every ``ClassLabel`` column among ``features``, counted in the files of a split."""
     columns = {name: feature for name, feature in features.items() if isinstance(feature, ClassLabel)}
     totals = {name: np.zeros(len(feature.names), dtype=np.int64) for name, feature in columns.items()}

@@ -105,7 +105,7 @@ def build_exif_folder(photos: PhotoSet, options: BuildOptions, *, license: str =
     """
     CenterMask(mask)
     configs = tuple(photos.attributes)
-    features = exif_features(photos)
+    features = _exif_features(photos)
     parts = [
         LabelledPart(name, HUB_SPLITS[split], column.names, members, column.values[members].astype(np.int64))
         for name, column in photos.attributes.items()
@@ -166,7 +166,7 @@ def build_exif_folder(photos: PhotoSet, options: BuildOptions, *, license: str =
     )
 
 
-def exif_features(photos: PhotoSet) -> Features:
+def _exif_features(photos: PhotoSet) -> Features:
     """Columns of every config: those of FlickrExif, then the numbers that Exif states."""
     classes = {name: column.names for name, column in photos.attributes.items()}
     further = {**dict.fromkeys(_NUMBERS, "float64"), "year_taken": "int32", "device_type": "string"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from builders.cli import Parser, whole_number, write_record
+from builders.cli import Parser, real_number, whole_number, write_record
 from builders.dataset import BuildOptions, add_build_options, build_record, summary
 from builders.exif_sets.build import build_exif_folder
 from builders.sources import MIN_PHOTOS, read_camera_folder
@@ -36,7 +36,11 @@ def parser() -> Parser:
     )
     p.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="of the splits (default: 0)")
     p.add_argument(
-        "--mask", type=float, default=0.0, metavar="SHARE", help="cover this share of each picture from its centre on"
+        "--mask",
+        type=real_number(least=0, below=1),
+        default=0.0,
+        metavar="SHARE",
+        help="cover this share of each picture from its centre on",
     )
     p.add_argument(
         "--license", default="unknown", metavar="NAME", help="licence of the photos, an identifier of the Hub's list"

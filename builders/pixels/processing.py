@@ -164,7 +164,7 @@ class Processing:
             return self
 
         def number(value: Any, where: str) -> Any:
-            return drawn_number(value, f"range/{where}", photo_id, seed) if is_range(value) else value
+            return _drawn_number(value, f"range/{where}", photo_id, seed) if is_range(value) else value
 
         def stage(of: Processing, at: int) -> Processing:
             edits = tuple(
@@ -200,10 +200,10 @@ def is_range(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], tuple)
 
 
-def drawn_number(value: NumberRange, purpose: str, photo_id: str, seed: int) -> float:
+def _drawn_number(value: NumberRange, purpose: str, photo_id: str, seed: int) -> float:
     """A number of a range for a photo: uniform, whole if both ends are whole numbers (``int``).
 
-    >>> drawn_number((3, 3), "a", "photo", 0)
+    >>> _drawn_number((3, 3), "a", "photo", 0)
     3
     """
     low, high = value

@@ -272,14 +272,14 @@ def processed_jobs(
     photos.require_pictures("a build")
     features = {s.parameter: photo_set_features(s.question, photos) for s in settings}
     return [
-        processed_job(photos, split, s, features[s.parameter], output, digests)
+        _processed_job(photos, split, s, features[s.parameter], output, digests)
         for s in settings
         for split in SPLITS
         if len(photos.indices(split))
     ]
 
 
-def processed_job(
+def _processed_job(
     photos: PhotoSet,
     split: str,
     settings: ProcessingSettings,

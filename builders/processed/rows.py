@@ -209,7 +209,7 @@ def processed_rows(
         width, height = PIL.Image.open(io.BytesIO(encoded)).size
         name = file_name(photo_id, parameter, code)
         if settings.lossless:
-            encoded, name = png_of(encoded), f"{name}.png"
+            encoded, name = _png_of(encoded), f"{name}.png"
         row: dict[str, Any] = {
             "image": {"bytes": encoded, "path": name},
             "photo_id": photo_id,
@@ -224,12 +224,12 @@ def processed_rows(
     return rows
 
 
-def png_of(encoded: bytes) -> bytes:
+def _png_of(encoded: bytes) -> bytes:
     """The decoded pixels of a processed file, as PNG.
 
     >>> from builders.pixels import PROCESSINGS
     >>> jpeg = processed_file(PIL.Image.new("RGB", (9, 5), (200, 30, 90)), PROCESSINGS["jpeg-q75-420"], "a", 0)
-    >>> decode_rgb(png_of(jpeg)).tobytes() == decode_rgb(jpeg).tobytes()
+    >>> decode_rgb(_png_of(jpeg)).tobytes() == decode_rgb(jpeg).tobytes()
     True
     """
     stream = io.BytesIO()

@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 
 from builders.dataset import file_sha256
 from builders.errors import RemoteError, UsageError
-from builders.untrusted import MALFORMED_ANSWER, MAX_WAIT_S, first_line, from_hub, malformed_answer
+from builders.untrusted import (
+    MALFORMED_ANSWER,
+    MAX_WAIT_S,
+    backoff,
+    first_line,
+    from_hub,
+    malformed_answer,
+    retry_after,
+)
 
 ATTEMPTS = 6
 """Attempts of one request before the upload fails."""
@@ -198,7 +206,6 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
     """
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError  # the last: httpx's or httpx2's
 
-    wait_s = FIRST_WAIT_S
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with from_hub(sends=True):
@@ -210,16 +217,14 @@ def retry(call: Callable[[], _Result], repo: str) -> _Result:
             reason = _reason(error, status)
             if status not in _TRANSIENT or attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub said no: {reason}") from None
-            retry_after = error.response.headers.get("Retry-After", "")
-            pause = float(retry_after) if retry_after.isdecimal() else wait_s
+            asked = retry_after(error.response.headers, status)
         except (OSError, RuntimeError, HTTPError) as error:
             if attempt == ATTEMPTS:
                 raise RemoteError(f"{repo}: the Hub cannot be reached ({type(error).__name__}); run it again") from None
-            pause = wait_s
+            asked = None
         except (ValueError, *MALFORMED_ANSWER) as error:
             raise RemoteError(f"{repo}: {malformed_answer(error)}") from None
-        time.sleep(min(pause, MAX_WAIT_S))
-        wait_s *= 2
+        time.sleep(backoff(attempt, FIRST_WAIT_S) if asked is None else min(asked, MAX_WAIT_S))
     raise AssertionError("the last attempt returns or raises")
 
 

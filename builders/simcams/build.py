@@ -104,7 +104,7 @@ class SimulatedRows:
             "scene": scenes.ids[scene],
             "scene_kind": self.kinds[at],
             "shrink_factor": scenes.shrink_factor(scene),
-            **shot_columns(shot),
+            **_shot_columns(shot),
         }
         if self.labels is None:
             header = read_jpeg_header(data)
@@ -118,7 +118,7 @@ class SimulatedRows:
         return [{**row, **unknown, **labels, "owner": scenes.ids[scene], "size": "original"}]
 
 
-def shot_columns(shot: Shot) -> dict[str, Any]:
+def _shot_columns(shot: Shot) -> dict[str, Any]:
     """The settings of a shot in the format of the metadata of FlickrExif."""
     camera, settings = shot.camera, shot.settings
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,12 @@ from typing import TYPE_CHECKING
 
 from builders.cli import Joined, Parser, Renamed, whole_number, write_record
 from builders.errors import UsageError, unknown_name
+from builders.plugins import extras
 
 if TYPE_CHECKING:
     from builders.dataset import ShardJob
     from builders.photos import PhotoSet
     from builders.simcams.render import Scenes
-
-
-LAYOUT_NAMES = ("fodb", "imagenet-es")
-"""Layouts of real camera sets."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     workers = default_workers() if arguments.workers is None else arguments.workers
     if arguments.layout:
-        return _run_layout(arguments, workers)
+        return _write_layout(arguments, workers)
     photos = _photos(arguments)
     options = {"workers": workers, "fresh": arguments.fresh, "ignore_space": arguments.ignore_space}
     if arguments.pairs:
@@ -41,34 +39,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run_layout(arguments: argparse.Namespace, workers: int) -> int:
+def _write_layout(arguments: argparse.Namespace, workers: int) -> int:
     """Build a simulated set in the layout of a real one."""
-    from builders.simcams.catalogue import bundled_catalogue, read_catalogue
-    from builders.simcams.layouts import build_layout, fodb_files, imagenet_es_files
-
-    if arguments.layout not in LAYOUT_NAMES:
-        raise unknown_name("layout", arguments.layout, LAYOUT_NAMES)
+    layouts = extras("builders", "LAYOUTS")
+    if arguments.layout not in layouts:
+        raise unknown_name("layout", arguments.layout, layouts)
     if arguments.configs != "all":
         raise UsageError("--configs names configs of a data set that load_dataset reads: leave it out with --layout")
-    if arguments.layout == "imagenet-es" and arguments.pairs:
-        raise UsageError("--pairs has two cameras and --layout imagenet-es has one: leave one of them out")
-    cameras = bundled_catalogue() if arguments.cameras is None else read_catalogue(arguments.cameras)
-    photos = _photos(arguments)
-    source = photos.source
-    scenes: Scenes = source.scenes  # type: ignore[attr-defined]
-    if arguments.layout == "fodb":
-        files = fodb_files(photos, cameras)
-    else:
-        files = imagenet_es_files(scenes, cameras, arguments.seed)
-    build = build_layout(arguments.layout, scenes, files, arguments.output, workers=workers, fresh=arguments.fresh)
-    print(
-        f"{build.files:,} simulated photos in {build.folder}: score them with --data {arguments.layout}:{build.folder}"
-    )
-    for failure in build.failures[:5]:
-        print(f"not rendered: {failure}")
-    record = {"folder": str(build.folder), "files": build.files, "failures": list(build.failures), "simulated": True}
-    write_record(arguments, record)
-    return 0
+    module, _, function = layouts[arguments.layout].partition(":")
+    return int(getattr(importlib.import_module(module), function)(arguments, _photos(arguments), workers))
 
 
 def jobs(arguments: argparse.Namespace, sizes: Mapping[str, int] | None) -> list[ShardJob]:
@@ -153,7 +132,7 @@ def parser() -> Parser:
         most_used=("--output", "--scenes", "--data", "--pairs", "--configs"),
         examples=(
             "camtrace build simcams --data folder:my_photos --configs iso,flash -o out",
-            "camtrace build simcams --layout fodb --scenes 20 --size 256 -o out",
+            "camtrace build simcams --pairs --scenes 20 --size 256 -o out",
         ),
         renamed=(Renamed("--source", "--data"),),
         description="Render scenes through simulated cameras and write a data set that load_dataset reads: every scene "
@@ -177,11 +156,13 @@ def parser() -> Parser:
     )
     p.add_argument("--size", default="512", metavar="SIZE", help="pixels a side, or WIDTHxHEIGHT; even (default 512)")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the data set")
-    p.add_argument(
-        "--layout",
-        metavar="NAME",
-        help="write files in the layout of a real camera set, marked as simulated: fodb or imagenet-es",
-    )
+    p.set_defaults(layout=None)
+    if layouts := extras("builders", "LAYOUTS"):
+        p.add_argument(
+            "--layout",
+            metavar="NAME",
+            help=f"write files in the layout of a real camera set, marked as simulated: {' or '.join(layouts)}",
+        )
     p.add_argument("--pairs", action="store_true", help="each scene by a phone and by an older compact (simpairs)")
     p.add_argument(
         "--configs",

@@ -77,7 +77,7 @@ def simcams_photos(
     cameras = bundled_catalogue() if cameras is None else cameras
     copies = {}
     if isinstance(scenes, PhotoScenes):
-        count, scenes = scenes.count, without_copies(scenes)
+        count, scenes = scenes.count, _without_copies(scenes)
         copies = {"copies": f"{count - scenes.count} photos that nearly equal another are no scenes"}
     if scenes.count < 3:
         raise UsageError(f"{scenes.count} scenes cannot be train, val and test: at least 3 are needed")
@@ -152,7 +152,7 @@ def simpairs_photos(
     )
 
 
-def without_copies(scenes: PhotoScenes) -> PhotoScenes:
+def _without_copies(scenes: PhotoScenes) -> PhotoScenes:
     """The scenes without photos that are equal or nearly equal to an earlier one: both would show one scene.
 
     Args:

@@ -1,19 +1,14 @@
 from .attribute_sets import read_attribute_photos
 from .bundles import unpack
-from .cameras.design import SIMULATED_FILE
-from .cameras.kinds import CAMERA_SETS
-from .cameras.layouts import ES_GRIDS
-from .cameras.sets import camera_photos
-from .cameras.tables import TABLE_LAYOUTS, TILES, tabled_photos, tile_photos
 from .columns.detection_sets import detection_photos, openfake_photos
 from .columns.given import mapped_splits, with_columns
 from .columns.headers import HEADER_FIELDS, header_columns
 from .columns.layouts import check_layout
-from .columns.named import WILDS, pathorob_photos, wilds_photos
+from .columns.named import WILDS, pathorob_photos, wilds_photos, with_usual
 from .columns.table_files import Table, open_table
 from .columns.tables import photos_of, picture_paths, table_photos
 from .exif_folder import MIN_PHOTOS, read_camera_folder
-from .folders import FolderSource, labelled_folder
+from .folders import FolderSource, labelled_folder, seeded_splits
 from .hub_data_sets import read_hub_photos, split_named
 from .imagenet import imagenet_photos
 from .inaturalist import inaturalist_photos
@@ -24,30 +19,28 @@ from .processed_sets import stored_photos
 from .remote.drawing import Streaming
 from .repository import DatasetRepo
 from .sample import sample_photos
+from .tar_index import MAX_ARCHIVE_FILE_BYTES, FileWindow, indexed
 from .webdataset import webdataset_photos
 
 __all__ = [
-    "CAMERA_SETS",
     "CAMERA_TYPES",
-    "ES_GRIDS",
     "HEADER_FIELDS",
+    "MAX_ARCHIVE_FILE_BYTES",
     "MIN_PHOTOS",
-    "SIMULATED_FILE",
-    "TABLE_LAYOUTS",
-    "TILES",
     "WILDS",
     "DatasetRepo",
+    "FileWindow",
     "FolderSource",
     "PairRow",
     "Streaming",
     "Table",
-    "camera_photos",
     "check_layout",
     "contradicted_types",
     "detection_photos",
     "header_columns",
     "imagenet_photos",
     "inaturalist_photos",
+    "indexed",
     "labelled_folder",
     "local_splits",
     "mapped_splits",
@@ -62,13 +55,13 @@ __all__ = [
     "read_hub_photos",
     "read_pair_photos",
     "sample_photos",
+    "seeded_splits",
     "split_named",
     "stored_photos",
     "table_photos",
-    "tabled_photos",
-    "tile_photos",
     "unpack",
     "webdataset_photos",
     "wilds_photos",
     "with_columns",
+    "with_usual",
 ]

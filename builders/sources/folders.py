@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, RespelledError
+from builders.errors import DataError, PhotoError, RespelledError, not_a_folder
 from builders.files import MAX_PHOTO_BYTES, is_remote
 from builders.photos import (
     CLUSTER,
@@ -131,7 +131,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     else:
         root = Path(path).expanduser()
         if not root.is_dir():
-            raise DataError(f"{path}: no such folder")
+            raise not_a_folder(path)
         folders = list_folder(root).folders
 
         def files_of(folder: str) -> list[str]:
@@ -155,9 +155,7 @@ def labelled_folder(path: str, *, seed: int = 0, val_share: float = 0.25, splits
     elif splits_required:
         sentence = f"{path}: expected the folders train and val in it, each with one folder per class"
         if not is_remote(path) and any(list_folder(root / name).files for name in folders):
-            raise RespelledError(
-                f"{sentence}; class folders alone are read by 'camtrace build folder'", f"folder:{path}"
-            )
+            raise RespelledError(f"{sentence}; class folders alone are a folder", f"folder:{path}", certain=True)
         raise DataError(sentence)
     else:
         paths = pictures_of("")
@@ -228,24 +226,22 @@ def _without_photos(path: str, others: Sequence[str]) -> DataError:
     }
     archives = [file for file in others if file.lower().endswith(_ARCHIVES)]
     if archives and archives[0].endswith(".tar"):
-        return RespelledError(held, shard_pattern(path, archives))
+        return RespelledError(held, _shard_pattern(path, archives))
     if archives:
         return DataError(f"{held}: unpack them")
     if endings[".parquet"]:
-        return RespelledError(held, f"hub:{path}")
+        return RespelledError(held, f"hub:{path}", certain=True)
     if endings[".npy"] or endings[".npz"]:
-        first = (endings[".npz"] or endings[".npy"])[0]
-        place = f"{path}/{first}" if endings[".npz"] else f"{path}/{first}".rpartition("/")[0]
-        return RespelledError(
-            held, f"table:{place}", image="images", **({} if endings[".npz"] else {"label": "labels"})
-        )
+        files = [f"{path}/{file}" for file in endings[".npz"] or endings[".npy"]]
+        places = files if endings[".npz"] else list(dict.fromkeys(file.rpartition("/")[0] for file in files))
+        return RespelledError(held, f"table:{places[0]}", certain=len(places) == 1)
     return DataError(f"{held}: name the folder of the photos")
 
 
-def shard_pattern(folder: str, names: Sequence[str]) -> str:
+def _shard_pattern(folder: str, names: Sequence[str]) -> str:
     """The specification of tar files of a folder: a range where their numbers are one, else the first.
 
-    >>> shard_pattern("/d", ["a-00.tar", "a-01.tar"]), shard_pattern("/d", ["x.tar"])
+    >>> _shard_pattern("/d", ["a-00.tar", "a-01.tar"]), _shard_pattern("/d", ["x.tar"])
     ('webdataset:/d/a-{00..01}.tar', 'webdataset:/d/x.tar')
     """
     numbered = [re.fullmatch(r"(.*?)(\d+)(\D*\.tar)", name) for name in names]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError
+from builders.errors import DataError, PhotoError, not_a_folder
 from builders.files import MAX_PHOTO_BYTES
 from builders.photos import SPLITS, PhotoSet, Stamps, file_stamp, labels_of, open_unchanged, stamps_within
 from builders.sources.folders import labelled_folder
@@ -81,7 +81,7 @@ def imagenet_photos(path: str, seed: int = 0) -> PhotoSet:
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataError(f"{path}: no such folder")
+        raise not_a_folder(path)
     tars = [root / name for name in (TRAIN_TAR, VAL_TAR) if (root / name).is_file()]
     if (root / "train").is_dir() or not tars:
         _require_classes(root)
@@ -108,7 +108,7 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
             labelled = [(m, m.name.split("/")[0]) for m in indexed(tar, nested=True)]
             names = [f"train/{m.name}" for m, _ in labelled]
         else:
-            truth = validation_classes(root)
+            truth = _validation_classes(root)
             flat = sorted(indexed(tar, nested=False), key=lambda m: m.name)
             if len(flat) != len(truth):
                 raise DataError(f"{tar}: {len(flat)} photos, the devkit names {len(truth)} classes")
@@ -138,7 +138,7 @@ def _from_tars(root: Path, tars: list[Path]) -> PhotoSet:
     )
 
 
-def validation_classes(root: Path) -> list[str]:
+def _validation_classes(root: Path) -> list[str]:
     """WordNet id of each validation photo in the order of the file names, from the devkit.
 
     Raises:

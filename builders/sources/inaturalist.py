@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from builders.errors import DataError
+from builders.errors import DataError, not_a_folder
 from builders.photos import PhotoSet
 from builders.sources.folders import MAX_ANNOTATION_BYTES, FolderSource, photo_set, seeded_splits
 from builders.untrusted import describe_error, list_folder, read_untrusted_text
@@ -66,7 +66,7 @@ def inaturalist_photos(path: str, seed: int = 0) -> PhotoSet:
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataError(f"{path}: no such folder")
+        raise not_a_folder(path)
     folder = next((root / n for n in (OFFICIAL_FOLDER, TORCHVISION_FOLDER) if (root / n).is_dir()), None)
     annotated = (root / "train2018.json").is_file() or (root / "val2018.json").is_file()
     if annotated:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.errors import DataError, PhotoError, UsageError
+from builders.errors import DataError, PhotoError, UsageError, not_a_folder
 from builders.exif import device_type, device_type_of_name, read_many, study_pair_type
 from builders.photos import UNLABELLED, Labels, PhotoSet, PhotoSource, class_codes
 from builders.sources.folders import FolderSource
@@ -219,7 +219,7 @@ def _texts(part: Any, column: str) -> list[str]:
 def _from_folder(path: str) -> tuple[list[PairRow], PhotoSource]:
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataError(f"{path}: no such folder")
+        raise not_a_folder(path)
     if (root / "pairs.csv").is_file():
         rows = _from_csv(root)
     elif all((root / t).is_dir() for t in CAMERA_TYPES):

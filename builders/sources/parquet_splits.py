@@ -183,7 +183,7 @@ def _child_names(kind: pa.DataType) -> set[str]:
     return {kind.field(i).name for i in range(kind.num_fields)}
 
 
-def parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
+def _parquet_part(files: Sequence[str | Path]) -> ParquetPart | None:
     """The rows of some Parquet files, one file after the other.
 
     Args:
@@ -248,7 +248,7 @@ def local_splits(folder: str, config: str | None, only: str = "") -> dict[str, P
     for split, files in (settings.data_files or {}).items():
         if only and str(split) != only:
             continue
-        part = parquet_part([str(file) for file in files])
+        part = _parquet_part([str(file) for file in files])
         if part is None or (builder.info.features is not None and dict(builder.info.features) != dict(part.features)):
             return None
         splits[str(split)] = part

@@ -94,7 +94,7 @@ def open_built(path_or_repo: str, parameter: str | None = None, *, revision: str
     return _processed_set(path_or_repo, loaded, ALL_PARAMETERS[parameters[0]])
 
 
-def stored_parameters(path_or_repo: str, *, revision: str | None) -> tuple[str, ...]:
+def _stored_parameters(path_or_repo: str, *, revision: str | None) -> tuple[str, ...]:
     """The configs of a data set that are parameters, in the order of the data set.
 
     Args:
@@ -236,7 +236,7 @@ def stored_photos(path_or_repo: str, parameters: Sequence[str], *, revision: str
             about a photo's split or label.
     """
     named: tuple[str | None, ...] = (
-        tuple(dict.fromkeys(parameters)) or stored_parameters(path_or_repo, revision=revision) or (None,)
+        tuple(dict.fromkeys(parameters)) or _stored_parameters(path_or_repo, revision=revision) or (None,)
     )
     sets = tuple(open_built(path_or_repo, name, revision=revision) for name in named)
     for built in sets:

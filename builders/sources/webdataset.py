@@ -155,7 +155,7 @@ def webdataset_photos(
     identities = []
     with progress_bar(total=len(shards), desc="indexing shards", unit="shard", delay=2) as bar:
         opened: list[str] = []
-        for place in shards if streaming is None else drawn_shards(shards, streaming.seed):
+        for place in shards if streaming is None else _drawn_shards(shards, streaming.seed):
             if streaming is not None and streaming.limit is not None and len(samples) >= streaming.limit:
                 break
             some, identity = _indexed_shard(place, wanted, image)
@@ -202,11 +202,11 @@ def webdataset_photos(
     return with_columns(photos, columns, table=table, seed=seed, val_share=val_share)
 
 
-def drawn_shards(shards: Sequence[str], seed: int) -> list[str]:
+def _drawn_shards(shards: Sequence[str], seed: int) -> list[str]:
     """Shards in the order in which they are opened where some suffice: that of the draw, one of each kind at a time. A
     kind is a name without its numbers, such as those of a split.
 
-    >>> drawn_shards(["train-0.tar", "train-1.tar", "train-2.tar", "val-0.tar"], seed=0)[:2]
+    >>> _drawn_shards(["train-0.tar", "train-1.tar", "train-2.tar", "val-0.tar"], seed=0)[:2]
     ['train-1.tar', 'val-0.tar']
     """
     kinds: Counter[str] = Counter()

@@ -228,10 +228,10 @@ def fingerprints(photos: PhotoSet, root: Path | None = None, *, workers: int | N
             bar.close()
             if cached is not None:
                 cached.save()
-    return Fingerprints(tuple(digests), hashes if whole else np.c_[hashes, hashes_of_wholes(hashes[:, 0], thumbs)])
+    return Fingerprints(tuple(digests), hashes if whole else np.c_[hashes, _hashes_of_wholes(hashes[:, 0], thumbs)])
 
 
-def hashes_of_wholes(hashes: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
+def _hashes_of_wholes(hashes: np.ndarray, thumbs: np.ndarray) -> np.ndarray:
     """The hash of the first of each photo's relatives by ``part_pairs``: uint64 [photos], ``NO_HASH`` without any.
 
     Args:

@@ -25,10 +25,13 @@ WINDOW_SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 WINDOW_STEP = 0.025
 """Between two windows of one share, in shares of the side."""
 
+EDGE_STEP = 0.0125
+"""Between the shares of windows at an end of one side, with the whole of the other: a caption was added."""
+
 COMPARED_SIDE = 16
 """Pixels of each side of the windows that are compared at last."""
 
-LEAST_AGREEMENT = 0.94
+LEAST_AGREEMENT = 0.95
 """Correlation of a whole picture and a window of another one, from which on it may be that window."""
 
 LEAST_STRUCTURE = 6.0
@@ -43,13 +46,20 @@ def thumb(grey: Image.Image) -> np.ndarray:
     return np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX), dtype=np.uint8)
 
 
-def _intervals() -> list[tuple[float, float]]:
-    """Start and end of each window along one side."""
-    return [
-        (start, start + share)
-        for share in WINDOW_SHARES
-        for start in (np.linspace(0, 1 - share, round((1 - share) / WINDOW_STEP) + 1).tolist())
-    ]
+def _places() -> list[list[tuple[float, float]]]:
+    """Start and end of windows along one side: a list for each share, and one of the further shares at an end.
+
+    The places of every second list lie between those of the first: windows of each list in both directions are a
+    grid and the centres of its cells.
+    """
+    grids = []
+    for share in WINDOW_SHARES:
+        starts = np.linspace(0, 1 - share, round((1 - share) / WINDOW_STEP) + 1)
+        grids += [(share, row) for row in (starts, (starts[1:] + starts[:-1]) / 2) if len(row)]
+    further = np.arange(WINDOW_SHARES[-1], 1, EDGE_STEP).round(4)
+    at_ends = [(share, (0.0, 1 - share)) for share in further[~np.isin(further, WINDOW_SHARES)].tolist()]
+    places = [[(float(start), float(start + share)) for start in row] for share, row in grids]
+    return [*places, [(start, start + share) for share, row in at_ends for start in row]]
 
 
 def _cosines(start: float, end: float) -> np.ndarray:
@@ -69,17 +79,18 @@ def _means(start: float, end: float) -> np.ndarray:
     return (np.maximum(shared, 0) * COMPARED_SIDE / (end - start)).astype(np.float32)
 
 
-_INTERVALS = _intervals()
+_PLACES = _places()
+_INTERVALS = [interval for places in _PLACES for interval in places]
 _COSINES = np.concatenate([_cosines(*interval) for interval in _INTERVALS])
 _MEANS = np.stack([_means(*interval) for interval in _INTERVALS])
 
 
 def _blocks() -> list[tuple[range, range]]:
-    """Intervals (vertical, horizontal) whose windows are hashed together: of one share, or over a whole side."""
-    counts = [round((1 - share) / WINDOW_STEP) + 1 for share in WINDOW_SHARES]
-    ends = np.cumsum(counts).tolist()
-    same = [range(end - count, end) for end, count in zip(ends, counts, strict=True)]
-    return [*((one, one) for one in same), (range(1, ends[-1]), range(1)), (range(1), range(1, ends[-1]))]
+    """Intervals (vertical, horizontal) whose windows are hashed together: of one list, or over a whole side."""
+    ends = np.cumsum([len(places) for places in _PLACES]).tolist()
+    grids = [range(end - len(places), end) for end, places in zip(ends[:-1], _PLACES[:-1], strict=True)]
+    parts = range(1, ends[-1])
+    return [*((one, one) for one in grids), (parts, range(1)), (range(1), parts)]
 
 
 _BLOCKS = _blocks()

@@ -22,17 +22,17 @@ from .hub_client import (
     HUB_PACE,
     MALFORMED_ANSWER,
     MAX_HUB_FILE_BYTES,
-    MAX_WAIT_S,
     client_message,
     from_hub,
     malformed_answer,
     quiet_clients,
 )
 from .listing import files_below, files_matching, list_folder, walk_folders
-from .pace import PHOTO_PACE, Pace
+from .pace import MAX_WAIT_S, PHOTO_PACE, Pace, backoff, retry_after
 from .parquet import (
     MAX_SHARD_BYTES,
     checked_footer,
+    list_vectors,
     parquet_error_text,
     parquet_errors,
     read_columns,
@@ -77,6 +77,7 @@ __all__ = [
     "RemoteStream",
     "UntrustedInputError",
     "archive_sha256",
+    "backoff",
     "check_data_set",
     "check_plain",
     "checked_footer",
@@ -94,6 +95,7 @@ __all__ = [
     "is_readable",
     "json_lines",
     "list_folder",
+    "list_vectors",
     "malformed_answer",
     "map_array",
     "may_pass",
@@ -123,6 +125,7 @@ __all__ = [
     "redacted",
     "redacted_logs",
     "remote_facts",
+    "retry_after",
     "roots_of",
     "single_line",
     "store_errors",

@@ -22,7 +22,7 @@ from typing import Any
 from builders.errors import RemoteError, causes, disk_error, full_disk_in
 from builders.processes import DeadlineExceeded, run_with_deadline
 from builders.untrusted.files import too_large
-from builders.untrusted.pace import BROKEN_S, OUTAGES, Fetched, Pace, TransferLimit, check_pace, refusal
+from builders.untrusted.pace import BROKEN_S, MAX_WAIT_S, OUTAGES, Fetched, Pace, TransferLimit, check_pace, refusal
 from builders.untrusted.redaction import redacted_logs
 from builders.untrusted.text import describe_error, first_line
 
@@ -101,9 +101,6 @@ _SILENCE_S = 60.0
 
 CONNECT_S = 6.0
 """Longest wait for a connection."""
-
-MAX_WAIT_S = 300.0
-"""Longest wait before a request is repeated, whatever a response demands: the Hub counts requests per five minutes."""
 
 _UPLOAD_S = 600.0
 """Longest wait for the response to an upload: the Hub takes minutes for a large commit."""

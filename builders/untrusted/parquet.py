@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -78,6 +79,38 @@ def checked_footer(footer: pq.FileMetaData) -> pq.FileMetaData:
     if sum(rows) != footer.num_rows:
         raise ValueError(f"it says that it has {footer.num_rows:,} rows, and its row groups have {sum(rows):,}")
     return footer
+
+
+def list_vectors(lists: pa.Array, where: str) -> np.ndarray:
+    """A column of lists of numbers, all of one length, as float32 [rows, numbers].
+
+    Numbers beyond the range of float32 become infinite.
+
+    Args:
+        lists: the column.
+        where: first words of an error.
+
+    Raises:
+        DataError: it is of another type, a value is missing, or a list is of another length.
+
+    >>> import pyarrow as pa
+    >>> list_vectors(pa.array([[1, 2], [3, 4]]), "E.parquet").tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    kind = lists.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise DataError(f"{where} holds {kind}, not lists of numbers")
+    if lists.null_count:
+        raise DataError(f"{where}: row {lists.is_null().index(True).as_py() + 1} is empty")
+    lengths, flat = np.asarray(lists.value_lengths()), lists.flatten()
+    if len(lengths) and ((lengths != lengths[0]).any() or not lengths[0]):
+        odd = int(np.argmax(lengths != lengths[0]))
+        raise DataError(f"{where}: row {odd + 1} has {lengths[odd]} numbers, row 1 has {lengths[0]}")
+    if flat.null_count:
+        raise DataError(f"{where}: one of the numbers is missing")
+    with np.errstate(over="ignore"):
+        return flat.to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(lists), -1)
 
 
 def parquet_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:

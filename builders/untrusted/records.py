@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
 import os
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ def json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 return
             if len(line) > MAX_LINE:
                 raise UntrustedInputError(path, f"line {i} is longer than {MAX_LINE:,} bytes")
+            if i == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
                 try:
                     value = parse_json(line.decode("utf-8"), f"{os.fspath(path)}, line {i}", not_finite=True)

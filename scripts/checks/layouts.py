@@ -1,4 +1,4 @@
-"""60 layouts of data sets as people have them: read right, or refused with a specification that reads them right.
+"""68 layouts of data sets as people have them: read right, or refused with a specification that reads them right.
 
     python scripts/checks/layouts.py
 
@@ -174,6 +174,7 @@ folder(
 folder(
     "breeds in classes", "cat/{siam,persian}/{0..4}.png dog/{collie,pug}/{0..4}.png", 20, labels={"cat": 10, "dog": 10}
 )
+folder("pictures and masks", "{images,masks}/{0..4}.png", 0, words="table:")
 folder("classes for build imagenet", "{cat,dog}/{0..4}.png", 10, "imagenet:{root}", labels=two)
 
 
@@ -268,6 +269,32 @@ table(
     groups={},
     splits=None,
 )
+table(
+    "JSON lines of a picture and a word",
+    "m.jsonl",
+    lambda path, rows: pd.DataFrame(rows)[["path", "site"]].to_json(path, orient="records", lines=True),
+    "",
+    labels={"N": 10, "S": 10},
+    groups={},
+    splits=None,
+)
+table(
+    "captions",
+    "m.csv",
+    as_csv(),
+    "",
+    [{"path": row["path"], "caption": f"photo {i}"} for i, row in enumerate(ROWS)],
+    labels={},
+    groups={},
+    splits=None,
+)
+table(
+    "names of pictures that two folders have",
+    "m.csv",
+    as_csv(),
+    rows=[{**row, "path": row["path"][2:]} for row in ROWS],
+    pictures="{p,q}/{0..19}.jpg",
+)
 isic = [{"image": f"ISIC_{i:07}", "MEL": float(i % 2), "NV": float(1 - i % 2)} for i in range(20)]
 isic_pictures = f"ISIC_2019_Training_Input/ISIC_00000{{{','.join(f'{i:02}' for i in range(20))}}}.jpg"
 table(
@@ -295,6 +322,17 @@ table(
     "?image=file_name&label=category",
     pictures=coco_pictures,
     labels={"cat": 10, "dog": 10},
+    groups={},
+    splits=None,
+)
+SEVERAL = {**COCO, "annotations": [*COCO["annotations"], {"id": 99, "image_id": 0, "category_id": 18}]}
+table(
+    "COCO's JSON, a picture of two categories",
+    "annotations/instances_val2017.json",
+    lambda path, rows: path.write_text(json.dumps(SEVERAL)),
+    "",
+    pictures=coco_pictures,
+    labels={"cat": 9, "dog": 10},
     groups={},
     splits=None,
 )

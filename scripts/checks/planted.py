@@ -6,7 +6,7 @@ Each case writes a small data set in which the truth is known, runs ``camtrace``
 a false claim. A claim at 5 % may be false in 10 of 100 sets, 17 of 200, or 23 of 300: the 97.5 % quantiles of the
 binomial distribution.
 
-- ``bursts``: 90 bursts of 6 nearly equal photos, makes drawn by burst: "make is still read".
+- ``bursts``, ``-30``: 90 or 30 bursts of 6 nearly equal photos, makes drawn by burst: "make is still read".
 - ``constant-80``, ``constant-70``: embeddings without information, of a group whose most frequent class has 80 % of the
   photos, or 70 % of the test photos and 49 % of the train photos: "is still read", "can be read".
 - ``null-readers``: three readers of noise: "is still read".
@@ -107,9 +107,9 @@ def claimed(text: str, claim: str) -> bool:
     return re.search(rf"(?<!hether ){claim}", text) is not None
 
 
-def bursts(rng: np.random.Generator, folder: Path) -> bool:
+def bursts(rng: np.random.Generator, folder: Path, count: int = 90) -> bool:
     """Makes of bursts, drawn without regard to the pictures."""
-    makes = rng.permutation(np.arange(90) % 2)
+    makes = rng.permutation(np.arange(count) % 2)
     for burst, make in enumerate(makes):
         first = np.asarray(picture(rng), dtype=np.float32)
         for shot in range(6):
@@ -263,9 +263,10 @@ def audited_classes(rng: np.random.Generator, folder: Path, classes: int) -> boo
     if not (folder.parent / "pool").exists():
         (folder.parent / "pool").mkdir()
         pictures = [picture(rng, 24) for _ in range(40)]
-        for i, quality in itertools.product(range(4000), (75, 90)):
+        encoded = {(i, quality): jpeg(pictures[i], quality) for i in range(40) for quality in (75, 90)}
+        for i, quality in itertools.product(range(photos), (75, 90)):
             end = f"{i}".encode()  # behind the end of the picture, so that no two files are equal
-            (folder.parent / f"pool/{i}-{quality}.jpg").write_bytes(jpeg(pictures[i % 40], quality) + end)
+            (folder.parent / f"pool/{i}-{quality}.jpg").write_bytes(encoded[i % 40, quality] + end)
 
     def audit(strength: float) -> str:
         share = (1 + strength * (2 * (label % 2) - 1)) / 2
@@ -318,6 +319,7 @@ CASES: Mapping[str, Callable[[np.random.Generator, Path], bool]] = {
     **{f"owners-{owners}": partial(audited_owners, owners=owners) for owners in (20, 40, 60)},
     **{f"classes-{classes}": partial(audited_classes, classes=classes) for classes in (50, 100, 1000)},
     "jitter": shaken,
+    "bursts-30": partial(bursts, count=30),
 }
 """Whether something false is said about a data set that is drawn, by case."""
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmark.cli.audit import main as audit
 from benchmark.cli.compare import main as compare
-from benchmark.compare import Columns, compare_rows, items_figure, read_sources
+from benchmark.extras.items import Columns, compare_rows, items_figure, read_sources
 from builders.errors import DataError, UsageError
 
 N = 400

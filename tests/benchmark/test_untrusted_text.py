@@ -23,7 +23,6 @@ from benchmark.cli import score as score_command
 from benchmark.cli.console import Console
 from benchmark.cli.parser import read_toml
 from benchmark.encoders import as_encoder, load_encoder
-from benchmark.encoders.loaders.study_weights import read_encoder
 from benchmark.erasing import load_eraser
 from benchmark.options import RunOptions
 from benchmark.report import text
@@ -84,12 +83,6 @@ class Stubborn(torch.nn.Module):
 
 def grey(picture: Image.Image) -> np.ndarray:
     return np.zeros((3, 8, 8), np.float32)
-
-
-def of_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.encoders.loaders.study_weights._ARCHITECTURES", {"resnet50": torch.nn.Identity})
-    torch.save({}, folder / "a.pth")
-    read_encoder("checkpoint:dino-resnet50", folder / "a.pth")
 
 
 UNKNOWN = f"Failure.__init__() got an unexpected keyword argument 'a\\x1b[2J{'x' * 300}"

@@ -121,7 +121,7 @@ class Card:
         self.allocated = self.highest = 0
         self.host_seen = {}
         self.pinned = []
-        self.failing = set()
+        self.failing = []
         self.refuses_to_pin = False
         self.last_error = ""
         """Of a call that was refused: the next kernel reports it."""
@@ -145,8 +145,8 @@ class Card:
         self.highest = max(self.highest, self.allocated)
 
     def exhaust(self, function, within=""):
-        """Memory runs out at the next thing that is computed in a function of that name, called by the other."""
-        self.failing = {function, within} - {""}
+        """Memory runs out at the next thing that is computed in a function of that name, called by the other: once."""
+        self.failing.append({function, within} - {""})
 
     def check(self):
         if self.last_error:
@@ -154,12 +154,12 @@ class Card:
             raise RuntimeError(error)
         if not self.failing:
             return
-        frame, missing = sys._getframe(2), set(self.failing)
-        while frame is not None and missing:
-            missing.discard(frame.f_code.co_name)
+        frame, callers = sys._getframe(2), set()
+        while frame is not None:
+            callers.add(frame.f_code.co_name)
             frame = frame.f_back
-        if not missing:
-            self.failing = set()
+        if within := next((names for names in self.failing if names <= callers), None):
+            self.failing.remove(within)
             raise torch.cuda.OutOfMemoryError("CUDA out of memory, on a fake card")
 
     def blocks(self):

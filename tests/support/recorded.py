@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,25 +37,6 @@ def check_recorded(name: str, made: Mapping[str, Any], *, tolerance: float = 1e-
     assert not moved
 
 
-def check_entry(name: str, key: str, made: Any, *, tolerance: float = 1e-4) -> None:
-    """Compare one value with the recorded one of a file whose values many tests make; it must be recorded.
-
-    Args:
-        name: of the file in ``tests/recorded``.
-        key: of the value.
-        made: as a value of ``check_recorded``.
-        tolerance: relative, of numbers that are not whole.
-    """
-    path = FOLDER / f"{name}.json"
-    recorded = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if os.environ.get("CAMTRACE_WRITE_RECORD_KEYS"):
-        recorded[key] = _plain(made)
-        lines = [f"{json.dumps(key)}: {json.dumps(recorded[key])}" for key in sorted(recorded)]
-        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
-    moved = list(_differences(recorded[key], _plain(made), key, tolerance))
-    assert not moved
-
-
 OF_THIS_MACHINE = (
     "weights_sha256",
     "transformers",
@@ -68,16 +48,6 @@ OF_THIS_MACHINE = (
     "producer",
 )
 """Entries of what an encoder says of itself that follow from other software, or from drawn weights."""
-
-
-def information(encoder: Any, folder: Path | None = None) -> dict[str, Any]:
-    """What an encoder says of itself, without versions of libraries, hashes and the name of a folder of this test."""
-    info = {**vars(encoder.info), "cacheable": encoder.cacheable, "notices": encoder.notices}
-    text = json.dumps(_plain(_without(info)))
-    for part in () if folder is None else (str(folder), folder.name):
-        text = text.replace(part, "FOLDER")
-    made: dict[str, Any] = json.loads(re.sub(r"@[0-9a-f]{8}\b", "@HASH", text))
-    return made
 
 
 def _without(value: Any) -> Any:

@@ -32,12 +32,12 @@ LIBRARIES = ("transformers", "timm", "open_clip", "torchvision")
 PACKAGES = ("transformers", "timm", "open_clip_torch", "torchvision", "torch", "peft", "safetensors", "camtrace")
 
 
-def computed_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+def _computed_tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     """Buffers that need no source in a checkpoint: those that are not stored, and integers; without counters.
 
     >>> network = nn.BatchNorm1d(2)
     >>> network.register_buffer("table", torch.ones(2), persistent=False)
-    >>> list(computed_tensors(network))
+    >>> list(_computed_tensors(network))
     ['table']
     """
     stored = module.state_dict().keys()
@@ -67,7 +67,7 @@ def require_two_equal_loads(encoder: Encoder, load_on_cpu: Callable[[], Encoder]
     embed, info = encoder.embed, encoder.info
     if info.library not in LIBRARIES or info.weights_sha256 is None or not isinstance(embed, Embedder):
         return
-    computed = computed_tensors(embed.module)
+    computed = _computed_tensors(embed.module)
     if not computed or encoder.dtype not in ("float32", "tf32"):  # another type rounds them
         return
     parts = [info.id, info.library, info.weights_sha256, sources_hash(embed.module), package_versions(PACKAGES)]
@@ -77,7 +77,7 @@ def require_two_equal_loads(encoder: Encoder, load_on_cpu: Callable[[], Encoder]
         return
     again = load_on_cpu()
     assert isinstance(again.embed, Embedder)
-    others = computed_tensors(again.embed.module)
+    others = _computed_tensors(again.embed.module)
     different = [k for k, v in computed.items() if k not in others or not torch.equal(v.cpu(), others[k])]
     if different or again.info.weights_sha256 != info.weights_sha256:
         what = f"two loads differ in {len(different)} of its tables ({first_names(different)})"

@@ -131,7 +131,7 @@ def parse_output(text: str) -> OutputSpecification | None:
     which, pools = match.groups()
     poolings = tuple(dict.fromkeys(p.strip() for p in pools.split(","))) if pools is not None else ()
     for pooling in poolings:
-        if pooling not in POOLINGS and not parts_of_side(pooling) and grid_cell(pooling) is None:
+        if pooling not in POOLINGS and not _parts_of_side(pooling) and grid_cell(pooling) is None:
             raise unknown_name("pooling", pooling, POOLINGS)
     return OutputSpecification(stripped, _layers(which, text), _with_cells(poolings))
 
@@ -209,7 +209,7 @@ def grid_cell(pooling: str) -> Cell | None:
     Cell(single=True, parts=8, row=0, column=7)
     """
     match = _CELL.fullmatch(pooling)
-    if match is None or (parts := parts_of_side(pooling.partition("-")[0])) is None:
+    if match is None or (parts := _parts_of_side(pooling.partition("-")[0])) is None:
         return None
     row, column = int(match[3]), int(match[4])
     return Cell(match[1] == "patch", parts, row, column) if max(row, column) < parts else None
@@ -225,7 +225,7 @@ def is_single(pooling: str) -> bool:
     return cell is not None and cell.single
 
 
-def parts_of_side(pooling: str) -> int | None:
+def _parts_of_side(pooling: str) -> int | None:
     """Parts per side of ``grid``, ``patch``, ``grid[8]``, ...; None for other poolings, and over ``MOST_PARTS``."""
     match = _PARTED.fullmatch(pooling)
     parts = int(match[2] or GRID) if match else 0
@@ -237,7 +237,7 @@ def _with_cells(poolings: Sequence[str]) -> tuple[str, ...]:
     ``grid[4]-0-1``."""
     expanded: dict[str, None] = {}
     for pooling in poolings:
-        if parts := parts_of_side(pooling):
+        if parts := _parts_of_side(pooling):
             single = pooling.startswith("patch")
             cells = [Cell(single, parts, row, column) for row in range(parts) for column in range(parts)]
             expanded |= dict.fromkeys(cell.name for cell in cells)

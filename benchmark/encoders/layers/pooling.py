@@ -45,10 +45,10 @@ def photo_places(photo_ids: Sequence[str]) -> np.ndarray:
     return np.frombuffer(digests, ">u2").reshape(-1, 2).astype(np.int64)
 
 
-def index_at(first: int, count: int, places: torch.Tensor) -> torch.Tensor:
+def _index_at(first: int, count: int, places: torch.Tensor) -> torch.Tensor:
     """int64 [n]: indices of the patches at positions along a side that has ``count`` patches from index ``first``.
 
-    >>> index_at(4, 3, torch.tensor([0, MIDDLE, STEPS - 1])).tolist()
+    >>> _index_at(4, 3, torch.tensor([0, MIDDLE, STEPS - 1])).tolist()
     [4, 5, 6]
     """
     return first + (places * count).div(STEPS, rounding_mode="floor")
@@ -133,7 +133,7 @@ def _single(layer: Layer, cell: Cell, places: torch.Tensor | None) -> torch.Tens
     indices = []
     for side, part, positions in zip(maps.shape[2:], (cell.row, cell.column), places.T, strict=True):
         first, end = (-(-edge * side // cell.parts) for edge in (part, part + 1))
-        indices.append(index_at(first, end - first, positions))
+        indices.append(_index_at(first, end - first, positions))
     return maps[torch.arange(len(maps), device=maps.device), :, indices[0], indices[1]]
 
 

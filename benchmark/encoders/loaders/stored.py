@@ -18,9 +18,7 @@ Such a file does not state model, weights, preprocessing and training data.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +29,12 @@ import numpy as np
 from benchmark.encoders.encoder import GROUPS, PHOTO, Encoder, EncoderInfo, StoredEmbeddings
 from benchmark.encoders.registry import LoadRequest
 from builders.cli import parse_query
-from builders.errors import EncoderError, UsageError, unknown_name
+from builders.errors import DataError, EncoderError, UsageError, unknown_name
 from builders.pixels import ALL_PARAMETERS
+from builders.sources import open_table
 from builders.untrusted import (
-    UntrustedInputError,
     list_folder,
+    list_vectors,
     open_untrusted,
     parquet_error_text,
     parquet_errors,
@@ -55,9 +54,6 @@ OPTIONS = (*FACTS, "id")
 
 ID = "photo_id"
 """Column of the ids, unless ``id=`` names another one."""
-
-JOINED = "-"
-"""Between the values of several columns that make an id together."""
 
 UNPROCESSED = "original"
 """Name of the view without processing, as recipes have it (``benchmark.views.ORIGINAL``, a layer above)."""
@@ -115,8 +111,8 @@ def load_embeddings(request: LoadRequest) -> Encoder:
     path, label = made_elsewhere(request, file, "embeddings:FILE.parquet")
     try:
         table, sha256 = _read(path, label, ids)
-    except UntrustedInputError as error:
-        raise EncoderError(f"{label}: {str(error).replace(f'{path.parent}/', '')}") from None
+    except (DataError, UsageError) as error:
+        raise EncoderError(f"{label}: {str(error).replace(f'{path.parent}/', '').removeprefix(f'{label}: ')}") from None
     name = f"{label}@{sha256[:8]}"
     stored = StoredEmbeddings(name, _finite(table, label), _rows(table, label))
     facts = ("model", "weights", "preprocessing", "training data")
@@ -160,15 +156,15 @@ def _refuse(batch: torch.Tensor) -> torch.Tensor:
 class _Table:
     """Contents of a file; only their form is checked."""
 
-    ids: Sequence[Any]
+    ids: Sequence[str]
     vectors: np.ndarray
     """float32 [rows, dimension]."""
-    classes: Mapping[str, Sequence[Any]]
+    classes: Mapping[str, Sequence[str | None]]
     """Name of a parameter -> class of each row: a code, a name, or None."""
 
 
 def _read(path: Path, label: str, ids: str) -> tuple[_Table, str]:
-    """The table, and the SHA-256 of its files. Raises ``UntrustedInputError`` and ``EncoderError``."""
+    """The table, and the SHA-256 of its files. Raises ``DataError``, ``UsageError`` and ``EncoderError``."""
     if path.suffix == ".npy":
         return _read_npy(path, label, ids)
     files = [path / name for name in list_folder(path).files if name.endswith(".parquet")] if path.is_dir() else [path]
@@ -181,7 +177,8 @@ def _read(path: Path, label: str, ids: str) -> tuple[_Table, str]:
             while part := stream.read(1 << 24):
                 digest.update(part)
             stream.seek(0)
-            tables.append(_parquet(stream, f"{label}/{file.name}" if path.is_dir() else label, ids))
+            vectors = _parquet_vectors(stream, f"{label}/{file.name}" if path.is_dir() else label)
+        tables.append(_with_rows(file, vectors, ids))
     names = {name for table in tables for name in table.classes}
     joined = {n: [c for t in tables for c in t.classes.get(n, [None] * len(t.ids))] for n in names}
     dimensions = {table.vectors.shape[1] for table in tables}
@@ -193,48 +190,29 @@ def _read(path: Path, label: str, ids: str) -> tuple[_Table, str]:
     return _Table(all_ids, np.concatenate([table.vectors for table in tables]), joined), digest.hexdigest()
 
 
-def _parquet(stream: Any, label: str, ids: str) -> _Table:
-    import pyarrow as pa
+def _with_rows(file: Path, vectors: np.ndarray, ids: str) -> _Table:
+    """Vectors with the ids and classes of their rows, which a table names."""
+    table = open_table(file, [ids, *ALL_PARAMETERS])
+    if len(vectors) != table.rows:
+        raise EncoderError(f"{file.name}: it holds {table.rows} rows, and there are {len(vectors)} embeddings")
+    classes = {name: table.columns[name] for name in ALL_PARAMETERS if name in table.columns}
+    return _Table(table.joined(ids), vectors, classes)
+
+
+def _parquet_vectors(stream: Any, label: str) -> np.ndarray:
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(stream)
-        names = file.schema_arrow.names
-        id_columns = _id_columns(ids, names)
-        wanted = [name for name in dict.fromkeys((*id_columns, "embedding", *ALL_PARAMETERS)) if name in names]
-        for name in (*id_columns, "embedding"):
-            if name not in names:
-                hint = "; ?id=COLUMN names the column of the ids" if name == ID else ""
-                held = ", ".join(map(str, names)) or "none"
-                raise EncoderError(f"{label}: it has no column {name} (it has {held}){hint}")
-        table = read_columns(file, wanted, limit=LARGEST_FILE)
+        if "embedding" not in file.schema_arrow.names:
+            held = ", ".join(map(str, file.schema_arrow.names)) or "none"
+            raise EncoderError(f"{label}: it has no column embedding (it has {held})")
+        column = read_columns(file, ["embedding"], limit=LARGEST_FILE).column(0).combine_chunks()
     except parquet_errors() as error:
         raise EncoderError(f"{label}: it is no Parquet file that can be read ({parquet_error_text(error)})") from None
-    if not table.num_rows:
+    if not len(column):
         raise EncoderError(f"{label}: it holds no row")
-    column = table.column("embedding").combine_chunks()
-    kind = column.type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
-        raise EncoderError(f"{label}: the column embedding holds {kind}, not lists of numbers")
-    if not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise EncoderError(f"{label}: the embeddings are lists of {kind.value_type}, not of numbers")
-    photo_ids = _joined([table.column(name).to_pylist() for name in id_columns], named=ids != ID)
-    if column.null_count:
-        raise EncoderError(f"{label}: {photo_ids[column.is_null().index(True).as_py()]} has no embedding")
-    lengths = np.asarray(column.value_lengths().to_numpy(zero_copy_only=False))
-    first = int(lengths[0])
-    if (lengths != first).any() or not first:
-        odd = int(np.flatnonzero(lengths != first)[0]) if first else 0
-        raise EncoderError(
-            f"{label}: the embedding of {photo_ids[odd]} has {int(lengths[odd])} numbers, that of {photo_ids[0]} has "
-            f"{first}"
-        )
-    flat = column.flatten()
-    if flat.null_count:
-        raise EncoderError(f"{label}: an embedding lacks one of its numbers (null)")
-    vectors = _float32(flat.to_numpy(zero_copy_only=False)).reshape(-1, first)
-    classes = {name: table.column(name).to_pylist() for name in ALL_PARAMETERS if name in names}
-    return _Table(photo_ids, vectors, classes)
+    return list_vectors(column, f"{label}: the column embedding")
 
 
 def _read_npy(path: Path, label: str, ids: str) -> tuple[_Table, str]:
@@ -242,40 +220,16 @@ def _read_npy(path: Path, label: str, ids: str) -> tuple[_Table, str]:
     csv_file = path.with_suffix(".csv")
     if not csv_file.exists():
         raise EncoderError(f"{label}: {csv_file.name} must be in the same folder, with a column photo_id")
-    csv_data = read_untrusted(csv_file, limit=LARGEST_IDS)
     try:
         vectors = parse_array(data)
-        lines = list(csv.DictReader(io.StringIO(csv_data.decode("utf-8-sig"))))
-    # UnicodeDecodeError is a ValueError; a header may request more memory than there is
-    except (ValueError, EOFError, OSError, csv.Error, MemoryError, OverflowError, SyntaxError, TypeError) as error:
+    # a header may request more memory than there is
+    except (ValueError, EOFError, OSError, MemoryError, OverflowError, SyntaxError, TypeError) as error:
         raise EncoderError(f"{label}: it cannot be read ({parquet_error_text(error)})") from None
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.size:
         shape = f"{vectors.dtype} {list(vectors.shape)}"
         raise EncoderError(f"{label}: it holds {shape}, not numbers [rows, dimension]")
-    if len(lines) != len(vectors):
-        raise EncoderError(f"{label}: it holds {len(vectors)} embeddings, and {csv_file.name} {len(lines)} lines")
-    id_columns = _id_columns(ids, list(lines[0]))
-    if absent := [name for name in id_columns if name not in lines[0]]:
-        raise EncoderError(f"{label}: {csv_file.name} has no column {absent[0]}")
-    classes = {name: [line[name] or None for line in lines] for name in ALL_PARAMETERS if name in lines[0]}
-    sha256 = hashlib.sha256(data + b"\0" + csv_data).hexdigest()
-    photo_ids = _joined([[line[name] for line in lines] for name in id_columns], named=ids != ID)
-    return _Table(photo_ids, _float32(vectors), classes), sha256
-
-
-def _id_columns(ids: str, names: Sequence[str]) -> list[str]:
-    """The columns that make an id: one, or several that ``ids`` names with commas."""
-    return [ids] if ids in names else [name.strip() for name in ids.split(",")]
-
-
-def _joined(columns: Sequence[Sequence[Any]], *, named: bool) -> list[Any]:
-    """The ids of rows. In columns that the user named, whole numbers count as text; a row of other values has no id."""
-    texts = [[str(v) if named and type(v) is int else v for v in column] for column in columns]
-    if len(texts) == 1:
-        return texts[0]
-    return [
-        JOINED.join(values) if all(isinstance(v, str) for v in values) else None for values in zip(*texts, strict=True)
-    ]
+    sha256 = hashlib.sha256(data + b"\0" + read_untrusted(csv_file, limit=LARGEST_IDS)).hexdigest()
+    return _with_rows(csv_file, _float32(vectors), ids), sha256
 
 
 def _float32(numbers: np.ndarray) -> np.ndarray:
@@ -297,9 +251,7 @@ def _rows(table: _Table, label: str) -> dict[str, dict[str, int]]:
     rows: dict[str, dict[str, int]] = {}
     seen: set[tuple[str, str, str]] = set()
     for row, photo_id in enumerate(table.ids):
-        if not isinstance(photo_id, str) or not photo_id:
-            raise EncoderError(f"{label}: row {row} has no photo_id that is a text")
-        classes = {name: values[row] for name, values in table.classes.items() if values[row] is not None}
+        classes = {name: value for name, values in table.classes.items() if (value := values[row]) is not None}
         views = {name: _processing(name, value, photo_id, label) for name, value in classes.items()} or {PHOTO: PHOTO}
         for parameter, view in views.items():
             row_of = rows.setdefault(view, {})
@@ -315,12 +267,12 @@ def _rows(table: _Table, label: str) -> dict[str, dict[str, int]]:
     return rows
 
 
-def _processing(parameter: str, value: Any, photo_id: str, label: str) -> str:
+def _processing(parameter: str, value: str, photo_id: str, label: str) -> str:
     """Name of the processing of a class of a parameter."""
     options = ALL_PARAMETERS[parameter]
-    if isinstance(value, str) and value in options.classes:
+    if value in options.classes:
         return options.processings[options.classes.index(value)]
-    code = int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else -1
+    code = int(value) if value.isdecimal() else -1
     if not 0 <= code < len(options.classes):
         classes = ", ".join(options.classes)
         raise EncoderError(f"{label}: {photo_id} has {parameter} {value!r}; its classes are {classes}")

@@ -36,7 +36,7 @@ from benchmark.encoders.preprocess.pixels import (
 from benchmark.encoders.provenance import STUDY
 from benchmark.encoders.registry import EncoderRow
 from benchmark.options import PREPROCESS
-from builders.errors import EncoderError, unknown_name
+from builders.errors import UsageError, unknown_name
 
 _CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -124,8 +124,8 @@ def with_preprocessing(encoder: Encoder, mode: str) -> Encoder:
         to replace (statistics, plain functions).
 
     Raises:
-        UsageError: an unknown mode.
-        EncoderError: its preprocessing does not show which filter and which normalisation to keep.
+        UsageError: an unknown mode, or one that this encoder cannot have: its preprocessing does not show which filter
+            and which normalisation to keep.
     """
     if checked_mode(mode) == "own":
         return encoder
@@ -175,7 +175,7 @@ def _replaced(encoder: Encoder, mode: str, pixels: Pixels, constants: _Constants
         return changed
     embed: Any = encoder.embed
     if not hasattr(embed, "normalise"):
-        raise EncoderError(
+        raise UsageError(
             f"{encoder.info.id}: mean and standard deviation are fixed in its forward pass, and --preprocess {mode} "
             "needs others: load it by its name, or with --runtime torch"
         )
@@ -194,7 +194,7 @@ def _loaded(load: Callable[[], Encoder], mode: str) -> Encoder:
 def _native(encoder: Encoder, mode: str) -> tuple[Pixels, _Constants]:
     """Steps and constants of the encoder's preprocessing, verified to equal it."""
     if not _has_fixed_size(encoder):
-        raise EncoderError(
+        raise UsageError(
             f"{encoder.info.id} reads the photo by itself, so --preprocess {mode} has nothing to replace: use own"
         )
     constants = _constants(encoder)
@@ -202,7 +202,7 @@ def _native(encoder: Encoder, mode: str) -> tuple[Pixels, _Constants]:
         return encoder.preprocess, constants
     native = _verified(encoder)
     if native is None:
-        raise EncoderError(
+        raise UsageError(
             f"{encoder.info.id}: how its own preprocessing resizes and normalises is not known, so --preprocess "
             f"{mode} cannot keep its filter and constants: use own, or give a torchvision Compose of Resize, "
             "CenterCrop, ToTensor and Normalize"
@@ -255,7 +255,7 @@ def _filter(pixels: Pixels) -> int:
 
 def _short_side(encoder: Encoder, width: int, height: int) -> int:
     if width != height:
-        raise EncoderError(
+        raise UsageError(
             f"{encoder.info.id}: its input is {width} x {height}, no square, so a short side of it is not defined: "
             "use --preprocess squash or own"
         )

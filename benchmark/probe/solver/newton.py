@@ -55,7 +55,7 @@ def _compiled() -> ModuleType | None:
     return kernels
 
 
-def fit_each(
+def _fit_each(
     kernels: ModuleType,
     features: Design,
     labels: np.ndarray,
@@ -252,7 +252,7 @@ def _solve_compiled(
         start = features.from_embedding(
             weights.expand(groups, count, -1, -1), bias.nan_to_num(neginf=0.0).expand(groups, count, -1)
         )
-    points, present, diagnostics = fit_each(
+    points, present, diagnostics = _fit_each(
         kernels,
         features,
         labels.view(groups, features.n, -1).numpy(),

@@ -58,7 +58,7 @@ class Projected(NamedTuple):
 
 
 def project(splits: LabelledSplits) -> LabelledSplits:
-    """The same splits in n + 2 coordinates, for n train and val photos together (n < d); see ``project_rows``.
+    """The same splits in n + 2 coordinates, for n train and val photos together (n < d); see ``_project_rows``.
 
     Raises:
         DataError: an embedding is not finite.
@@ -69,7 +69,7 @@ def project(splits: LabelledSplits) -> LabelledSplits:
     [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
     """
     parts = [splits.train_x] if splits.val_x is None else [splits.train_x, splits.val_x]
-    projected = project_rows(in_one([all_rows(part) for part in parts]), all_rows(splits.test_x))
+    projected = _project_rows(in_one([all_rows(part) for part in parts]), all_rows(splits.test_x))
     train = splits.train_x.shape[0]
     rows = np.arange(len(projected.train))
     return _in_coordinates(splits, projected, rows[:train], rows[train:], np.arange(len(projected.test)))
@@ -91,7 +91,7 @@ def _in_coordinates(
     )
 
 
-def project_rows(rows: Tensor, tested: Tensor) -> Projected:
+def _project_rows(rows: Tensor, tested: Tensor) -> Projected:
     """Project embeddings onto the span of the training photos.
 
     Coordinates from the last to the first: along the mean of these, along what photo 0 adds to it, what photo 1 adds to
@@ -200,7 +200,7 @@ class SharedRows:
         """
         with self._lock:
             if self._projected is None:
-                ordered = project_rows(all_rows(self._train)[self._order], all_rows(self._test))
+                ordered = _project_rows(all_rows(self._train)[self._order], all_rows(self._test))
                 train = np.empty_like(ordered.train)
                 train[self._order] = ordered.train
                 self._projected = ordered._replace(train=train)

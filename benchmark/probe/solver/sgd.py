@@ -117,7 +117,7 @@ def descend(
         n_classes: C.
         epochs, batch_size: as in the protocol.
         seed: of the first weights and the order of the rows, the same for all runs.
-        in_rows: represent the weights as a combination of the rows. The same steps, cheaper if ``rows_are_cheaper``.
+        in_rows: represent the weights as a combination of the rows. The same steps, cheaper if ``_rows_are_cheaper``.
         resident: all features [G, n, d] if they are in memory; compiled steps read them in place.
 
     Returns:
@@ -178,7 +178,7 @@ def _compiled(resident: Tensor, times: int) -> ModuleType | None:
     return compiled_module("benchmark.probe.solver.kernels.sgd", "The descent of probes") if is_worthwhile else None
 
 
-def rows_are_cheaper(n: int, dimension: int) -> bool:
+def _rows_are_cheaper(n: int, dimension: int) -> bool:
     """Whether a step of rows (a product with n columns) costs less than one of weights (two with d columns)."""
     return n < 2 * dimension and n <= MOST_ROWS
 
@@ -190,7 +190,7 @@ def step_work(columns: int, n: int, dimension: int, batch_size: int, in_rows: bo
 
 def stack_size(fits: int, n: int, dimension: int, batch_size: int, memory_bytes: int, device: torch.device) -> int:
     """Number of training sets, of ``fits``, with float32 rows to run together: at least one."""
-    in_rows = rows_are_cheaper(n, dimension)
+    in_rows = _rows_are_cheaper(n, dimension)
     most = memory_bytes // (4 * n * (dimension + (n if in_rows else 0)))
     if device.type == "cpu":
         cached = STEP_BYTES // (4 * min(n, batch_size) * (n if in_rows else dimension))
@@ -288,7 +288,7 @@ class Reader:
     @property
     def in_rows(self) -> bool:
         """Whether ``descend`` should represent the weights as a combination of these rows."""
-        return self.resident is not None and rows_are_cheaper(len(self.rows), self.resident.shape[2])
+        return self.resident is not None and _rows_are_cheaper(len(self.rows), self.resident.shape[2])
 
     def __call__(self, index: Tensor, /) -> Tensor:
         """Features [G, b, d] of ascending row indices [b], valid until the next call."""

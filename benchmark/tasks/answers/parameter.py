@@ -14,7 +14,7 @@ from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues
 from benchmark.tasks.answers.table import AnswerTable, details_of, metric_values
 from benchmark.tasks.processing_probe import upright
-from benchmark.tasks.scores import score_of, unit_answers, units_of
+from benchmark.tasks.scores import outcome_of, units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome, of_each_parameter
 from builders.errors import DataError
 from builders.photos import PhotoSet
@@ -36,6 +36,7 @@ ANSWERS = Family(
     whole="labelled",
     grouped=True,
     hub_id="answers-{subject}",
+    tagline="Whether the answers of a vision-language model change when a photo is processed.",
 )
 
 NO_CHANGE = "0: every answer stays"
@@ -111,7 +112,7 @@ METRICS = (
 )
 
 
-def run_answers(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
+def _run_answers(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
     """Run ``answers/<parameter>``. A file of answers may lack some processings.
 
     Raises:
@@ -143,38 +144,22 @@ def run_answers(parameter: Parameter, inputs: TaskInput) -> TaskOutcome:
         "views": np.array(held),
         "noise": np.array(noise, dtype=str),
         "chosen": answers.chosen,
-        **unit_answers(units),
     }
     if answers.probability is not None and answers.margin is not None:
         arrays |= {"probability": answers.probability[: 1 + len(held)], "margin": answers.margin}
     if (moved := _moved(inputs, at, held)) is not None:
         arrays["moved"] = moved
-    table = AnswerTable.of(arrays)
-    signed = {metric.name: metric for metric in METRICS if metric.signed}
-    more = details_of(table)
-    scores = [
-        score_of(
-            f"answers/{parameter.name}",
-            name,
-            inputs,
-            values,
-            units,
-            chance=0.0 if name in signed else table.chance(),
-            details={
-                "processings": len(held),
-                "rule": source.rule.name,
-                **(more if name == "flips" else {}),
-                **({"without": [n for n in parameter.processings if n not in held]} if _lacks(parameter, held) else {}),
-            },
-            bounds=_bounds(name),
-        )
-        for name, values in metric_values(table).items()
-    ]
-    return TaskOutcome(tuple(scores), arrays)
-
-
-def _lacks(parameter: Parameter, held: list[str]) -> bool:
-    return len(held) < len(parameter.processings)
+    lacking = [name for name in parameter.processings if name not in held]
+    shared = {"rule": source.rule.name, **({"without": lacking} if lacking else {})}
+    return outcome_of(
+        f"answers/{parameter.name}",
+        inputs,
+        arrays,
+        units,
+        read_answers=read_answers,
+        read_facts=answer_facts,
+        details={"": shared},
+    )
 
 
 def _bounds(metric: str) -> tuple[float, float]:
@@ -211,7 +196,7 @@ def _moved(inputs: TaskInput, at: np.ndarray, views: list[str]) -> np.ndarray | 
 
 
 def read_answers(arrays: Answers) -> dict[str, PhotoValues]:
-    """Values by photo of each metric, from the answers of ``run_answers``."""
+    """Values by photo of each metric, from the answers of ``_run_answers``."""
     table = AnswerTable.of(arrays)
     over = tuple(table.processed)
     return {
@@ -255,7 +240,7 @@ def parameter_answers(p: Parameter) -> Task:
         metrics=METRICS,
         recipe=partial(_recipe, p),
         unfit=_unfit,
-        run=partial(run_answers, p),
+        run=partial(_run_answers, p),
         read_answers=read_answers,
         read_facts=answer_facts,
         with_processings=of_each_parameter(parameter_answers),

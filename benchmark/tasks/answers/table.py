@@ -145,7 +145,7 @@ def by_processing(table: AnswerTable) -> dict[str, dict[str, float]]:
     return _rows(list(table.processed), columns)
 
 
-def by_noise(table: AnswerTable) -> dict[str, dict[str, float]]:
+def _by_noise(table: AnswerTable) -> dict[str, dict[str, float]]:
     """Flips and accuracy under each view of the noise floor."""
     if not table.noise:
         return {}
@@ -211,7 +211,7 @@ def details_of(table: AnswerTable) -> dict[str, Any]:
     """What the answers give besides values: for ``Score.details`` of ``flips``."""
     parts: dict[str, Any] = {
         "by_processing": by_processing(table),
-        "noise": by_noise(table),
+        "noise": _by_noise(table),
         "by_margin": by_margin(table),
         "movement": movement(table),
         "questions": len(table.photo),

@@ -91,7 +91,7 @@ class Crossed(NamedTuple):
     cell: Cell
 
 
-def run_crossing(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
+def _run_crossing(processings: Sequence[str], inputs: TaskInput) -> TaskOutcome:
     """Run ``forensics/crossing``. A file of scores may lack some processings."""
     from benchmark.views import ORIGINAL
 
@@ -191,13 +191,13 @@ def _matrix(inputs: TaskInput, data: DetectionData, names: Sequence[str], origin
     return {"matrix": {"views": list(names), "auc": rows}}
 
 
-def read_crossing(arrays: Answers) -> dict[str, PhotoValues]:
-    """Values by photo of each metric of ``run_crossing``, from its answers."""
+def _read_crossing(arrays: Answers) -> dict[str, PhotoValues]:
+    """Values by photo of each metric of ``_run_crossing``, from its answers."""
     crossed = _crossed(arrays)
     return photo_values(METRICS, _statistics(crossed), arrays, [one.name for one in crossed])
 
 
-def crossing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+def _crossing_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, and the bias by processing."""
     from benchmark.detection import auc
 
@@ -220,7 +220,7 @@ def _recipe(processings: Sequence[str], photos: PhotoSet, options: RunOptions) -
 CROSSING = "forensics/crossing"
 
 
-def crossing_task(processings: tuple[str, ...]) -> Task:
+def _crossing_task(processings: tuple[str, ...]) -> Task:
     """``forensics/crossing`` with these processings, by name."""
     return Task(
         name=CROSSING,
@@ -231,12 +231,12 @@ def crossing_task(processings: tuple[str, ...]) -> Task:
         metrics=METRICS,
         recipe=partial(_recipe, processings),
         unfit=unfit_for_detection,
-        with_processings=of_processings(crossing_task),
-        run=partial(run_crossing, processings),
-        read_answers=read_crossing,
-        read_facts=crossing_facts,
+        with_processings=of_processings(_crossing_task),
+        run=partial(_run_crossing, processings),
+        read_answers=_read_crossing,
+        read_facts=_crossing_facts,
         score_views=2,
     )
 
 
-CROSSING_TASK = crossing_task(STUDY_PROCESSINGS)
+CROSSING_TASK = _crossing_task(STUDY_PROCESSINGS)

@@ -56,13 +56,13 @@ class DetectionData:
         return {"real_and_generated": counts}
 
 
-def is_generated(photos: PhotoSet) -> np.ndarray | None:
+def _is_generated(photos: PhotoSet) -> np.ndarray | None:
     """bool [classes], which of two classes holds the generated photos; None if the names of classes do not say it."""
     origins = [origin_of(name) for name in photos.labels.names]
     return np.array([o == "generated" for o in origins]) if sorted(map(str, origins)) == ["generated", "real"] else None
 
 
-def generators_of(photos: PhotoSet) -> Labels | None:
+def _generators_of(photos: PhotoSet) -> Labels | None:
     """The generator of each photo; None if no group names it."""
     return next((photos.groups[name] for name in GENERATOR_GROUPS if name in photos.groups), None)
 
@@ -76,7 +76,7 @@ def unfit_for_detection(photos: PhotoSet) -> str:
     """Why no detector can be scored on these photos; empty if one can."""
     if photos.stored_views:
         return "it stores photos that are processed already"
-    if is_generated(photos) is None:
+    if _is_generated(photos) is None:
         return "its labels are not two classes such as real and fake, or nature and ai (label=SOURCE names them)"
     generated, values = _flags(photos), photos.labels.values
     for split in ("train", _test_split(photos)):
@@ -102,7 +102,7 @@ def unfit_for_leaving_out(photos: PhotoSet) -> str:
     """Why no generator can be held out; empty if one can."""
     if reason := unfit_for_detection(photos):
         return reason
-    generators = generators_of(photos)
+    generators = _generators_of(photos)
     if generators is None:
         return "it does not say which generator made a photo (group=generator=SOURCE)"
     return _too_few(generators, photos, _flags(photos), "photos have fewer than two generators")
@@ -134,7 +134,7 @@ def detection_data(inputs: TaskInput) -> DetectionData:
     for part, at in (("train", train), (split, test)):
         if len(np.unique(generated[at])) < 2:
             raise DataError(f"{photos.name}: the usable photos of {part} are all of one class, real or generated")
-    return DetectionData(train, test, generated, generators_of(photos), sources_of(photos), units_of(inputs, test))
+    return DetectionData(train, test, generated, _generators_of(photos), sources_of(photos), units_of(inputs, test))
 
 
 def frequent_values(labels: Labels, data: DetectionData, among: np.ndarray) -> list[int]:
@@ -165,7 +165,7 @@ def _values(labels: Labels, parts: list[np.ndarray]) -> list[int]:
 
 def _flags(photos: PhotoSet) -> np.ndarray:
     """bool [photos], whether each was generated; False without a class."""
-    of_class = is_generated(photos)
+    of_class = _is_generated(photos)
     values = photos.labels.values
     if of_class is None:
         return np.zeros(len(values), bool)

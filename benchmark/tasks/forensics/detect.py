@@ -64,7 +64,7 @@ OTHER_READERS = tuple(
 METRICS = (AUC, MARGIN, BALANCED, NEAREST, *OTHER_READERS)
 
 
-def run_detect(inputs: TaskInput) -> TaskOutcome:
+def _run_detect(inputs: TaskInput) -> TaskOutcome:
     """Run ``forensics/detect``."""
     from benchmark.views import ORIGINAL
 
@@ -242,7 +242,7 @@ def _numbers_by_generator(arrays: Answers) -> list[dict[str, Any]]:
     return rows
 
 
-def detect_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+def _detect_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, recalls, calibration error and numbers of each generator."""
     from benchmark.detection import recall_at
 
@@ -259,8 +259,8 @@ def detect_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     return {**facts, AUC.name: with_details(facts[AUC.name], details)}
 
 
-def read_detect(arrays: Answers) -> dict[str, PhotoValues]:
-    """Values by photo of each metric of ``run_detect``, from its answers."""
+def _read_detect(arrays: Answers) -> dict[str, PhotoValues]:
+    """Values by photo of each metric of ``_run_detect``, from its answers."""
     return photo_values(METRICS, _statistics(arrays), arrays)
 
 
@@ -276,7 +276,7 @@ DETECT_TASK = Task(
     recipe=original_views,
     unfit=unfit_for_detection,
     score_views=1,
-    run=run_detect,
-    read_answers=read_detect,
-    read_facts=detect_facts,
+    run=_run_detect,
+    read_answers=_read_detect,
+    read_facts=_detect_facts,
 )

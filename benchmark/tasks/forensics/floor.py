@@ -38,7 +38,7 @@ FLOOR_AUC = Metric(
 )
 
 
-def run_floor(inputs: TaskInput) -> TaskOutcome:
+def _run_floor(inputs: TaskInput) -> TaskOutcome:
     """Run ``forensics/floor``."""
     data = detection_data(inputs)
     answers, details = floor_answers(inputs, data)
@@ -116,12 +116,12 @@ def floor_among(arrays: Answers) -> Statistic | None:
     return mean_over([(_floor(arrays), np.flatnonzero(~generated))], len(generated))
 
 
-def read_floor(arrays: Answers) -> dict[str, PhotoValues]:
-    """Values by photo of ``run_floor``, from its answers."""
+def _read_floor(arrays: Answers) -> dict[str, PhotoValues]:
+    """Values by photo of ``_run_floor``, from its answers."""
     return photo_values((FLOOR_AUC,), {FLOOR_AUC.name: _floor(arrays)}, arrays)
 
 
-def floor_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+def _floor_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance, and AUC and number of photos of each pair of sources."""
     from benchmark.detection import auc
 
@@ -145,7 +145,7 @@ FLOOR_TASK = Task(
     recipe=original_views,
     unfit=unfit_for_floor,
     score_views=1,
-    run=run_floor,
-    read_answers=read_floor,
-    read_facts=floor_facts,
+    run=_run_floor,
+    read_answers=_read_floor,
+    read_facts=_floor_facts,
 )

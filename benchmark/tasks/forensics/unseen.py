@@ -58,7 +58,7 @@ LOSS = Metric(
 METRICS = (UNSEEN_AUC, WORST, MARGIN, BALANCED, LOSS)
 
 
-def run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
+def _run_leave_one_out(inputs: TaskInput) -> TaskOutcome:
     """Run ``forensics/leave-one-out``."""
     from benchmark.views import ORIGINAL
 
@@ -130,12 +130,12 @@ def _statistics(arrays: Answers) -> Statistics:
     return statistics
 
 
-def read_leave_one_out(arrays: Answers) -> dict[str, PhotoValues]:
-    """Values by photo of each metric of ``run_leave_one_out``, from its answers."""
+def _read_leave_one_out(arrays: Answers) -> dict[str, PhotoValues]:
+    """Values by photo of each metric of ``_run_leave_one_out``, from its answers."""
     return photo_values(METRICS, _statistics(arrays), arrays)
 
 
-def leave_one_out_facts(arrays: Answers) -> dict[str, AnswerFacts]:
+def _leave_one_out_facts(arrays: Answers) -> dict[str, AnswerFacts]:
     """Chance of each metric, and the numbers of each generator."""
     facts, table = chance_facts(METRICS, arrays), _by_generator(arrays)
     lowest = {"generator": _lowest(table)} if "left_out_names" in arrays else {}
@@ -163,7 +163,7 @@ LEAVE_ONE_OUT_TASK = Task(
     recipe=original_views,
     unfit=unfit_for_leaving_out,
     score_views=1,
-    run=run_leave_one_out,
-    read_answers=read_leave_one_out,
-    read_facts=leave_one_out_facts,
+    run=_run_leave_one_out,
+    read_answers=_read_leave_one_out,
+    read_facts=_leave_one_out_facts,
 )

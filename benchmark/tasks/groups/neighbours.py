@@ -188,7 +188,7 @@ def _searched(group: str, inputs: TaskInput) -> Searched:
     return Searched(data, neighbours)
 
 
-def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
+def _run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``knn/<group>``: the six set-ups from the four boxes of neighbours, and SPD."""
     from benchmark.knn import Setup
     from benchmark.robustness import setup_accuracy, setup_chances, shuffled_spd, spd, spd_beyond_chance
@@ -220,7 +220,7 @@ def run_group_knn(group: str, inputs: TaskInput) -> TaskOutcome:
     return _outcome(f"knn/{group}", GROUP_SET_UPS, statistics, search, inputs, more, notes)
 
 
-def run_robustness(group: str, inputs: TaskInput) -> TaskOutcome:
+def _run_robustness(group: str, inputs: TaskInput) -> TaskOutcome:
     """Run ``robustness/<group>``: the index with its chance, its balanced form, and what it rests on."""
     from benchmark.robustness import (
         balanced_index,
@@ -397,7 +397,7 @@ def group_knn(group: str) -> Task:
         metrics=GROUP_SET_UPS,
         recipe=plain_views,
         unfit=partial(unfit_for_group, group, labels=True),
-        run=partial(run_group_knn, group),
+        run=partial(_run_group_knn, group),
         read_answers=partial(read_statistics, GROUP_SET_UPS),
         read_facts=partial(statistic_facts, GROUP_SET_UPS),
         growth="pairs",
@@ -415,7 +415,7 @@ def robustness(group: str) -> Task:
         metrics=ROBUSTNESS_METRICS,
         recipe=plain_views,
         unfit=partial(unfit_for_group, group, labels=True),
-        run=partial(run_robustness, group),
+        run=partial(_run_robustness, group),
         read_answers=partial(read_statistics, ROBUSTNESS_METRICS),
         read_facts=partial(statistic_facts, ROBUSTNESS_METRICS),
         growth="pairs",

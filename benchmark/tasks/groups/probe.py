@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.results import Family, Metric
-from benchmark.tasks.acquisition_probe import SplitPart, accuracy_and_ends, labelled_splits, read_acquisition_probe
-from benchmark.tasks.facts import labelled_facts, largest_share
+from benchmark.tasks.acquisition_probe import SplitPart, accuracy_and_ends, labelled_splits
+from benchmark.tasks.facts import labelled_facts, read_labelled_probe
 from benchmark.tasks.groups.data import (
     ClusterSplits,
     GroupData,
@@ -21,8 +21,8 @@ from benchmark.tasks.groups.data import (
     no_control,
     unfit_for_group,
 )
-from benchmark.tasks.processing_probe import OTHER_READERS, other_readers, plain_views, reader_score
-from benchmark.tasks.scores import p_of_chance, score_of, unit_answers, units_of
+from benchmark.tasks.processing_probe import OTHER_READERS, other_readers, plain_views, probe_outcome
+from benchmark.tasks.scores import units_of
 from benchmark.tasks.task import Task, TaskInput, TaskOutcome
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
     tested, classes = splits.tested, data.cells.groups
     units = units_of(inputs, data.photos[tested])
     problems = [_labelled(data, parts, inputs) for parts in splits.folds]
-    answers = _joined([labelled_probe_of(problem, inputs) for problem in problems])
-    chance = 1 / data.cells.n_groups
-    has_control = can_be_shuffled(data, splits)
-    most_frequent = largest_share(classes[tested])
+    answers = _joined([_labelled_probe_of(problem, inputs) for problem in problems])
+    has_control = _can_be_shuffled(data, splits)
 
     def controls() -> dict[str, Any]:
         outcome: dict[str, Any] = {}
@@ -77,7 +75,7 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
         if all(
             len(np.unique(classes[at[name]])) == data.cells.n_groups for at in balanced for name in ("train", "test")
         ):
-            equal = _joined([labelled_probe_of(_labelled(data, at, inputs), inputs) for at in balanced])
+            equal = _joined([_labelled_probe_of(_labelled(data, at, inputs), inputs) for at in balanced])
             positions = np.concatenate([at["test"] for at in balanced])
             equal_units = units_of(inputs, data.photos[positions])
             outcome["balanced"] = accuracy_and_ends(equal, equal_units, inputs.options)
@@ -86,44 +84,28 @@ def run_group_probe(group: str, inputs: TaskInput) -> TaskOutcome:
     further: dict[str, Any] = {} if inputs.brief else {"controls": controls()}
     if not has_control:
         further["notes"] = [*data.details().get("notes", []), f"Shuffled groups: {no_control(group)}"]
-    score = score_of(
-        f"probe/{group}",
-        ACCURACY.name,
-        inputs,
-        answers.photo_accuracy,
-        units,
-        value=answers.accuracy,
-        chance=chance,
-        details={
-            **data.details(),
-            "classes": data.cells.n_groups,
-            "class_names": list(data.group_names),
-            "most_frequent_class": most_frequent,
-            "p_chance": p_of_chance(answers.photo_accuracy, units, max(chance, most_frequent)),
-            "p_within_label": _p_within_label(answers.photo_accuracy, data, tested, units),
-            "resampled": units.rule,
-            "units": units.count,
-            "split": f"{len(splits.folds)} folds of clusters" if splits.drawn else "as given",
-            **further,
-            **answers.details(),
-        },
-    )
+    others = {
+        metric: _joined([_labelled_probe_of(problem, inputs, reader=reader) for problem in problems])
+        for metric, reader in other_readers(inputs.options).items()
+    }
     arrays = {
-        "predicted": answers.predicted,
         "expected": answers.expected,
         "photos": data.photos[tested],
         "classes": np.array(data.cells.n_groups),
-        **unit_answers(units),
     }
-    scores = [score]
-    for metric, reader in other_readers(inputs.options).items():
-        read = _joined([labelled_probe_of(problem, inputs, reader=reader) for problem in problems])
-        scores.append(reader_score(score, metric, read, inputs, units))
-        arrays[f"predicted-{reader}"] = read.predicted
-    return TaskOutcome(tuple(scores), arrays)
+    shared = {"class_names": list(data.group_names), "resampled": units.rule, "units": units.count}
+    more = {
+        **data.details(),
+        **shared,
+        "p_within_label": _p_within_label(answers.photo_accuracy, data, tested, units),
+        "split": f"{len(splits.folds)} folds of clusters" if splits.drawn else "as given",
+        **further,
+    }
+    readers = {ACCURACY.name: answers, **others}
+    return probe_outcome(f"probe/{group}", inputs, units, readers, arrays, labelled_facts, shared, more)
 
 
-def labelled_probe_of(problem: LabelledSplits, inputs: TaskInput, **more: Any) -> ProbeAnswers:
+def _labelled_probe_of(problem: LabelledSplits, inputs: TaskInput, **more: Any) -> ProbeAnswers:
     """The probe of one fold."""
     from benchmark.probe import labelled_probe
 
@@ -189,7 +171,7 @@ def _p_within_label(values: np.ndarray, data: GroupData, tested: np.ndarray, uni
     return against_chance(above, 0.0, weights, clusters=units.clusters, bounds=(-1.0, 1.0))
 
 
-def can_be_shuffled(data: GroupData, splits: ClusterSplits) -> bool:
+def _can_be_shuffled(data: GroupData, splits: ClusterSplits) -> bool:
     """Whether shuffled groups differ enough from the true ones to be a control."""
     from benchmark.robustness import MOST_AGREEMENT, agreement_of_shuffles
 
@@ -247,6 +229,6 @@ def group_probe(group: str) -> Task:
         recipe=plain_views,
         unfit=partial(unfit_for_group, group),
         run=partial(run_group_probe, group),
-        read_answers=read_acquisition_probe,
+        read_answers=read_labelled_probe,
         read_facts=labelled_facts,
     )

@@ -61,7 +61,7 @@ def fitted(amounts: Sequence[Sequence[float]], seconds: Sequence[Seconds], whole
     return Fit(wall, processor, each[1])
 
 
-def design_amounts(present: np.ndarray, blocks: int, *, everywhere: bool = False) -> list[float]:
+def _design_amounts(present: np.ndarray, blocks: int, *, everywhere: bool = False) -> list[float]:
     """Amounts of work of pair retrieval of groups.
 
     Args:
@@ -73,7 +73,7 @@ def design_amounts(present: np.ndarray, blocks: int, *, everywhere: bool = False
         Ordered pairs of groups that share a scene; these times blocks; similarities, those of a group to itself among
         them; and with ``everywhere`` targets that are searched among the similarities of each query.
 
-    >>> design_amounts(np.array([[True, True], [True, True], [True, False]]), 2)
+    >>> _design_amounts(np.array([[True, True], [True, True], [True, False]]), 2)
     [6.0, 12.0, 17.0]
     """
     there = present.astype(np.float64)
@@ -111,7 +111,7 @@ def group_cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
     def design(some: PhotoSet) -> tuple[SceneTable, int, list[float]]:
         table = scene_table(some, np.ones(len(some), bool))
         blocks = int(blocks_of(table.units(some)).max()) + 1
-        return table, blocks, design_amounts(table.photos >= 0, blocks, everywhere=distractors == "all")
+        return table, blocks, _design_amounts(table.photos >= 0, blocks, everywhere=distractors == "all")
 
     table, blocks, whole = design(photos)
     small = whole[0] <= MOST_DIRECTIONS and whole[2] <= MOST_SIMILARITIES

@@ -94,7 +94,7 @@ def run_group_retrieval(inputs: TaskInput) -> TaskOutcome:
         scores.append(score_of(TASK, name, inputs, values, units, chance=chance, details=shared, bounds=_bounds(name)))
         arrays |= {f"value-{name}": values, f"chance-{name}": np.array(chance)}
     for name, median, chance in _medians(table, recall):
-        more = {MATRIX: matrix_details(table, recall)} if name == "at-1" and not inputs.brief else {}
+        more = {MATRIX: _matrix_details(table, recall)} if name == "at-1" and not inputs.brief else {}
         score, values, freedom = _score(name, median, chance, inputs, blocks, {**shared, **more})
         scores.append(score)
         arrays |= {f"median-{name}": values, f"chance-{name}": np.array(chance)}
@@ -148,7 +148,7 @@ def pairs_by_difference(table: SceneTable) -> dict[str, np.ndarray]:
     return pairs
 
 
-def matrix_details(table: SceneTable, recall: GroupRecall) -> dict[str, Any]:
+def _matrix_details(table: SceneTable, recall: GroupRecall) -> dict[str, Any]:
     """Every pair of groups, rows by the query's group: recall, the interval of recall@1, n, chance and mean cosine."""
     from benchmark.retrieval import RANKS
     from benchmark.stats import photo_interval

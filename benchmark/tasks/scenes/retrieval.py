@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.options import RunOptions
 from benchmark.results import AnswerFacts, Answers, Family, Metric, PhotoValues
-from benchmark.tasks.facts import lost_counts, pair_answers, retrieval_facts
+from benchmark.tasks.facts import pair_answers, retrieval_facts
 from benchmark.tasks.scenes.cost import group_cost, pairs_cost
 from benchmark.tasks.scenes.group_retrieval import (
     GROUP_METRICS,
@@ -22,7 +22,7 @@ from benchmark.tasks.scenes.group_retrieval import (
     run_group_retrieval,
 )
 from benchmark.tasks.scenes.scene_table import unfit_for_scenes
-from benchmark.tasks.scores import score_of, unit_answers
+from benchmark.tasks.scores import outcome_of
 from benchmark.tasks.task import Clocked, Cost, Task, TaskInput, TaskOutcome
 from builders.errors import DataError
 from builders.photos import PhotoSet, hash64
@@ -109,7 +109,7 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
     from benchmark.stats import units_of_pairs
     from benchmark.views import ORIGINAL
 
-    if not in_twos(inputs.photos):
+    if not _in_twos(inputs.photos):
         return run_group_retrieval(inputs)
     usable = np.flatnonzero(inputs.usable)
     _, of_pair, counts = np.unique(inputs.photos.columns["pair_id"][usable], return_inverse=True, return_counts=True)
@@ -123,39 +123,33 @@ def run_retrieval(inputs: TaskInput) -> TaskOutcome:
         inputs.photos.columns["camera_type"][complete],
         device=exact_device(inputs.device),
     )
-    more = {"different": {"lost": _lost(inputs, complete, embeddings, answers)}}
     incomplete = int((counts != 2).sum())
     order = np.argsort(inputs.photos.columns["pair_id"][complete], kind="stable").reshape(-1, 2)
     units = units_of_pairs(inputs.photos.columns, *complete[order].T)
-    scores = []
-    for name, values in answers.per_pair().items():
-        details = {"queries": 2 * answers.n, "pairs_left_out": incomplete, "unit": units.rule, **more.get(name, {})}
-        scores.append(
-            score_of(
-                "retrieval/pairs",
-                name,
-                inputs,
-                values,
-                units,
-                chance=answers.chance[name],
-                details=details,
-                bounds=_bounds(name),
-            )
-        )
     arrays = {
         "nearer": answers.nearer,
         "tied": answers.tied,
         "pair_ids": np.array([str(pair) for pair in answers.pair_ids]),
         "camera_types": np.array([str(name) for name in answers.camera_types]),
-        **unit_answers(units),
     }
-    return TaskOutcome(tuple(scores), arrays)
+    lost = {"lost": {"shown": _lost(inputs, complete, embeddings, answers)}}
+    return outcome_of(
+        "retrieval/pairs",
+        inputs,
+        arrays,
+        units,
+        read_answers=_read_retrieval,
+        read_facts=_facts,
+        details={"": {"pairs_left_out": incomplete, "unit": units.rule}, "different": lost},
+    )
 
 
-def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answers: PairAnswers) -> dict[str, Any]:
-    """``details.lost``: number of queries with a nearer distractor of their camera type than the target, and examples.
+def _lost(
+    inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answers: PairAnswers
+) -> list[dict[str, Any]]:
+    """Examples of queries with a nearer distractor of their camera type than the target.
 
-    There are at most ``SHOWN`` examples, drawn by a hash of the ids, equal for every encoder. Queries whose target is
+    There are at most ``SHOWN``, drawn by a hash of the ids, equal for every encoder. Queries whose target is
     the nearest among distractors of the other type come first: they are lost only because of the camera.
     """
     from benchmark.compute import exact_device
@@ -172,7 +166,7 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
     pair_ids, types = (inputs.photos.columns[name][complete] for name in ("pair_id", "camera_type"))
     device = exact_device(inputs.device)
     examples = nearest_of_same_type(embeddings, pair_ids, types, order, device=device) if order else []
-    shown = [
+    return [
         {
             "query": inputs.photos.ids[complete[example.query]],
             "target": inputs.photos.ids[complete[example.target]],
@@ -185,10 +179,9 @@ def _lost(inputs: TaskInput, complete: np.ndarray, embeddings: np.ndarray, answe
         }
         for (direction, pair), example in zip(order, examples, strict=True)
     ]
-    return {**lost_counts(answers), "shown": shown}
 
 
-def read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
+def _read_retrieval(arrays: Mapping[str, np.ndarray]) -> dict[str, PhotoValues]:
     """Values by pair or scene of ``run_retrieval``; older versions did not store the types, which name directions."""
     if "pair_ids" not in arrays:
         return read_group_retrieval(arrays)
@@ -209,7 +202,7 @@ def _facts(arrays: Answers) -> dict[str, AnswerFacts]:
     return retrieval_facts(arrays) if "pair_ids" in arrays else group_retrieval_facts(arrays)
 
 
-def in_twos(photos: PhotoSet) -> bool:
+def _in_twos(photos: PhotoSet) -> bool:
     """Whether photos are pairs of two types of cameras."""
     return not _not_in_twos(photos)
 
@@ -231,7 +224,7 @@ def _unfit(photos: PhotoSet) -> str:
 
 
 def _cost(inputs: TaskInput, dimension: int, clocked: Clocked) -> Cost:
-    return (pairs_cost if in_twos(inputs.photos) else group_cost)(inputs, dimension, clocked)
+    return (pairs_cost if _in_twos(inputs.photos) else group_cost)(inputs, dimension, clocked)
 
 
 def _recipe(photos: PhotoSet, options: RunOptions) -> ViewRecipe:
@@ -254,7 +247,7 @@ RETRIEVAL_TASKS: Mapping[str, Task] = MappingProxyType(
                 recipe=_recipe,
                 unfit=_unfit,
                 run=run_retrieval,
-                read_answers=read_retrieval,
+                read_answers=_read_retrieval,
                 read_facts=_facts,
                 growth="pairs",
                 cost=_cost,

@@ -129,7 +129,7 @@ def known_scenes(photos: PhotoSet, usable: np.ndarray) -> KnownScenes:
     Raises:
         DataError: there are no scenes or groups, or no scene has two values of any group.
     """
-    column = scene_column(photos)
+    column = _scene_column(photos)
     if not column or not photos.groups:
         raise DataError(f"{photos.name}: {unfit_for_scenes(photos)}")
     scene = labels_of(str(value) or None for value in photos.columns[column])
@@ -159,7 +159,7 @@ def _varies(codes: np.ndarray, scenes: np.ndarray, known: np.ndarray) -> bool:
     return len(np.unique(np.stack([codes[there], scenes[there]]), axis=1).T) > len(np.unique(scenes[there]))
 
 
-def scene_column(photos: PhotoSet) -> str:
+def _scene_column(photos: PhotoSet) -> str:
     """The column that says which photos show one scene; empty if there is none."""
     return next((name for name in SCENE_COLUMNS if name in photos.columns), "")
 
@@ -168,12 +168,12 @@ def scene_units(photos: PhotoSet, at: np.ndarray) -> ErrorUnits:
     """Which of the photos at these indices err together; those of one scene do, also where pairs are the scenes."""
     from benchmark.stats import error_units
 
-    return error_units({**photos.columns, "scene": photos.columns[scene_column(photos)]}, at)
+    return error_units({**photos.columns, "scene": photos.columns[_scene_column(photos)]}, at)
 
 
 def unfit_for_scenes(photos: PhotoSet) -> str:
     """Why a photo set has no scenes that several groups show; empty if it may have."""
-    if not scene_column(photos):
+    if not _scene_column(photos):
         return "nothing says which of its photos show one scene (scene=COLUMN)"
     if not photos.groups:
         return "it has no groups (group=NAME=SOURCE gives one)"
@@ -182,7 +182,7 @@ def unfit_for_scenes(photos: PhotoSet) -> str:
     combinations = np.unique(np.stack([labels.values for labels in photos.groups.values()]), axis=1)
     if combinations.shape[1] < 2:
         return f"its photos have one value of {' x '.join(photos.groups)}, two are needed"
-    values = photos.columns[scene_column(photos)]
+    values = photos.columns[_scene_column(photos)]
     return "no two of its photos show one scene" if len(np.unique(values)) == len(values) else ""
 
 

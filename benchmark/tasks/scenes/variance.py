@@ -85,7 +85,7 @@ class _Sum(NamedTuple):
     effects: list[int]
 
 
-def run_variance(inputs: TaskInput) -> TaskOutcome:
+def _run_variance(inputs: TaskInput) -> TaskOutcome:
     """Run ``variance/components`` on the usable photos whose scene and groups are known.
 
     Raises:
@@ -188,7 +188,7 @@ VARIANCE_TASKS: Mapping[str, Task] = MappingProxyType(
             metrics=METRICS,
             recipe=plain_views,
             unfit=unfit_for_scenes,
-            run=run_variance,
+            run=_run_variance,
             most_unlisted=30,  # effects of five factors
             cost=lambda inputs, dimension, clocked: variance_cost(inputs, dimension, clocked, MOST_BLOCKS),
             read_answers=_read,

@@ -63,7 +63,7 @@ def round_trips(
     pairs = list(wanted)
     widths, heights = zip(*(sizes or [(rgb.shape[3], rgb.shape[2])] * len(rgb)), strict=True)
     tables = tables or Tables(rgb.device)
-    spectra = analyse(rgb, {subsampling for _, subsampling in pairs}, heights, widths, tables)
+    spectra = _analyse(rgb, {subsampling for _, subsampling in pairs}, heights, widths, tables)
     made: dict[tuple[int, str], Tensor] = {}
     for quality in dict.fromkeys(quality for quality, _ in pairs):
         light = _restored(spectra.luminance, scaled_tables(quality)[0])[0]
@@ -84,7 +84,7 @@ def round_trip_needs(subsamplings: Iterable[str], sizes: Sequence[tuple[int, int
         yield from double_needs(heights, widths)
 
 
-def analyse(
+def _analyse(
     rgb: Tensor, subsamplings: Iterable[str], heights: Sequence[int], widths: Sequence[int], tables: Tables
 ) -> Spectra:
     """The coefficients that every quality starts from; arguments and errors as in ``round_trips``."""

@@ -30,7 +30,7 @@ _RECORD_BYTES = 200
 """Every record has this length, so that a write replaces all of the one before."""
 
 
-def burst_of(calls_per_hour: float) -> float:
+def _burst_of(calls_per_hour: float) -> float:
     """Calls that may be made at once."""
     return max(1.0, min(60.0, calls_per_hour / 60))
 
@@ -41,7 +41,7 @@ def seconds_for(calls: float, calls_per_hour: float) -> float:
     >>> seconds_for(0, 3600), seconds_for(3540, 3600)
     (0.0, 3600.0)
     """
-    return calls * _HOUR_S / (calls_per_hour - burst_of(calls_per_hour))
+    return calls * _HOUR_S / (calls_per_hour - _burst_of(calls_per_hour))
 
 
 def budget_file(key: str, cache: Path | None = None) -> Path:
@@ -82,7 +82,7 @@ class CallBudget:
             raise UsageError(f"--calls-per-hour {calls_per_hour}: give at least 2")
         self._path = path
         self._clock = clock
-        self.burst = burst_of(calls_per_hour)
+        self.burst = _burst_of(calls_per_hour)
         self.per_second = (calls_per_hour - self.burst) / _HOUR_S
 
     def take(self) -> None:

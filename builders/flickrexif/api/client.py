@@ -6,11 +6,9 @@ means that no usable response came, after every retry.
 
 from __future__ import annotations
 
-import email.utils
 import logging
 import os
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,17 +21,15 @@ from builders.errors import PhotoError, RemoteError, UsageError
 from builders.flickrexif.api.call_budget import CallBudget
 from builders.flickrexif.api.clock import Clock
 from builders.processes import DeadlineExceeded, run_with_deadline
-from builders.untrusted import single_line
+from builders.untrusted import backoff, retry_after, single_line
 
 TRANSIENT_CODES = frozenset({0, 10, 105, 106, 201})
 """Flickr's codes of faults that may pass: 0 and 201 unexplained, 10 search down, 105 service down, 106 failed."""
 
 _KEY_CODES = frozenset({95, 96, 97, 98, 99, 100})
 _MAX_RESPONSE_BYTES = 32 * 2**20
-_MAX_BACKOFF_S = 300.0
 _MAX_RESPONSE_S = 300.0
 """From the request to the last byte of the response, which has a few hundred kilobytes."""
-_MAX_RETRY_AFTER_S = 3600.0
 
 
 class FlickrRefusal(PhotoError):
@@ -196,8 +192,7 @@ class FlickrClient:
         if retry_after_s is not None:
             self._budget.pause(retry_after_s)  # it holds for the key, so for every thread and process
             return
-        longest = min(_MAX_BACKOFF_S, self._first_wait_s * 2 ** (attempt - 1))
-        self._clock.sleep(longest * self._jitter.uniform(0.5, 1.0))
+        self._clock.sleep(backoff(attempt, self._first_wait_s, self._jitter))
 
 
 class CheckedSession(requests.Session):
@@ -248,24 +243,6 @@ class _Transient(Exception):
     def __init__(self, error_class: str, retry_after_s: float | None = None) -> None:
         super().__init__(error_class)
         self.error_class, self.retry_after_s = error_class, retry_after_s
-
-
-def retry_after(headers: Mapping[str, str], status: int, now: float | None = None) -> float | None:
-    """Seconds to wait by the header ``Retry-After`` of a 429 or 5xx response, at most 3600; None without one.
-
-    >>> retry_after({"Retry-After": "7"}, 429)
-    7.0
-    """
-    text = headers.get("Retry-After", "").strip() if status == 429 or status >= 500 else ""
-    if not text:
-        return None
-    if text.isdecimal():  # not isdigit: a superscript is no number
-        return min(float(text), _MAX_RETRY_AFTER_S)
-    try:
-        at = email.utils.parsedate_to_datetime(text).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(0.0, at - (time.time() if now is None else now)), _MAX_RETRY_AFTER_S)
 
 
 def checked_endpoint(url: str) -> str:

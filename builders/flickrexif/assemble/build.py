@@ -135,10 +135,10 @@ def build(state: State, plan: BuildPlan) -> Built:
         raise DataError(
             f"{state.folder}: no photo to build from ({reasons or 'nothing is selected: search or import first'})"
         )
-    labels = label_columns(collection, plan)
+    labels = _label_columns(collection, plan)
     near = photo_groups(len(collection), hashes=collection.hashes(), digests=collection.of("sha256"))
-    splits = split_photos(collection, labels, plan, near)
-    limits = () if plan.split_files else limits_of(labels, splits, plan)
+    splits = _split_photos(collection, labels, plan, near)
+    limits = () if plan.split_files else _limits_of(labels, splits, plan)
     parts = [part for name in labels for part in _parts(name, labels[name], splits)]
     same_picture = near_duplicate_names(collection.ids, near)
     tables = _tables(collection, labels, splits, same_picture)
@@ -173,7 +173,7 @@ def build(state: State, plan: BuildPlan) -> Built:
     return Built(finished, report, collection.left_out, limits)
 
 
-def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
+def _label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
     """Labels of the attributes of a plan, by attribute."""
     labels = {}
     for name in plan.attributes:
@@ -185,7 +185,7 @@ def label_columns(collection: Collection, plan: BuildPlan) -> dict[str, Labels]:
     return labels
 
 
-def split_photos(
+def _split_photos(
     collection: Collection, labels: Mapping[str, Labels], plan: BuildPlan, near: np.ndarray | None
 ) -> Splits:
     """Balanced splits that have no owner, file or near-duplicate in common. ``near``: groups of near-duplicates."""
@@ -201,7 +201,7 @@ def split_photos(
     )
 
 
-def limits_of(labels: Mapping[str, Labels], splits: Splits, plan: BuildPlan) -> tuple[Limits, ...]:
+def _limits_of(labels: Mapping[str, Labels], splits: Splits, plan: BuildPlan) -> tuple[Limits, ...]:
     """What limits the size of each attribute, and the sizes by other values of ``--least``."""
     return tuple(class_limits(name, column, splits.splits, plan.sizes) for name, column in labels.items())
 

@@ -98,7 +98,7 @@ def inspect_files(state: State, *, workers: int = 1) -> int:
     return len(pending)
 
 
-def inspect_pixels(path: Path, sha256: str) -> InspectedPixels:
+def _inspect_pixels(path: Path, sha256: str) -> InspectedPixels:
     """Compare the bytes with their hash and decode them for the perceptual hash. Never raises for bad bytes."""
     try:
         data = path.read_bytes()
@@ -141,8 +141,8 @@ def _inspect(sandbox: Sandbox, file: tuple[Path, str]) -> InspectedPixels:
 
 
 def inspect_in_worker(path: Path, sha256: str) -> dict[str, Any]:
-    """``inspect_pixels`` as values of JSON. Called in a sandbox."""
-    return asdict(inspect_pixels(path, sha256))
+    """``_inspect_pixels`` as values of JSON. Called in a sandbox."""
+    return asdict(_inspect_pixels(path, sha256))
 
 
 def _inspected(answer: Any) -> InspectedPixels:

@@ -22,8 +22,15 @@ import httpcore
 import httpx
 
 from builders.errors import PhotoError
-from builders.flickrexif.api.client import retry_after
-from builders.untrusted import PHOTO_PACE, AddressRefused, GuardedTransport, Pace, describe_error, first_line
+from builders.untrusted import (
+    PHOTO_PACE,
+    AddressRefused,
+    GuardedTransport,
+    Pace,
+    describe_error,
+    first_line,
+    retry_after,
+)
 
 _BOX_LIMIT = 10_000
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,9 +24,7 @@ from builders.flickrexif.api.search_results import FLICKR_SIZES
 from builders.flickrexif.fetch.download import DEFAULT_MAX_BYTES, DownloadFailure, download, photo_client
 from builders.flickrexif.store.store import file_path
 from builders.processes import progress_bar
-from builders.untrusted import PHOTO_PACE, Pace
-
-_MAX_WAIT_S = 300.0
+from builders.untrusted import PHOTO_PACE, Pace, backoff
 
 
 @dataclass(frozen=True)
@@ -286,8 +283,7 @@ class _Fetch:
             host, until = urlsplit(url).netloc, asyncio.get_running_loop().time() + retry_after_s
             self._pauses[host] = max(self._pauses.get(host, 0.0), until)
             return
-        backoff = min(_MAX_WAIT_S, self._plan.first_wait_s * 2 ** (attempt - 1))
-        await asyncio.sleep(backoff * random.uniform(0.5, 1.0))
+        await asyncio.sleep(backoff(attempt, self._plan.first_wait_s))
 
     async def _fail(self, request: FetchRequest, failure: DownloadFailure, attempts: int) -> None:
         """Store a failure; its column ``size`` lists the sizes that have failed permanently."""

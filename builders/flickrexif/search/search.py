@@ -51,14 +51,14 @@ def search(
             if plan.photos is not None:
                 Sample(state, client, plan, connections=connections, tick=progress.show).run()
                 return
-            add_windows(state, plan)
+            _add_windows(state, plan)
             _read_all(state, client, plan, "root = 1 AND doubted IS NULL", progress)
             while True:
                 for month in _open_months(state, plan):
                     _read_all(state, client, plan, "doubted IS NULL AND month = ?", progress, month)
                     if state.value("SELECT count(*) FROM slices WHERE status = 'pending' AND month = ?", month):
                         continue  # its slices with doubted empty responses are read again after the other months
-                    select_month(state, month)
+                    _select_month(state, month)
                     if plan.with_exif:
                         request_exif_of_month(state, client, month, connections, progress.show)
                 if not _read_doubted(state, client, plan, progress):
@@ -92,7 +92,7 @@ def _tick(bar: tqdm[NoReturn]) -> None:
     bar.update()
 
 
-def add_windows(state: State, plan: SearchPlan) -> None:
+def _add_windows(state: State, plan: SearchPlan) -> None:
     """Add the months of the plan that have not been searched, or their missing parts, as slices to read."""
     covered = [tuple(row) for row in state.rows('SELECT start, "end" FROM slices WHERE root = 1')]
     groups = [(licence,) for licence in plan.licences] if plan.each_licence else [plan.licences]
@@ -102,7 +102,7 @@ def add_windows(state: State, plan: SearchPlan) -> None:
                 _add(state, [Slice(month, first, last, licences) for licences in groups], root=True)
 
 
-def select_month(state: State, month: str) -> None:
+def _select_month(state: State, month: str) -> None:
     """Select the photos of a month that has been read completely."""
     with state.transaction() as db:
         db.execute("UPDATE photos SET selected = 1 WHERE month = ? AND source = 'search' AND selected = 0", (month,))

@@ -117,7 +117,7 @@ def forget(state: State, *, photos: Iterable[str] = (), owners: Iterable[str] = 
     for built in state.setting("built") or ():
         if Path(built).is_dir():
             add_folder_tombstones(Path(built), read_tombstones(state))
-    without_row = sum(remove_files(state, int(p)) for p in photo_ids)
+    without_row = sum(_remove_files(state, int(p)) for p in photo_ids)
     removed = remove_taken_down(state)
     return Forgotten(removed.photos, removed.files + without_row, state.compact())
 
@@ -131,14 +131,14 @@ def remove_taken_down(state: State) -> Forgotten:
     photos = state.rows("SELECT id, owner FROM photos") if tombstones.hashes else ()
     covered = [row[0] for row in photos if tombstones.covers(*row)]
     orphans = [row[0] for row in state.rows("SELECT photo_id FROM files WHERE photo_id NOT IN (SELECT id FROM photos)")]
-    removed = sum(remove_files(state, id) for id in {*covered, *orphans})
+    removed = sum(_remove_files(state, id) for id in {*covered, *orphans})
     with state.transaction() as db:
         db.executemany("DELETE FROM photos WHERE id = ?", [(id,) for id in covered])
         db.executemany("DELETE FROM files WHERE photo_id = ?", [(id,) for id in {*covered, *orphans}])
     return Forgotten(len(covered), removed)
 
 
-def remove_files(state: State, id: int) -> int:
+def _remove_files(state: State, id: int) -> int:
     """Delete every stored file of a photo, with or without a row. Returns their number."""
     paths = files_matching(state.path_of(file_path(id, "o", "")).parent, f"{id}_*")
     for path in paths:

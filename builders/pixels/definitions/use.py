@@ -29,15 +29,15 @@ def chosen_processings(what: str) -> str:
     definitions = read_definitions(what)
     for file_format in {f for processing in definitions.processings.values() for f in processing.formats}:
         register_format(file_format)
-    if restates_study(definitions):
+    if _restates_study(definitions):
         return ""
     return what if what in PRESETS else definitions.text
 
 
-def restates_study(definitions: Definitions) -> bool:
+def _restates_study(definitions: Definitions) -> bool:
     """Whether definitions are the study's parameters and processings, in their order.
 
-    >>> restates_study(read_definitions("study")), restates_study(read_definitions("web"))
+    >>> _restates_study(read_definitions("study")), _restates_study(read_definitions("web"))
     (True, False)
     """
     study = [(name, BUILT_IN[name]) for name in STUDY_PARAMETERS]

@@ -63,7 +63,7 @@ class JpegHeader:
     @property
     def subsampling(self) -> str:
         """``4:4:4``, ``4:2:2``, ``4:2:0``, ``4:4:0``, ``4:1:1``, ``4:1:0``, ``grey``, or the factors themselves."""
-        return subsampling_name(self.sampling)
+        return _subsampling_name(self.sampling)
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,10 @@ class StructureOfJpeg:
     """True if the start of scan was reached."""
 
 
-def subsampling_name(sampling: tuple[tuple[int, int], ...]) -> str:
+def _subsampling_name(sampling: tuple[tuple[int, int], ...]) -> str:
     """The usual name of sampling factors, see ``JpegHeader.subsampling``.
 
-    >>> subsampling_name(((2, 2), (1, 1), (1, 1)))
+    >>> _subsampling_name(((2, 2), (1, 1), (1, 1)))
     '4:2:0'
     """
     if len(sampling) < 3:
@@ -276,7 +276,7 @@ def jpeg_image_header(data: bytes) -> ImageHeader:
         tables=name,
         quality=quality,
         nearest_quality=nearest,
-        subsampling=subsampling_name(tuple((h, v) for h, v, _ in frame.components)),
+        subsampling=_subsampling_name(tuple((h, v) for h, v, _ in frame.components)),
         huffman="arithmetic" if frame.marker >= 0xC9 else _huffman(structure),
         restart=structure.restart,
     )

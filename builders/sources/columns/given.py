@@ -118,7 +118,7 @@ def mapped_splits(given: Labels, name: str, source: str = "", meanings: Mapping[
         raise RespelledError(
             f"{name}: split= has the values {listed}; camtrace knows train, val (valid, validation, dev) and test: "
             "name a column with these values, or say what they mean",
-            **({"split": f"{source}:{meant}"} if (meant := _usual_meanings(given)) and source else {}),
+            options={"split": f"{source}:{meant}"} if (meant := _usual_meanings(given)) and source else {},
         )
     without = int((given.values == UNLABELLED).sum())
     if without > MOST_WITHOUT * len(given.values):
@@ -164,7 +164,7 @@ def _read(photos: PhotoSet, source: str, option: str, table: Mapping[str, Labels
         raise RespelledError(
             f"{photos.name}: {option}={source} has {len(labels.names):,} different numbers: of a measurement bands "
             "are groups (what few photos share, such as a patient, is a cluster=)",
-            **{option: f"bands:4:{source}"},
+            options={option: f"bands:4:{source}"},
         )
     return labels
 

@@ -93,19 +93,28 @@ class Table:
             raise unknown_name(f"{option} of {self.name}", name, self.names)
         return self.columns[name]
 
-    def ids(self, names: str) -> tuple[str, ...]:
-        """The ids of the rows, from a column, or from several, separated by commas and joined by ``-``.
+    def joined(self, names: str) -> tuple[str, ...]:
+        """A text of each row from a column, or from several, separated by commas and joined by ``-``.
 
         Raises:
             UsageError: there is no such column.
-            DataError: an id is missing, or is there twice.
+            DataError: a value is missing.
         """
         several = [names] if names in self.columns else [name.strip() for name in names.split(",")]
         parts = [self.column(name, "id") for name in several]
         for name, column in zip(several, parts, strict=True):
             if None in column:
                 raise DataError(f"{self.name}: row {list(column).index(None) + 1} has no {name}, which is its id")
-        ids = tuple(JOINED.join(map(str, values)) for values in zip(*parts, strict=True))
+        return tuple(JOINED.join(map(str, values)) for values in zip(*parts, strict=True))
+
+    def ids(self, names: str) -> tuple[str, ...]:
+        """The ids of the rows, as ``joined`` gives them.
+
+        Raises:
+            UsageError: there is no such column.
+            DataError: an id is missing, or is there twice.
+        """
+        ids = self.joined(names)
         if len(set(ids)) < len(ids):
             repeated = next(photo_id for photo_id, count in Counter(ids).items() if count > 1)
             raise DataError(
@@ -147,14 +156,13 @@ def open_table(path: Path, wanted: Sequence[str], *, encoding: str = "") -> Tabl
     return table
 
 
-def table_header(path: Path) -> tuple[list[str], dict[str, str | None]]:
-    """Names of the columns of a table and its first row, to say what a folder beside it may be; none if it is none."""
+def whole_table(path: Path, encoding: str = "") -> Table | None:
+    """A table with all its columns, to say what they may be; None if it cannot be read."""
     try:
-        names = list(table_schema(path).names) if path.suffix.lower() == ".parquet" else []
-        table = open_table(path, names)
+        names = table_schema(path).names if path.suffix.lower() in (".parquet", ".feather", ".arrow") else []
+        return open_table(path, names, encoding=encoding)
     except (DataError, UsageError):
-        return [], {}
-    return list(table.names), {name: values[0] for name, values in table.columns.items()}
+        return None
 
 
 def _csv_table(path: Path, encoding: str) -> Table:
@@ -205,7 +213,9 @@ def _decoded(path: Path, encoding: str) -> tuple[str, str]:
         return data.decode("cp1252"), "its encoding is not UTF-8, and was read as Windows-1252 (encoding=cp1252)"
     fits = [name for name in ("cp932", "gb18030", "cp1251", "cp1252", "mac_roman") if _decodes(data, name)]
     listed = "encoding=" + ", ".join(fits)
-    raise RespelledError(f"{path}: not UTF-8 text (byte {at}); say its encoding ({listed}, ...)", encoding=fits[0])
+    raise RespelledError(
+        f"{path}: not UTF-8 text (byte {at}); say its encoding ({listed}, ...)", options={"encoding": fits[0]}
+    )
 
 
 def _decodes(data: bytes, encoding: str) -> bool:

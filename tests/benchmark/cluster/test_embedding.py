@@ -23,15 +23,6 @@ def planned(frozen, capsys):
     return folder / "out.plan"
 
 
-def test_ranks__equal_to_the_plain_command(run, planned, plain):
-    for rank in (2, 0, 3, 1, 7, 4, 6, 5):
-        assert run("work", planned, "--rank", rank)[0] == 0
-    assert run("finish", planned)[0] == 0
-    assert scores(planned.with_name("out")) == scores(plain[0])
-    assert tree(planned.with_name("cache") / "banks") == tree(plain[1] / "banks")
-    assert not leftovers(planned.parent)
-
-
 def test_ranks__photos_that_cannot_be_read_are_recorded_once_after_restarts(run, planned):
     """One in each block; a rank is taken up again with a block gone, and all of them with nothing gone."""
     for restart in range(3):
@@ -67,6 +58,8 @@ def test_work__a_killed_rank_costs_itself_and_is_made_again(elsewhere, plain, tm
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
     assert len(before) == 5
     assert run("finish", tmp_path / "out.plan")[0] == 2
+    half = temporary_path(next((tmp_path / "out.plan/banks").glob("*/*/*.npz")))  # as a rank leaves it that is killed
+    half.touch()
     assert run("work", tmp_path / "out.plan")[0] == 0
     after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out.plan/ranks").glob("*.done.json")}
     assert before.items() < after.items()
@@ -116,8 +109,8 @@ def test_rank__refuses_other_weights_and_the_others_finish(run, planned, monkeyp
 def test_rank__refuses_another_list_of_photos_and_other_bytes(tmp_path, monkeypatch, run):
     there = make_root(tmp_path / "other" if (tmp_path / "other").mkdir() is None else tmp_path)
     monkeypatch.chdir(there)
-    words = ("plan", "sweep", *SWEEP, "--cache", tmp_path / "cache", "--output", tmp_path / "out", "--ranks", 2)
-    assert run(*words)[0] == 0
+    where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
+    assert run("plan", "embed", *SWEEP[:2], *SWEEP[4:10], *where, "--ranks", 2)[0] == 0
     planned, photo = tmp_path / "out.plan", there / "photos/train/light/0.jpg"
     (there / "photos/train/light/new.jpg").write_bytes(photo.read_bytes())
     assert "folder:photos here: 201" in refused(run, planned)
@@ -164,7 +157,7 @@ def test_plan__the_same_plan_stays_and_another_is_refused(run, planned):
     assert str(planned) in printed
 
 
-def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_path, run):
+def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, tmp_path, run):
     words = [word.replace(":large", ":waiting") for word in SWEEP]
     plan, fuse = tmp_path / "out.plan", tmp_path / "fuse"
     where = ("--cache", tmp_path / "cache", "--output", tmp_path / "out")
@@ -182,15 +175,6 @@ def test_work__a_killed_coordinator_ends_its_ranks_too(elsewhere, plain, tmp_pat
     processes = [int(path.name[8:]) for path in tmp_path.glob("at-work-*")]
     assert {first.pid, rank} < set(processes)
     wait_for(lambda: not any(alive(process) for process in processes))  # the other rank too
-    fuse.unlink()
-    assert run("work", plan)[0] == 0
-    half = temporary_path(next((plan / "banks").glob("*/*/*.npz")))  # as a rank leaves it that is killed just then
-    half.touch()
-    assert run("finish", plan)[0] == 0
-    name = "cluster_encoders-small/folder-photos"
-    assert scores(tmp_path / "out")[name] == scores(plain[0])[name]
-    assert same_banks(tmp_path / "cache", plain[1]) == 1
-    assert not leftovers(tmp_path)
 
 
 def wait_for(answer, seconds=600):

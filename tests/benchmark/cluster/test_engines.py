@@ -1,18 +1,30 @@
 """``camtrace work --engine``: what an engine is told, and what is said when it returns, by doubles of the engines."""
 
 import shlex
+import shutil
 
 import pytest
 
+from benchmark.__main__ import camtrace
 from builders.cluster import ENGINES, EngineOptions, Markers, read_plan
 from tests.benchmark.cluster.test_builds import BUILD
 
 
+@pytest.fixture(scope="module")
+def planned(root, tmp_path_factory):
+    """A plan of three ranks, the first of them done."""
+    folder = tmp_path_factory.mktemp("engines")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert camtrace(["plan", "--ranks", "3", *BUILD, "--output", str(folder / "out"), "--quiet"]) == 0
+        assert camtrace(["work", str(folder / "out.plan"), "--rank", "0", "--quiet"]) == 0
+    return folder
+
+
 @pytest.fixture
-def submitted(monkeypatch, run, tmp_path):
-    """A plan of three ranks, the first of them done, and the submissions of a double of every engine."""
-    assert run("plan", "--ranks", 3, *BUILD, "--output", tmp_path / "out")[0] == 0
-    assert run("work", tmp_path / "out.plan", "--rank", 0)[0] == 0
+def submitted(monkeypatch, planned, tmp_path):
+    """A copy of the plan, and the submissions of a double of every engine."""
+    shutil.copytree(planned, tmp_path, dirs_exist_ok=True)
     submissions = []
 
     def engine(submission):

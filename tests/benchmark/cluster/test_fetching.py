@@ -162,4 +162,4 @@ def test_rank__refuses_another_list(run, ranked, tmp_path):
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     status, _, printed = run("work", tmp_path / "ranked.plan")
     assert status == 1
-    assert "here: 399 photos to fetch" in printed
+    assert "399" in printed

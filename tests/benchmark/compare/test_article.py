@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmark.compare import draw_article, published_rows
-from benchmark.compare.article import _bars
 from benchmark.results import Result, Score, published_encoders
 from benchmark.scoring import Row
 from benchmark.tasks import all_tasks
@@ -49,10 +46,6 @@ def rows():
     return published_rows([Row(SPEC, d, "scored", "", "x", result(d)) for d in ("imagenet", "flickrexif", "paircams")])
 
 
-def family(name: str):
-    return next(t.family for t in all_tasks().values() if t.family.name == name)
-
-
 @pytest.fixture
 def few(monkeypatch):
     """Figures show three published encoders: the names of 48 bars take time, and are tested above."""
@@ -84,19 +77,3 @@ def test_draw_article__five_figures_as_png_and_svg(few, rows, tmp_path):
     assert [(tmp_path / name).read_bytes() for name in again] == [
         (tmp_path / "again" / name).read_bytes() for name in again
     ]
-
-
-def test_draw_article__absent_figures_are_left_out_and_titles_note_what_is_not_comparable(tmp_path):
-    other = dataclasses.replace(result("paircams"), data={"name": "folder:mine"})
-    other = dataclasses.replace(other, scores=tuple(dataclasses.replace(s, data="folder:mine") for s in other.scores))
-    rows = published_rows([Row(SPEC, "folder:mine", "scored", "", "x", other)])
-    assert {name.split(".")[0] for name in draw_article(rows, [other], tmp_path)} <= {"article-5-retrieval"}
-    renamed = result("imagenet")
-    renamed = dataclasses.replace(
-        renamed, scores=tuple(dataclasses.replace(s, data="folder:x") for s in renamed.scores)
-    )
-    rows = published_rows(
-        [Row(SPEC, "folder:x", "scored", "", "x", dataclasses.replace(renamed, data={"name": "folder:x"}))]
-    )
-    assert all("not comparable" in title for title in _bars(rows, family("processing")))
-    assert draw_article([], [], tmp_path) == []

@@ -25,11 +25,6 @@ def group(machine, folder, **files):
         (machine / "fs" / folder / name.replace("_dot_", ".")).write_text(str(text))
 
 
-def test_free_on_host__without_groups(machine):
-    assert memory.free_on_host() == 8 * GIB
-    assert memory.budget("cpu") == 4 * GIB
-
-
 def test_free_on_host__version_2__the_tightest_group_above_counts_and_page_cache_is_free(machine):
     (machine / "cgroup").write_text("0::/batch/job:1\n")
     group(machine, "batch", memory_dot_max=3 * GIB, memory_dot_current=2 * GIB, memory_dot_stat="inactive_file 1000\n")
@@ -49,11 +44,6 @@ def test_free_on_host__version_1__inside_a_container_the_mount_is_its_own_group(
     assert memory.free_on_host() == GIB + GIB // 2
     group(machine, "memory", memory_dot_limit_in_bytes=(1 << 63) - 4096)  # no limit, as version 1 writes it
     assert memory.free_on_host() == 8 * GIB
-
-
-def test_budget__never_nothing(machine):
-    (machine / "meminfo").write_text("MemAvailable: 10 kB\n")
-    assert memory.budget("cpu") == memory.LEAST_BYTES
 
 
 def test_free_on_gpu__what_the_allocator_holds_unused_is_free_too(monkeypatch):

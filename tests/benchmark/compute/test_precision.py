@@ -1,11 +1,9 @@
 """Products keep their bits whatever a user's own code has set, by torch's old way or its new one."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from benchmark.compute import devices, float32_rounding
+from benchmark.compute import float32_rounding
 
 BACKENDS = torch.backends
 NEWER = [(BACKENDS.cuda.matmul, "matmul")] + [(getattr(BACKENDS.cudnn, n), n) for n in ("conv", "rnn")]
@@ -53,8 +51,3 @@ def test_float32_rounding__whatever_was_set(user, requested):
     )  # the old way can be read, so that neither torch nor a library stumbles over it
     assert sums == [False, False]
     assert settings() == before
-
-
-def test_newer_settings__none_before_torch_has_them(monkeypatch):
-    monkeypatch.setattr(devices.torch, "backends", SimpleNamespace(cuda=SimpleNamespace(matmul=object())))
-    assert devices._newer_settings() == []

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmark.compute.process import import_torch
+from benchmark.compute import import_torch
 
 PAGE_FAULTS = """
 import resource, sys

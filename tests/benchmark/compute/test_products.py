@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -22,20 +20,6 @@ def test_multiply(shape: tuple[int, int, int], by_numpy: bool, monkeypatch: pyte
     out = np.empty((m, n), np.float32)
     kernels.multiply(left, right.T, out)
     np.testing.assert_allclose(out, left.astype(float) @ right.T.astype(float), atol=1e-4)
-
-
-@pytest.mark.parametrize(("line", "faster"), [("AuthenticAMD", True), ("GenuineIntel", False), (None, False)])
-def test_numpy_is_faster__by_the_processors_maker(
-    line: str | None, faster: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
-    monkeypatch.setattr(kernels, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(kernels.platform, "system", lambda: "Linux")
-    if line:
-        kernels.CPU_INFO.write_text(f"processor\t: 0\nvendor_id\t: {line}\n")
-    assert kernels.numpy_is_faster.__wrapped__() is faster
-    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: False)
-    assert not kernels.numpy_is_faster.__wrapped__()
 
 
 @pytest.mark.parametrize(("rows", "parts"), [(0, 1), (1, 1), (2, 2), (5, 5), (100, 3), (2100, 4), (9000, 12)])

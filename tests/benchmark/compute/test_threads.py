@@ -8,7 +8,8 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from benchmark.compute.threads import LITTLE_WORK, PIECES, chunks, parallel_map, threads_for, threads_of_work
+from benchmark.compute import chunks, parallel_map, threads_for, threads_of_work
+from benchmark.compute.threads import LITTLE_WORK, PIECES
 from benchmark.encoders import load_encoder
 
 

@@ -8,7 +8,6 @@ import json
 import math
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,8 @@ import pytest
 import torch
 
 from benchmark.encoders import CompiledFile
-from benchmark.encoders.runtime import cache, trial
+from benchmark.encoders.runtime import cache
 from benchmark.encoders.runtime.cache import CompiledNetwork, package_versions
-from builders.errors import EncoderError
-from builders.processes import SandboxError, WorkerLost
 
 
 class Model:
@@ -111,49 +108,3 @@ def test_write__a_full_disk_costs_the_copy(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(cache, "write_bytes_atomically", full)
     assert stored(tmp_path).file == CompiledFile(5, on_disk=False, new=True)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A worker process that returns ``answer``, or raises it; its calls are recorded."""
-    record = SimpleNamespace(calls=[], answer={"failure": ""})
-
-    class Worker:
-        def __init__(self, target: str, **limits: Any) -> None:
-            record.calls.append((target, limits))
-
-        def call(self, *arguments: Any, parse: Any) -> Any:
-            record.calls.append(arguments)
-            if isinstance(record.answer, Exception):
-                raise record.answer
-            return parse(record.answer)
-
-        def stop(self) -> None:
-            record.calls.append("stopped")
-
-    monkeypatch.setattr(trial, "Sandbox", Worker)
-    return record
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "message", "cause"),
-    [
-        ({"failure": "it lacks aten::x"}, "EncoderError", "X does not convert it (it lacks aten::x)", None),
-        (WorkerLost(-8), "EncoderError", "X ends the process that converts it (SIGFPE)", None),
-        (WorkerLost(-11), "EncoderError", "X ends the process that converts it (SIGSEGV)", None),
-        (WorkerLost(-99), "EncoderError", "X ends the process that converts it (signal 99)", None),
-        *((WorkerLost(status), "EncoderError", "X ends the process that converts it", None) for status in (None, 0, 1)),
-        (SandboxError("took longer than 3 s"), "TrialError", "the conversion to X took longer than 3 s", None),
-        (SandboxError("needs more than 5 bytes of memory"), "TrialError",
-         "the conversion to X needs more than 5 bytes of memory", MemoryError),
-    ],
-)  # fmt: skip
-def test_in_own_process__what_went_wrong_in_words(
-    answer: Any, kind: str, message: str, cause: Any, worker: SimpleNamespace, tmp_path: Path
-) -> None:
-    worker.answer = answer
-    with pytest.raises(EncoderError) as refused:
-        trial.in_own_process("mine", "X", trial.compile_for_openvino, tmp_path / "model.xml", memory=0)
-    assert (type(refused.value).__name__, str(refused.value)) == (kind, f"mine: {message}")
-    assert type(refused.value.__cause__) is (cause or type(None))
-    assert worker.calls[-1] == "stopped"

@@ -67,6 +67,7 @@ def test_compiled_forward__its_compiler_is_imported_when_it_is_needed():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
+@pytest.mark.slow
 def test_compiled_forward__a_graph_too_many_is_an_error():
     module = Restless()
     forward = compiled_forward(lambda network, pixels: network(pixels).mean((2, 3)), backend=Graphs())

@@ -34,6 +34,7 @@ def test_random_signs__are_the_bits_of_shake_256() -> None:
     assert abs(float(random_signs(100, 1000).mean())) < 0.01
 
 
+@pytest.mark.slow
 def test_random_projection__is_the_projection_of_the_normalised_pixels(
     photos: list[Image.Image], embed_photos: Any
 ) -> None:

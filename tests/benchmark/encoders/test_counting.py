@@ -51,7 +51,7 @@ def with_size(folder, target, file, field, number):
 
 
 @pytest.mark.parametrize(("file", "field"), [(file, field) for file, fields in SIZES.items() for field in fields])
-@pytest.mark.parametrize("number", [2 * 10**7, 10**9])
+@pytest.mark.parametrize("number", [2 * 10**7])
 def test_load_encoder__a_size_that_its_file_cannot_hold(folder, tmp_path, file, field, number):
     started = time.process_time()
     with pytest.raises(EncoderError, match=rf"{field.rpartition('.')[2]}|channels"):

@@ -11,9 +11,9 @@ from torch import nn
 
 from benchmark.encoders import Embedder, move_to_host
 from benchmark.encoders import network as networks
-from benchmark.encoders.network import CPU_CHUNK, channel_axis, pooled
+from benchmark.encoders.network import channel_axis, pooled
 from benchmark.encoders.placement import Placement
-from tests.support.plain_network import CPU, means
+from tests.support.plain_network import means
 
 
 class Recorded(nn.Linear):
@@ -26,49 +26,6 @@ class Recorded(nn.Linear):
     def to(self, *where: Any, **named: Any) -> Recorded:
         self.moves.append((where, named))
         return self
-
-
-def test_embedder__one_chunk_on_a_gpu_and_the_network_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    chunks: list[int] = []
-
-    def embed(self: Embedder, chunk: Any) -> torch.Tensor:
-        chunks.append(len(chunk[0]))
-        return torch.ones(len(chunk[0]), 2)
-
-    monkeypatch.setattr(Embedder, "_embed", embed)
-    gpu = Placement("cuda:1", "float32")
-    for module, place, moves, sizes in (
-        (Recorded(), gpu, [(("cuda:1",), {})], [5]),  # move_to_host has moved it
-        (Recorded("meta"), gpu, [], [5]),
-        (Recorded(), CPU, [], [2, 2, 1]),
-    ):
-        chunks.clear()
-        vectors = Embedder("mine", module, means, None, place, cpu_chunk=2)(torch.zeros(5, 3, 4, 4))
-        assert (module.moves, chunks, vectors.tolist()) == (moves, sizes, [[1, 1]] * 5)
-    Embedder("mine", nn.Identity(), means, None, gpu)(torch.zeros(1, 3, 4, 4))  # one without weights
-    assert CPU_CHUNK == 16
-
-
-def test_copy_to_host__waits_for_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[Any] = []
-    made: list[Any] = []
-    zeros = torch.zeros
-
-    def empty(shape: Any, **options: Any) -> torch.Tensor:
-        made.append(options)
-        return zeros(shape, dtype=options["dtype"])
-
-    event = SimpleNamespace(synchronize=lambda: waits.append("waited"))
-    monkeypatch.setattr(torch, "empty", empty)
-    monkeypatch.setattr(
-        torch.cuda, "current_stream", lambda device: SimpleNamespace(record_event=lambda: waits.append(device) or event)
-    )
-    embeddings = torch.arange(6.0).reshape(3, 2)
-    wait = networks._copy_to_host(embeddings)
-    assert made == [{"dtype": torch.float32, "pin_memory": True}]
-    assert waits == [torch.device("cpu")]
-    assert torch.equal(wait(), embeddings)
-    assert waits[1:] == ["waited"]
 
 
 def test_move_to_host__gives_the_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,27 +65,6 @@ def test_pooled__by_hand() -> None:
     torch.testing.assert_close(pooled(rows), rows.mean(1))
     assert torch.equal(pooled(rows, True), rows[:, 0])
     assert torch.equal(pooled(rows[:, 0]), rows[:, 0])
-
-
-@pytest.mark.parametrize("shape", [(3, 4), (3, 2, 4), (3, 2, 4, 4)])
-@pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("at_places", [False, True])
-def test_embedder__a_network_that_writes_into_its_input_leaves_the_batch(
-    shape: tuple[int, ...], channels_last: bool, at_places: bool
-) -> None:
-    """Other encoders of a run get the same batch."""
-
-    def writes(module: nn.Module, pixels: torch.Tensor, *places: torch.Tensor) -> torch.Tensor:
-        return pixels.mul_(2).flatten(1)
-
-    batch = torch.rand(shape)
-    if channels_last and len(shape) == 4:
-        batch = batch.contiguous(memory_format=torch.channels_last)
-    before = batch.clone()
-    embed = Embedder("mine", nn.Identity(), writes, None, CPU, at_places=writes if at_places else None)
-    made = embed.start(batch, torch.zeros(3, 2, dtype=torch.int64) if at_places else None)()
-    assert torch.equal(made, 2 * before.flatten(1))
-    assert torch.equal(batch, before)
 
 
 def test_hash_state_dict__of_values_however_they_lie_in_memory() -> None:

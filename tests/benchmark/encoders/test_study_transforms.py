@@ -84,7 +84,7 @@ def as_the_study_did(transform: Any, crop: int) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("row", STUDY, ids=lambda row: row.spec)
+@pytest.mark.parametrize("row", STUDY[::4], ids=lambda row: row.spec)
 def test_study_transform__is_the_librarys_with_the_short_side_of_its_crop(row: Any, photos: list[Image.Image]) -> None:
     native, crop = of_library(row.spec)
     transform = study_transform(row.spec)
@@ -145,7 +145,6 @@ def save_open_clip(folder: Path) -> None:
     ("spec", "save", "differs"),
     [
         ("openai/clip-vit-base-patch32", save_clip, True),  # transformers cuts an odd margin elsewhere
-        ("facebook/dino-vits16", save_dino, True),
         ("timm/resnet50.a1_in1k", save_timm, True),
         ("laion/CLIP-ViT-B-32-laion2B-s34B-b79K", save_open_clip, False),
     ],

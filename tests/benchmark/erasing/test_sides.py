@@ -99,8 +99,8 @@ def encoder(dimension=3, weights="w"):
 def test_check_eraser__by_dimension_name_and_weights():
     for made in (eraser(), eraser(id="mine"), eraser(id="mine", weights_sha256="w"), eraser(weights_sha256=None)):
         check_eraser(made, encoder())
-    for made, reason in ((eraser(id="other"), "fitted on other"), (eraser(weights_sha256="x"), "fitted on None")):
-        with pytest.raises(EncoderError, match=f"^mine: .* {reason}"):
+    for made, named in ((eraser(id="other"), "other"), (eraser(weights_sha256="x"), "None")):
+        with pytest.raises(EncoderError, match=f"^mine: .*{named}"):
             check_eraser(made, encoder())
     with pytest.raises(EncoderError, match=r"^mine: .*4 dimensions"):
         check_eraser(eraser(id="mine"), encoder(4))

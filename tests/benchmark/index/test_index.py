@@ -29,6 +29,7 @@ def thirds(seed, n=N):
     return (np.random.default_rng(seed).random(n) < 1 / 3).astype(int)
 
 
+@pytest.mark.slow
 def test_planted__the_share_is_that_of_a_plain_loop_and_its_size_is_right(tmp_path):
     """A third of the photos saved otherwise by one source; 8 of 10 intervals or more hold the mean of all draws."""
     found = [
@@ -108,12 +109,12 @@ def test_order__rows_in_another_order_give_the_same_numbers(tmp_path):
 
 @pytest.mark.slow
 def test_repair__readers_at_chance_and_the_right_class_is_found_as_before(tmp_path):
-    n = 5000
+    n = 3000
     labels, groups = np.arange(n) % 6, thirds(3, n)
     vectors = vectors_of(labels, groups, 0.6, dimension=8, spread=3.0)
     twice = np.where(groups, "a", "b")
     place = write_rows(tmp_path, vectors, path=range(n), label=labels, saved=groups, twice=twice)
-    result = audit_index(f"{place}?label=label&group=saved&group=twice", repair=True, queries=2000)
+    result = audit_index(f"{place}?label=label&group=saved&group=twice", repair=True, queries=1200)
     repair = result.repair
     assert repair.dimensions == 8
     assert result.found == ("saved", "twice")

@@ -101,6 +101,7 @@ def test_qdrant__pages_of_the_rest_interface_are_joined(plain, files, monkeypatc
     assert numbers(found) == numbers(plain)
 
 
+@pytest.mark.slow
 def test_qdrant__the_script_of_the_map_copies_a_collection(files):
     from qdrant_client import QdrantClient
     from qdrant_client.models import Distance, PointStruct, VectorParams

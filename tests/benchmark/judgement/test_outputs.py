@@ -57,16 +57,16 @@ def shares(mean: float, n: int = 3000) -> np.ndarray:
 
 @pytest.mark.slow
 def test_choose_outputs__equal_outputs_have_a_winner_in_5_of_100_at_most() -> None:
-    """24 outputs with the trace and the semantics of the embedding, 300 times; 23 is the bound for 5 %.
+    """24 outputs with the trace and the semantics of the embedding, 100 times; 10 is the bound for 5 %.
 
     Semantics are shown to be equal, so that the trace alone decides.
     """
     rng, plain = np.random.default_rng(11), shares(0.8, 600)
     winners = 0
-    for _ in range(300):
+    for _ in range(100):
         final, *outputs = ((right, plain) for right in (rng.random((25, 600)) < 0.6).astype(float))
         winners += choice(network(final, outputs)).answer == "yes"
-    assert 3 <= winners <= 23
+    assert 1 <= winners <= 10
 
 
 def test_choose_outputs__less_of_a_trace_at_the_same_semantics_is_found() -> None:

@@ -7,14 +7,15 @@ from scripts.checks.planted import CASES, allowed, count_false
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unpainted", "brief")]
 
 SETS = {
-    "bursts": 2,
-    "null-readers": 4,
-    "equal-outputs": 2,
-    "owners-20": 4,
+    "bursts-30": 2,
+    "null-readers": 3,
+    "owners-20": 3,
     "classes-50": 3,
-    "jitter": 2,
 }
-"""Data sets of each case whose claims may be false by chance."""
+"""Data sets of each case whose claims may be false by chance: few, for what is wrong by design is wrong in most sets.
+
+``test_outputs.py`` and ``test_worst_jitter.py`` hold the rates of equal outputs and of jitter, in many more sets.
+"""
 
 
 @pytest.mark.parametrize("case", SETS)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmark.extras.copies.judged import found_texts, threshold_text, thresholds
 from benchmark.judgement import (
     answer_texts,
     biases_text,
@@ -25,14 +26,11 @@ from benchmark.judgement import (
     readers_text,
     reliance,
     statements,
-    threshold_text,
-    thresholds,
     traces_text,
     training_margin,
     units_text,
     verdicts,
 )
-from benchmark.judgement.copies import found_texts
 from benchmark.judgement.differences import flip_shares
 from benchmark.results import OutputScores, Result, Score
 from benchmark.results.check import check_forms

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.knn import box_neighbours, cosine_distances, knn_of_views, nearest, similarities
+from benchmark.knn import box_neighbours
 from builders.errors import DataError, UsageError
 from tests.benchmark.knn.definition import make_case
 
@@ -28,42 +28,6 @@ def test_knn_setups__needs_a_neighbour(k: int) -> None:
     with pytest.raises(UsageError, match=f"k is {k}"):
         CASE.answers(k=k)
     assert CASE.answers(k=1).k == 1
-
-
-def test_other_searches__name_what_holds_the_value() -> None:
-    rows = np.eye(4)
-    bad = np.where(np.arange(4)[:, None] == 3, np.nan, rows)
-    codes = np.zeros(4, int)
-    for made, what in (
-        (lambda: nearest(bad, rows[:2], 1), f"train photos: embeddings of rows 0 to 4 {AGAIN}"),
-        (lambda: nearest(rows, bad[1:], 1), f"queries: embeddings of rows 0 to 3 {AGAIN}"),
-        (lambda: cosine_distances(rows, bad), f"photos: embeddings of rows 0 to 4 {AGAIN}"),
-        (lambda: cosine_distances(bad, rows), f"photos: embeddings of rows 0 to 4 {AGAIN}"),
-        (
-            lambda: similarities([rows, bad], rows[:1], codes, codes[:1], codes[:1]),
-            f"train class 1: embeddings of rows 0 to 4 {AGAIN}",
-        ),
-        (
-            lambda: similarities([rows, rows], bad[2:], codes, codes[:2], codes[:2]),
-            f"queries: embeddings of rows 0 to 2 {AGAIN}",
-        ),
-        (
-            lambda: list(box_neighbours(bad, codes, codes, np.arange(4), depth=1)),
-            f"queries: embeddings of rows 0 to 4 {AGAIN}",
-        ),
-        (
-            lambda: list(box_neighbours(bad, codes, codes, np.arange(4), depth=1, queries=np.array([0, 2]))),
-            f"photos: embeddings of rows 0 to 4 {AGAIN}",
-        ),
-        (lambda: knn_of_views(rows, [], codes, codes), "kNN of views needs one view at least"),
-        (
-            lambda: knn_of_views(rows, [rows, rows, rows[:3]], codes, codes),
-            "kNN: view 2 has shape (3, 4), expected (4, 4)",
-        ),
-    ):
-        with pytest.raises(DataError) as refused:
-            made()
-        assert str(refused.value) == what
 
 
 def test_box_neighbours__names_the_rows_of_a_group_that_are_read() -> None:

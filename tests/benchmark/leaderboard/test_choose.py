@@ -107,6 +107,7 @@ def test_own_rows__come_first_and_are_marked(study_site, open_page):
     assert not lines[1].startswith("timm/mine,")
 
 
+@pytest.mark.slow
 def test_data_set__leaves_the_rows_that_have_it_and_figures_follow(address, open_page):
     page = open_page(address)
     page.select_option("#data", "toy")

@@ -53,12 +53,14 @@ def test_page__has_a_strict_policy_and_no_inline_code(site):
     assert not re.search(r"\son\w+=|style=|<style|javascript:", html)
 
 
+@pytest.mark.slow
 def test_page__numbers_are_the_studys(address, open_page):
     page = open_page(f"{address}#family=processing&data=imagenet&sort=probe%2Fjpeg%7Eaccuracy%7Eimagenet.desc")
     assert rows(page)[0] == "OpenCLIP (ConvNeXt-L, LAION-2B)"
     assert column(page, 0)[0] == "90.6"
 
 
+@pytest.mark.slow
 def test_sort__by_keyboard_changes_order_and_aria_sort(address, open_page):
     page = open_page(f"{address}#family=processing&data=imagenet")
     assert page.locator("th[aria-sort]").count() == 1
@@ -77,6 +79,7 @@ def test_sort__by_keyboard_changes_order_and_aria_sort(address, open_page):
     assert "sorted by Sharpening" in page.locator("#status").text_content()
 
 
+@pytest.mark.slow
 def test_sort__missing_values_come_last_in_either_direction(address, open_page):
     page = open_page(f"{address}#family=processing")
     for _ in range(2):
@@ -86,6 +89,7 @@ def test_sort__missing_values_come_last_in_either_direction(address, open_page):
         assert values[-3:] == [None] * 3
 
 
+@pytest.mark.slow
 def test_partial_run__has_no_mean_and_no_rank(address, open_page):
     for direction in ("invariance", "forensics"):
         page = open_page(f"{address}#family=summary&data=toy&origin=measured&direction={direction}")
@@ -99,6 +103,7 @@ def test_partial_run__has_no_mean_and_no_rank(address, open_page):
         assert names[0] == ("timm/whole" if direction == "invariance" else "control:pixels")
 
 
+@pytest.mark.slow
 def test_filters__search_group_and_origin(address, open_page):
     page = open_page(address)
     page.fill("#search", "dinov2 reg")
@@ -115,6 +120,7 @@ def test_filters__search_group_and_origin(address, open_page):
     assert len(rows(page)) == 3
 
 
+@pytest.mark.slow
 def test_filters__never_move_a_rank(address, open_page):
     page = open_page(f"{address}#family=processing&data=imagenet")
     script = """rows => Object.fromEntries(rows.map(
@@ -147,6 +153,7 @@ def test_state__round_trip_through_the_address(address, open_page):
     assert again.locator("#table.with-intervals").count() == 0
 
 
+@pytest.mark.slow
 def test_state__nonsense_in_the_address_is_ignored(address, open_page):
     page = open_page(
         f"{address}#family=nothing&view=<b>&sort=a.b.c&data=../x&group=NONE&encoder=__proto__&constructor=1"
@@ -155,6 +162,7 @@ def test_state__nonsense_in_the_address_is_ignored(address, open_page):
     assert rows(page) == []
 
 
+@pytest.mark.slow
 def test_history__back_returns_from_an_encoder(address, open_page):
     page = open_page(address)
     name = rows(page)[0]
@@ -164,6 +172,7 @@ def test_history__back_returns_from_an_encoder(address, open_page):
     assert page.locator("#view-board").is_visible()
 
 
+@pytest.mark.slow
 def test_csv__is_the_table_at_full_precision(address, site, open_page):
     page = open_page(f"{address}#family=processing&q=clip")
     with page.expect_download() as download:
@@ -201,6 +210,7 @@ def test_figures__have_one_mark_per_encoder(address, open_page):
     assert page.locator("#recall g[data-mark=dot] > *").count() == 4
 
 
+@pytest.mark.slow
 def test_figures__each_has_caption_summary_and_table(address, open_page):
     page = open_page(f"{address}#view=figures")
     figures = page.locator(".figure figure")
@@ -213,6 +223,7 @@ def test_figures__each_has_caption_summary_and_table(address, open_page):
     assert page.locator("table.board caption").text_content().startswith("kNN set-ups")
 
 
+@pytest.mark.slow
 def test_encoder_page__shows_everything(address, site, open_page):
     key = next(p.stem for p in (site / "encoders").iterdir() if "part" in p.stem)
     page = open_page(f"{address}#view=encoder&encoder={key}")
@@ -226,6 +237,7 @@ def test_encoder_page__shows_everything(address, site, open_page):
     assert page.locator("#view-encoder table").first.locator("tbody tr").count() == 2
 
 
+@pytest.mark.slow
 def test_hostile_names__are_shown_as_text(make, tmp_path, open_page):
     evil = '<img src=x onerror="alert(1)">=cmd()</script><script>alert(2)</script>'
     measured = make.result(

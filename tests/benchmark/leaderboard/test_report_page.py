@@ -126,6 +126,7 @@ def opened_report(results, path, open_page, **options):
     return open_page(path.as_uri(), **options)
 
 
+@pytest.mark.slow
 def test_first_screen__is_the_judges_answer_and_one_figure(make, tmp_path, open_page):
     results = [whole(make)]
     page = opened_report(results, tmp_path / "report.html", open_page, width=1400, height=900)
@@ -153,6 +154,7 @@ def test_first_screen__of_several_encoders_is_a_table(written, open_page):
         assert "timm/other" in page.inner_text(".notices")
 
 
+@pytest.mark.slow
 def test_first_screen__of_copies_states_threshold_false_matches_and_who_matches_most(make, tmp_path, open_page):
     details = {"threshold": 0.9, "stated_rate": 0.02, "chosen_on": 99, "matches": 3, "expected_matches": [0, 6]}
     results = [
@@ -177,6 +179,7 @@ def test_first_screen__of_copies_states_threshold_false_matches_and_who_matches_
     assert page.locator(".lead").count() == 0
 
 
+@pytest.mark.slow
 def test_first_screen__gives_a_place_on_the_studys_photos(make, tmp_path, open_page):
     scores = [dataclasses.replace(s, n=50_000) for s in make.probes(0.99, 0.99, 0.99, 0.99, protocol="iccv2025")]
     mine = make.result("timm/mine", scores, data="imagenet", preset=make.under_preset)
@@ -196,6 +199,7 @@ def test_report__is_one_file_with_a_strict_policy(written):
     assert html.count("</script>") == 3
 
 
+@pytest.mark.slow
 def test_report__tables_and_figures_can_be_downloaded(written, open_page):
     page = open_page(written[0].as_uri())
     page.eval_on_selector_all("details", "all => all.forEach(d => { d.open = true; })")
@@ -213,6 +217,7 @@ def test_report__tables_and_figures_can_be_downloaded(written, open_page):
     assert "60.0 %" in read["timm/other", "probe/jpeg"]["sentence"]
 
 
+@pytest.mark.slow
 def test_report__every_figure_has_caption_words_and_data(written, open_page):
     page = open_page(f"{written[0].as_uri()}#view=figures")
     figures = page.locator("#figures section.figure:has(figure)")
@@ -238,6 +243,7 @@ def with_layers(make, name="timm/resnet50"):
     return dataclasses.replace(measured, encoder={**measured.encoder, "id": name}, outputs=outputs)
 
 
+@pytest.mark.slow
 def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tmp_path):
     result = with_layers(make)
     write_report_page([result], report_text([result], all_tasks()), tmp_path / "report.html")
@@ -252,6 +258,7 @@ def test_report__layers_and_parts_of_the_picture_are_figures(make, open_page, tm
     assert texts[16] == "28.0 to 32.0"
 
 
+@pytest.mark.slow
 def test_report__no_two_elements_share_an_id_whatever_has_been_looked_at(make, open_page, tmp_path):
     results = [with_layers(make, f"timm/{name}") for name in ("one", "two")]
     write_report_page(results, report_text(results, all_tasks()), tmp_path / "report.html")
@@ -282,6 +289,7 @@ def test_report__axe_finds_nothing(few_published, written, axe, open_page, width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
 def test_report__hostile_texts_are_text(make, tmp_path, open_page):
     evil = '<img src=x onerror="alert(1)"></script><script>alert(2)</script><!--<script>'
     measured = whole(make, evil, data="ok", failures=[Failure("photo", evil, evil)], training_data=evil)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -45,10 +44,10 @@ def test_answers__statistics_of_unequal_views_in_plain_loops() -> None:
     )  # fmt: skip
     right = [[[int(predicted[s, v, i] == expected[v, i]) for i in range(9)] for v in range(2)] for s in range(4)]
     of_fits = [sum(map(sum, fit)) / 18 for fit in right]
-    assert answers.accuracies.tolist() == pytest.approx(of_fits)
+    assert answers.statistics.accuracies.tolist() == pytest.approx(of_fits)
     assert answers.accuracy == pytest.approx(sum(of_fits) / 4)
     mean = sum(of_fits) / 4
-    assert answers.spread == pytest.approx((sum((a - mean) ** 2 for a in of_fits) / 3) ** 0.5)
+    assert answers.statistics.spread == pytest.approx((sum((a - mean) ** 2 for a in of_fits) / 3) ** 0.5)
     assert answers.photo_accuracy.tolist() == pytest.approx(
         [sum(right[s][v][i] for s in range(4) for v in range(2)) / 8 for i in range(9)]
     )
@@ -56,38 +55,8 @@ def test_answers__statistics_of_unequal_views_in_plain_loops() -> None:
         np.mean([right[s][v][i] for s in range(4) for v in range(2) for i in range(9) if expected[v, i] == c])
         for c in (0, 1)
     ]
-    assert answers.balanced_accuracy == pytest.approx(np.mean(recalls))
+    assert answers.statistics.balanced_accuracy == pytest.approx(np.mean(recalls))
     assert answers.chance == 0.2
-    assert replace(answers, predicted=predicted[:1]).spread == 0.0
+    assert replace(answers, predicted=predicted[:1]).statistics.spread == 0.0
     assert answers.details()["converged"] is True
     assert answers.details()["accuracy_by_seed"] == [round(a, 6) for a in of_fits]
-
-
-def test_details__every_number_as_json_values() -> None:
-    """What is not finite is null; one fit of two that did not converge shows."""
-    answers = ProbeAnswers(
-        "p", np.array([[[0, 1, 1]], [[1, 1, 1]]], np.uint8), np.array([[0, 1, 2]], np.uint8), 3, 17, 4,
-        {"strength": 0.5}, ({"strength": 0.5, "validation_accuracy": 0.25},), np.array([0.5, np.nan]),
-        np.array([np.inf, 1e-7]), np.array([3, 40]), np.array([True, False]), {"seed": 6, "device": "cpu"}, 1.23456,
-        0.00049,
-    )  # fmt: skip
-    details = answers.details()
-    assert details == {
-        "protocol": "p",
-        "n_train": 17,
-        "n_validation": 4,
-        "accuracy_by_seed": [0.666667, 0.333333],
-        "spread": 0.235702,
-        "balanced_accuracy": 0.5,
-        "chosen": {"strength": 0.5},
-        "search": [{"strength": 0.5, "validation_accuracy": 0.25}],
-        "final_loss": [0.5, None],
-        "gradient_norm": [None, 1e-7],
-        "iterations": [3, 40],
-        "converged": False,
-        "search_s": 1.235,
-        "fit_s": 0.0,
-        "seed": 6,
-        "device": "cpu",
-    }
-    assert json.loads(json.dumps(details, allow_nan=False)) == details

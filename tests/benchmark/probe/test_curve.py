@@ -110,11 +110,11 @@ def test_processing_curve__where_photos_are_many_compares_the_same_assignments(m
     whole = processing_probe(train, test, assigned)
     curve = processing_curve(train, test, assigned, whole=whole)
     assert curve.assignments == 1
-    assert curve.accuracies[-1] == pytest.approx(whole.accuracies[0])
-    assert abs(whole.accuracy - whole.accuracies[0]) > 1e-3
+    assert curve.accuracies[-1] == pytest.approx(whole.statistics.accuracies[0])
+    assert abs(whole.accuracy - whole.statistics.accuracies[0]) > 1e-3
     assert curve.gain is not None
     assert curve.gain.value == pytest.approx(curve.accuracies[-1] - curve.accuracies[-2])
-    assert curve.gain.value == pytest.approx(whole.accuracies[0] - curve.accuracies[-2])
+    assert curve.gain.value == pytest.approx(whole.statistics.accuracies[0] - curve.accuracies[-2])
 
 
 @pytest.mark.parametrize(("value", "low", "rises"), [(0.02, 0.01, True), (0.02, -0.01, False), (0.004, 0.003, False)])

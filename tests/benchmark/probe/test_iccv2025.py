@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmark.probe import processing_probe
-from benchmark.probe.protocols.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, _objective, _Parzen, suggest
+from benchmark.probe.protocols.iccv2025 import LEARNING_RATES, WEIGHT_DECAYS, _objective
 from benchmark.probe.solver.rows import normalised
-from benchmark.probe.solver.sgd import Descent, _InRows, _InWeights, descend, step_work
+from benchmark.probe.solver.sgd import Descent, descend
 
 RATES = (0.1, 2.0, 30.0, 100.0)
 DECAYS = (1e-4, 1e-12, 1e-5, 1e-7)
@@ -86,40 +86,6 @@ def test_descend__compiled_equals_torch_one_run_at_a_time(
             np.testing.assert_allclose(runs.bias[g, k], layer.bias.detach(), atol=5e-6 * scale)
 
 
-def threads_seen(monkeypatch: pytest.MonkeyPatch, layer: type, error_at: int | None = None) -> list[int]:
-    """Torch's threads at every step of descents to come."""
-    seen: list[int] = []
-    step = layer.step
-
-    def spy(self, *given):
-        seen.append(torch.get_num_threads())
-        if len(seen) == error_at:
-            raise ValueError("a step failed")
-        step(self, *given)
-
-    monkeypatch.setattr(layer, "step", spy)
-    return seen
-
-
-@pytest.mark.parametrize(("in_rows", "layer"), [(True, _InRows), (False, _InWeights)])
-def test_descend__much_work_has_all_threads_and_an_error_sets_them_back(
-    in_rows: bool, layer: type, three_threads, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x, y = data(n=70, d=9, n_classes=4, groups=3)
-    work = step_work(3 * len(RATES) * 4, 70, 9, 32, in_rows)
-    options = {"n_classes": 4, "epochs": 1, "batch_size": 32, "in_rows": in_rows}
-    for bound, threads in ((work, 3), (work + 1, 1)):
-        monkeypatch.setattr("benchmark.compute.threads.LITTLE_WORK", bound)
-        with monkeypatch.context() as patch:
-            seen = threads_seen(patch, layer)
-            descend(lambda index: x[:, index], y, RATES, DECAYS, **options)
-            assert seen == [threads] * 3
-    threads_seen(monkeypatch, layer, error_at=2)
-    with pytest.raises(ValueError, match="a step failed"):
-        descend(lambda index: x[:, index], y, RATES, DECAYS, **options)
-    assert torch.get_num_threads() == 3
-
-
 def never_read(index: torch.Tensor) -> torch.Tensor:
     raise AssertionError("compiled steps read the resident rows")
 
@@ -177,38 +143,6 @@ def test_iccv2025__trials_of_a_round_equal_trials_alone() -> None:
     # ten random points either way, drawn from one stream
     assert together.search == alone.search
     np.testing.assert_array_equal(together.predicted, alone.predicted)
-
-
-def test_suggest__parzen_density_integrates_to_one_and_matches_its_samples() -> None:
-    mixture = _Parzen(np.array([0.1, 0.15, 0.8]), 0.0, 1.0)
-    grid = np.linspace(0, 1, 20_001)
-    density = np.exp(mixture.log_density(grid))
-    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-4)
-    sample = mixture.sample((40_000,), np.random.default_rng(0))
-    assert (sample >= 0).all()
-    assert (sample <= 1).all()
-    expected = np.trapezoid(density * grid, grid)
-    assert sample.mean() == pytest.approx(expected, abs=0.01)
-    assert (sample < 0.3).mean() == pytest.approx(np.trapezoid(density[grid < 0.3], grid[grid < 0.3]), abs=0.01)
-
-
-def test_suggest__finds_better_points_than_chance() -> None:
-    ranges = ((0.1, 100.0), (1e-12, 1e-4))
-
-    def value(point: np.ndarray) -> float:
-        return -abs(np.log10(point[0]) - 1.2) - 0.05 * abs(np.log10(point[1]) + 6)
-
-    def best(rounds: tuple[int, ...], seed: int) -> float:
-        rng = np.random.default_rng(seed)
-        tried: list[np.ndarray] = []
-        for count in rounds:
-            tried += list(suggest(tried, [value(p) for p in tried], ranges, count, rng))
-        assert len(tried) == 30
-        return max(value(p) for p in tried)
-
-    guided = np.mean([best((10, 10, 10), seed) for seed in range(40)])
-    random = np.mean([best((30,), seed) for seed in range(40)])
-    assert guided > random + 0.02
 
 
 @pytest.mark.parametrize("batch_size", [7, 1024])

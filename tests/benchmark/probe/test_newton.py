@@ -39,7 +39,8 @@ def logits(solution: Solution, x: np.ndarray, column: int) -> np.ndarray:
 
 @pytest.mark.usefixtures("solver")
 @pytest.mark.parametrize(
-    ("name", "dtype"), [*((name, None) for name in TOYS), ("hard", torch.float32), ("many classes", torch.float32)]
+    ("name", "dtype"),
+    [*((name, None) for name in TOYS if name not in {"easy", "separable", "n<d hopeless"}), ("hard", torch.float32)],
 )
 def test_solve__agrees_with_scikit_learn(name: str, dtype: torch.dtype | None) -> None:
     toy = TOYS[name]

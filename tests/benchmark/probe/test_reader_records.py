@@ -11,9 +11,8 @@ import torch
 
 from benchmark.probe import AsGiven
 from benchmark.probe.problem import Problem
-from benchmark.probe.readers import mlp
 from benchmark.probe.readers.knn import read_knn, vote
-from benchmark.probe.readers.mlp import read_mlp, train
+from benchmark.probe.readers.mlp import train
 from benchmark.probe.readers.registry import Read, sampled
 
 CPU = torch.device("cpu")
@@ -106,16 +105,6 @@ def test_read_knn__fewer_neighbours_than_photos_of_the_fit(photos: int, tried: l
     assert (read.constants["tried"], read.chosen, read.search) == (tried, {"k": float(middle)}, ())
 
 
-def test_read_knn__more_than_256_classes() -> None:
-    x, y = np.eye(300, 320, dtype=np.float32), np.arange(300)
-    every = np.arange(300)
-    read = read_knn(Problem([x], np.zeros((1, 300), np.int64), y[None], 300, every, every), [x], device=CPU, seed=0)
-    assert (read.predicted.dtype, read.chosen) == (np.uint16, {"k": 1.0})
-    np.testing.assert_array_equal(read.predicted[0, 0], y)
-    small = Problem([x[:256]], np.zeros((1, 256), np.int64), y[None, :256], 256, every[:256], every[:9])
-    assert read_knn(small, [x], device=CPU, seed=0).predicted.dtype == np.uint8
-
-
 def test_vote__ties_of_every_size_go_to_the_class_with_the_nearest_photo() -> None:
     rng = np.random.default_rng(0)
     for _ in range(40):
@@ -127,77 +116,6 @@ def test_vote__ties_of_every_size_go_to_the_class_with_the_nearest_photo() -> No
         assert (measured.shape, measured.dtype) == ((5, 7), np.int64)
         for row, k in zip(measured, ks, strict=True):
             np.testing.assert_array_equal(row, plain_vote(queries, rows, labels, k))
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A search of two rates, two decays and two numbers of epochs, of a small network."""
-    for name, value in (("RATES", (1e-3, 0.05)), ("DECAYS", (0.01, 1.0)), ("EPOCHS", (2, 4)), ("HIDDEN", 5)):
-        monkeypatch.setattr(mlp, name, value)
-
-
-@pytest.mark.parametrize("as_given", [False, True])
-@pytest.mark.usefixtures("short")
-def test_read_mlp__trains_one_network_for_each_candidate_and_assignment(as_given: bool) -> None:
-    problem, test = problem_of(as_given=as_given), views_of(as_given)
-    read = read_mlp(problem, test, device=CPU, seed=3)
-    scaled = (lambda rows: rows) if as_given else (lambda rows: unit(rows).astype(np.float32))
-
-    def tensor(rows: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(scaled(rows)))
-
-    fit, held = problem.fit_rows, problem.validation_rows
-    rows, validation = tensor(rows_of(problem, 0, fit)), tensor(rows_of(problem, 0, held))
-    centre, deviation = rows.mean(0), rows.std(0)
-    labels = torch.from_numpy(problem.labels[:1, fit])
-    search = {}
-    for rate in (1e-3, 0.05):
-        for decay in (0.01, 1.0):
-            nets = train(((rows - centre) / deviation)[None], labels, 3, [rate], [decay], (2, 4), 3)
-            for epochs, net in zip((2, 4), nets, strict=True):
-                voted = net.logits((validation - centre) / deviation)[0].argmax(1).numpy()
-                search[epochs, rate, decay] = float((voted == problem.labels[0, held]).mean())
-    expected = [
-        {"rate": rate, "decay": decay, "epochs": float(epochs), "validation_accuracy": search[epochs, rate, decay]}
-        for epochs in (2, 4)
-        for rate in (1e-3, 0.05)
-        for decay in (0.01, 1.0)
-    ]
-    assert read.search == tuple(expected)
-    best = max(expected, key=lambda row: row["validation_accuracy"])  # of equal ones the first
-    assert read.chosen == {name: best[name] for name in ("rate", "decay", "epochs")}
-    every = np.stack([rows_of(problem, s, np.arange(N)) for s in range(2)])
-    sets = torch.stack([tensor(each) for each in every])
-    centre, deviation = sets[0].mean(0), sets[0].std(0)
-    chosen = ([best["rate"]] * 2, [best["decay"]] * 2, (int(best["epochs"]),))
-    (net,) = train((sets - centre) / deviation, torch.from_numpy(problem.labels), 3, *chosen, 3)
-    for v, bank in enumerate(test):
-        voted = net.logits((tensor(bank[0:TESTED]) - centre) / deviation).argmax(2).numpy()
-        assert (read.predicted[:, v] == voted).mean() > 0.95
-    logits = net.logits((sets - centre) / deviation)
-    for s in range(2):
-        loss = torch.nn.functional.cross_entropy(logits[s], torch.from_numpy(problem.labels[s]))
-        assert read.final_loss[s] == pytest.approx(float(loss), rel=1e-3)
-    assert read.constants == {
-        "estimator": "one hidden layer of rectified units, trained for a fixed number of epochs by AdamW",
-        "hidden": 5,
-        "rates": [1e-3, 0.05],
-        "decays": [0.01, 1.0],
-        "epochs_tried": [2, 4],
-        "batch_size": 256,
-        "assignments": 2,
-    }
-    assert (read.n_train, read.predicted.dtype) == (N, np.uint8)
-    assert read.iterations.tolist() == [best["epochs"]] * 2
-    assert np.isnan(read.gradient_norm).all()
-    assert read.converged.all()
-
-
-@pytest.mark.usefixtures("short")
-def test_read_mlp__without_validation_photos_the_first_candidate_and_the_second_number_of_epochs() -> None:
-    read = read_mlp(problem_of(1, validation=0), views_of(), device=CPU, seed=0)
-    assert (read.search, read.chosen) == ((), {"rate": 1e-3, "decay": 0.01, "epochs": 4.0})
-    assert read.iterations.tolist() == [4]
 
 
 def test_train__batches_of_256_rows_in_a_new_order_each_epoch() -> None:

@@ -93,8 +93,8 @@ def test_processing_spread__where_photos_are_many_fewer_assignments_are_made_up_
     probe, used = processing_parts(*given)
     assert (result.assignments, used) == (1, 1)
     alone = [probe(100 + i, 0.75, FIXED).accuracy for i in range(8)]
-    expected = 3 * np.var(alone, ddof=1) - whole.spread**2 * (1 - 1 / ASSIGNMENTS)
-    assert result.deviation**2 == pytest.approx(max(expected, whole.spread**2 / ASSIGNMENTS))
+    expected = 3 * np.var(alone, ddof=1) - whole.statistics.spread**2 * (1 - 1 / ASSIGNMENTS)
+    assert result.deviation**2 == pytest.approx(max(expected, whole.statistics.spread**2 / ASSIGNMENTS))
 
 
 @pytest.mark.parametrize("protocol", ["converged", "iccv2025"])
@@ -114,7 +114,7 @@ def test_spread__searches_nothing(protocol, monkeypatch):
 def test_spread__less_the_noise_of_fewer_fits_and_at_least_that_of_all(monkeypatch, used, more):
     """Four fits of spread .2: with all of them used, what the parts show is left as it is."""
     monkeypatch.setattr(parts_module, "protocol_named", lambda name: SimpleNamespace(at=lambda chosen: None))
-    whole = SimpleNamespace(protocol="p", chosen=None, predicted=[None] * 4, spread=0.2)
+    whole = SimpleNamespace(protocol="p", chosen=None, predicted=[None] * 4, statistics=SimpleNamespace(spread=0.2))
     for accuracies in ((0.5, 0.501, 0.499), (0.2, 0.9, 0.4)):
         given = iter(accuracies)
         probe = lambda seed, share, at, given=given: SimpleNamespace(accuracy=next(given))  # noqa: E731

@@ -133,26 +133,21 @@ def test_publish__the_code_of_the_card_runs(hub, client, folder, tmp_path):
     assert done.stdout == "6 [0.8, 0.7, 0.1] float64\n"
 
 
-FAILURES = {
-    "before": (
-        {"method": "GET", "path": "/tree/", "status": 500},
-        {"method": "POST", "path": "/preupload/", "status": None},
-    ),
-    "at": (
-        {"method": "POST", "path": "/commit/", "status": 412},
-        {"method": "PUT", "path": "/lfs-object/", "status": 500},
-        {"method": "POST", "path": "/commit/", "status": None, "after_doing": True},
-    ),
-}
+FAILURES = (
+    {"method": "GET", "path": "/tree/", "status": 500},
+    {"method": "POST", "path": "/preupload/", "status": None},
+    {"method": "PUT", "path": "/lfs-object/", "status": 500},
+    {"method": "POST", "path": "/commit/", "status": 412},
+    {"method": "POST", "path": "/commit/", "status": None, "after_doing": True},
+)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("failures", FAILURES.values(), ids=FAILURES)
-def test_publish__goes_on_after_failures(hub, client, folder, failures):
-    for failure in failures:
+def test_publish__goes_on_after_failures(hub, client, folder):
+    for failure in FAILURES:
         hub.fail(**failure)
     done = client("publish", folder, "--results", REPO, "--push")
-    assert [failure.times for failure in hub.failures] == [0] * len(failures)
+    assert [failure.times for failure in hub.failures] == [0] * len(FAILURES)
     assert "2 results added" in done.stdout
     assert held(hub) == published_as(folder)
     assert len(hub.repo(REPO).messages) == 2
@@ -243,9 +238,6 @@ def test_publish__model_pages_are_pull_requests_and_only_with_the_flag(hub, clie
     model = hub.create("timm/resnet50.a1_in1k", "model")
     client("publish", out, "--results", REPO, "--push")
     assert list(model.branches) == ["main"]
-    shown = client("publish", out, "--results", REPO, "--model-card")
-    assert ".eval_results/camtrace-camtrace--traces.yaml" in shown.stdout
-    assert list(model.branches) == ["main"]
     for _ in range(2):
         done = client("publish", out, "--results", REPO, "--push", "--model-card")
         assert "timm/resnet50.a1_in1k/discussions/1" in done.stdout
@@ -265,8 +257,6 @@ def test_publish__eval_yaml_declares_the_tasks_of_a_hub_data_set_once(hub, clien
     out = tmp_path / "one"
     write_result(make.result(data="hub:camtrace/traces"), out / "result.json")
     data = hub.create("camtrace/traces")
-    client("publish", out, "--results", REPO, "--eval-yaml")
-    assert "eval.yaml" not in data.files
     for _ in range(2):
         client("publish", out, "--results", REPO, "--eval-yaml", "--push")
     assert hub.count("POST", "camtrace/traces/commit/") == 1

@@ -1,15 +1,13 @@
 """What a report takes from the first of several scores that differ, and numbers that are 0: shown, and not left out."""
 
-import dataclasses
-
 import pytest
 from matplotlib.figure import Figure
 
-from benchmark.report import report_figure, report_text
+from benchmark.report import report_text
 from benchmark.report.answers import answers_section, draw_flips
 from benchmark.results import Result, Score
 from benchmark.tasks import all_tasks
-from tests.benchmark.report.test_text import probe, result, shares
+from tests.benchmark.report.test_text import result
 
 
 def with_outputs(outputs, *scores):
@@ -70,25 +68,3 @@ def test_answers__questions_guesses_and_photos_of_the_first_task(order):
     ax = Figure().add_subplot()
     draw_flips(ax, scores)
     assert ax.get_title(loc="left").endswith(f", n = {photos:,}")
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_report_figure__the_hidden_share_of_the_first_probe(order):
-    both = [probe("make", shares(0.8), mask_ratio=0.9), probe("iso", shares(0.6))]
-    figure = report_figure([result(*(both[i] for i in order))], all_tasks())
-    [title] = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
-    assert ("(90 % hidden)" in title) == (order[0] == 0)
-
-
-def test_report__numbers_that_are_nothing_are_shown():
-    made = result(probe("jpeg", shares(0.6)))
-    changed = dataclasses.replace(
-        made,
-        data={"name": "toy", "photos": {"train": 0, "val": 7, "test": 0}, "classes": 0},
-        cost={"views": 9, "views_per_second": 0.0, "seconds": {"a": 0.0}},
-    )
-    text = report_text([changed], all_tasks())
-    assert "\n\n7 val photos, 0 classes.\n\n" in text
-    assert "\n\n9 views at 0 a second; a 0.0 s; on cpu" in text
-    none = dataclasses.replace(made, data={"name": "toy", "photos": {}, "classes": None}, cost={})
-    assert report_text([none], all_tasks()).startswith("## mine on toy\n\n### ")

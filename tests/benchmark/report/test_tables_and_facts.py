@@ -7,8 +7,6 @@ import dataclasses
 import pytest
 
 from benchmark.report import depth_figure, markdown_table, report_figure, report_text
-from benchmark.report.copies import copies_text
-from benchmark.report.groups import groups_text
 from benchmark.results import Score
 from benchmark.tasks import all_tasks
 from tests.benchmark.report.test_text import probe, result, shares
@@ -37,51 +35,6 @@ def test_markdown_table__one_text_makes_a_column_of_texts_and_bars_are_escaped()
         "| long name | no |  3 |",
     ]
     assert markdown_table(["a", "b"], []).splitlines() == ["| a  |  b |", "| :- | -: |"]
-
-
-def of_copies(*shares_by_metric):
-    return tuple(
-        Score(task, "toy", metric, 0.5, 0.4, 0.6, 9, 0.1, {"by_copy": shares} if shares is not None else {})
-        for task, metric, shares in shares_by_metric
-    )
-
-
-def test_copies_text__kinds_of_copies_by_task_and_metric():
-    scores = of_copies(
-        ("copies/edited", "matched", {"turned": 0.5, "cropped": 0.25}),
-        ("copies/edited", "missed", {"cropped": 0.75, "a\x1bb": 1.0}),
-        ("copies/edited", "auc", None),
-        ("copies/processed", "matched", {"jpeg": 1.0}),
-    )
-    first, second = copies_text(result(*scores)).split("\n\n")
-    assert [[c.strip() for c in line.split("|")[1:-1]] for line in first.splitlines()[::1] if "--" not in line] == [
-        ["copies/edited", "matched, %", "missed, %"],
-        ["turned", "50.0", "-"],
-        ["cropped", "25.0", "75.0"],
-        ["a\\x1bb", "-", "100.0"],
-    ]
-    assert second.splitlines()[0].split() == ["|", "copies/processed", "|", "matched,", "%", "|"]
-    assert copies_text(result(of_copies(("copies/edited", "auc", None))[0])) == ""
-
-
-def test_groups_text__a_curve_without_points_and_several_notes():
-    details = {"group": "g", "labels": ["a"], "groups": ["x", "y"], "cells": [[1, 2]], "notes": ["One.", "Two."]}
-    curve_of = [{"k": 2, "index": 0.5}, {"k": 5, "index": None}, {"k": 11, "index": 0.25}]
-    scores = [
-        Score("probe/g", "toy", m, 0.5, 0.4, 0.6, 9, 0.3, {**details, **more})
-        for m, more in (
-            ("a", {"curve": curve_of}),
-            ("b", {"notes": ["Two.", "Three."]}),
-            ("c", {"curve": curve_of[:2]}),
-        )
-    ]
-    parts = groups_text(result(*scores)).split("\n\n")
-    assert parts[0] == "**g**: "
-    assert parts[2] == "One. Two. Three."
-    assert parts[3:] == ["Index over k, in %: 25.0 (k = 11); chance 30.0."]
-    others = [dataclasses.replace(s, details={**s.details, **changed}) for s in scores[:1] for changed in
-              ({"group": 3}, {"cells": None})]  # fmt: skip
-    assert groups_text(result(*others)) == ""
 
 
 def test_report_text__several_encoders_stand_side_by_side():

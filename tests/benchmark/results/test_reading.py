@@ -59,7 +59,7 @@ def test_read_results__of_the_results_folder_where_there_is_one(make, tmp_path):
     for source in (str(tmp_path / "file"), "a b/c"):
         with pytest.raises(UsageError) as error:
             read_results(source)
-        assert str(error.value) == f"{source}: no such folder, and not the name of a Hub data set (owner/name)"
+        assert f"{source}" in str(error.value)
 
 
 METRICS = (

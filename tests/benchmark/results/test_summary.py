@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
@@ -95,42 +94,3 @@ def test_group_means__by_training_type() -> None:
         2,
     )
     assert means["CVL"].n == 1
-
-
-def test_summarise__every_number_of_several_data_sets_is_a_plain_mean() -> None:
-    """Two data sets, of which differences have both signs; every count and chance differs."""
-    probes = {
-        "processing": [("probe/jpeg", "a", 0.6, 1 / 6, 50), ("probe/jpeg", "b", 0.9, 1 / 5, 70)],
-        "acquisition": [("probe/make", "a", 0.3, 1 / 9, 30), ("probe/iso", "b", 0.55, 0.5, 90)],
-    }
-    ends = {
-        "processing": [("knn/jpeg", "a", "pos-same", "neg-same", 0.9, 0.4),
-                       ("knn/jpeg", "b", "pos-same", "neg-same", 0.2, 0.5),
-                       ("knn/resizing", "b", "pos-same", "neg-same", 0.3, 0.35)],
-        "acquisition": [("retrieval/pairs", "a", "same", "different", 0.7, 0.8),
-                        ("retrieval/pairs", "b", "same", "different", 0.9, 0.5)],
-    }  # fmt: skip
-    scores = [
-        Score(task, data, "accuracy", value, value, value, n, chance)
-        for rows in probes.values()
-        for task, data, value, chance, n in rows
-    ]
-    for rows in ends.values():
-        for task, data, more, less, high, low in rows:
-            scores += [score(task, more, high, data=data), score(task, less, low, data=data)]
-    for data, plain, same in (("a", 0.85, 0.75), ("b", 0.45, 0.95)):
-        scores += [score("knn/original", "accuracy", plain, data=data), score("knn/jpeg", "all-same", same, data=data)]
-    expected = {"sp": 0.65, "all_same": 0.85}
-    for about, rows in probes.items():
-        values = [value for _, _, value, _, _ in rows]
-        odds = [math.log((n * a + 0.5) / (n * (1 - a) + 0.5) / (c / (1 - c))) for _, _, a, c, n in rows]
-        expected |= {f"mp_{about}": sum(values) / 2, f"log_odds_{about}": sum(odds) / 2}
-        differences = [high - low for *_, high, low in ends[about]]
-        expected[f"spd_{about}_signed"] = sum(differences) / len(differences)
-        expected[f"spd_{about}"] = sum(map(abs, differences)) / len(differences)
-    for order in (scores, scores[::-1]):
-        made = dataclasses.asdict(summarise(order))
-        counts = made.pop("tasks")
-        assert made == pytest.approx(expected)
-        assert list(counts.values()) == [2, 2, 2, 2, 3, 2]
-    assert len({round(number, 9) for number in expected.values()}) == len(expected)

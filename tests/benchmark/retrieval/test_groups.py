@@ -31,8 +31,7 @@ def planted(missing: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return rows[order], np.where(rng.random(table.shape) < missing, -1, table)
 
 
-@pytest.mark.parametrize("distractors", ["target", "own", "both", "all"])
-@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize(("distractors", "missing"), [("target", 0.0), ("own", 0.3), ("both", 0.0), ("all", 0.3)])
 def test_group_recall__equals_a_loop_over_queries_in_float32(distractors: str, missing: float) -> None:
     rows, table = planted(missing)
     recall = group_recall(rows, table, np.arange(SCENES) % 7, distractors=distractors)
@@ -45,7 +44,7 @@ def test_group_recall__equals_a_loop_over_queries_in_float32(distractors: str, m
     assert len(seen) > 10  # the cells differ, and are neither all 0 nor all 1
 
 
-@pytest.mark.parametrize("ends", list(itertools.combinations(range(GROUPS), 2)))
+@pytest.mark.parametrize("ends", list(itertools.combinations(range(GROUPS), 2))[::4])
 def test_group_recall__chance_and_cosine_are_those_of_their_definition(ends: tuple[int, int]) -> None:
     rows, table = planted(0.3)
     recall = group_recall(rows, table, np.zeros(SCENES, int), distractors="all")

@@ -10,7 +10,6 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from benchmark.robustness import Cells, clustering_score, performance_drop
 from benchmark.robustness.clustering import (
-    _best_clusters,
     adjusted_rand,
     k_means,
     pairs_of,
@@ -118,36 +117,3 @@ def test_clustering__finds_labels_or_groups():
     assert score.left_out[3] == pytest.approx(again.value, abs=0.05)
     empty = Cells.of([0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 2, 3])
     assert clustering_score(lambda at: rows[at], empty) is None
-
-
-def test_clustering__candidates_and_runs_by_default(monkeypatch):
-    """PathoROB's: 2 to 30 clusters and 50 runs of each of at most six pairs of at most 400 photos."""
-    calls = []
-
-    def best(unit, numbers, generator):
-        calls.append((len(unit), numbers))
-        return np.zeros(len(unit), np.int64), 2
-
-    monkeypatch.setattr("benchmark.robustness.clustering._best_clusters", best)
-    _, cells = table((1.0, 1.0, 1.0), labels=3, groups=4, clusters=3, photos=40)
-    rows = np.random.default_rng(0).normal(size=(len(cells), 3))
-    made = clustering_score(lambda at: rows[at], cells)
-    assert calls == [(400, tuple(range(2, 31)))] * (6 * 50)
-    assert (made.pairs, made.possible, made.photos, made.numbers.shape) == (6, 18, 400, (6, 50))
-
-
-@pytest.mark.parametrize(("numbers", "chosen"), [((5, 12, 2), 5), ((5, 11, 2), 2), ((5, 13, 2), 5), ((2, 12), 2)])
-def test_best_clusters__the_search_ends_where_there_are_no_more_photos_than_clusters(numbers, chosen):
-    """Two clusters of six photos: 2 is the best number wherever it is tried."""
-    rng = np.random.default_rng(0)
-    unit = torch.from_numpy(unit_rows(np.repeat(np.eye(2), 6, axis=0) + 0.01 * rng.normal(size=(12, 2))))
-    assigned, number = _best_clusters(unit, numbers, torch.Generator().manual_seed(0))
-    assert number == chosen
-    if chosen == 2:
-        assert adjusted_rand(assigned, np.repeat([0, 1], 6)) == 1.0
-
-
-@pytest.mark.parametrize("photos", [1, 2])
-def test_best_clusters__too_few_photos_for_any_number_are_one_cluster(photos):
-    assigned, number = _best_clusters(torch.eye(3)[:photos], (2, 3), torch.Generator().manual_seed(0))
-    assert (assigned.tolist(), assigned.dtype, number) == ([0] * photos, np.int64, 2)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import silhouette_score
 
 from benchmark.knn import Box, Setup
 from benchmark.robustness import (
@@ -17,14 +14,12 @@ from benchmark.robustness import (
     Cells,
     neighbours_of,
     performance_drop,
-    setup_chances,
     simulated_chance,
 )
 from benchmark.robustness import drop as drop_module
 from benchmark.robustness import neighbours as neighbours_module
-from benchmark.robustness.clustering import _best_clusters, _without_blocks, adjusted_rand, k_means
-from benchmark.robustness.drop import ASSOCIATIONS, _accuracies, _plan, logistic_path
-from benchmark.robustness.index import _drawn_accuracy
+from benchmark.robustness.clustering import k_means
+from benchmark.robustness.drop import ASSOCIATIONS, _plan
 from benchmark.robustness.removals import Removals
 
 
@@ -73,59 +68,12 @@ def test_plan__in_plain_loops(
     assert pytest.approx([step / 7 for step in range(8)]) == list(ASSOCIATIONS)
 
 
-@pytest.mark.parametrize("dimension", [4, 40])
-def test_accuracies__of_the_strength_that_validates_best(dimension: int) -> None:
-    """Fewer rows than dimensions are fitted in their span; of equal strengths the strongest is chosen."""
-    cells = table_of(groups=3, clusters=4, photos=3)
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(len(cells), dimension)) + 0.8 * np.eye(dimension)[cells.labels]
-    plan = _plan(cells, (0, 1), (0, 1), False, rng)
-    made = _accuracies(lambda at: rows[at], cells, plan, 1)
-    unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32).astype(float)
-    label = (cells.labels == 1).astype(float)
-    strengths = tuple(10.0 ** np.linspace(-8, 4, 15))
-    assert strengths == drop_module.STRENGTHS
-    for step, photos in enumerate(plan.train):
-        x = unit[photos]
-        basis = np.linalg.qr(x.T)[0] if dimension > len(x) else np.eye(dimension)
-        weights, bias = logistic_path(x @ basis, label[photos], strengths)
-        weights = basis @ weights
-        correct = ((unit[plan.val] @ weights + bias > 0) == (label[plan.val, None] > 0)).mean(axis=0)
-        best = max(s for s in range(15) if correct[s] == correct.max())
-        right = (unit[plan.test] @ weights[:, best] + bias[best] > 0) == (label[plan.test] > 0)
-        assert (made.right[step] == right).mean() >= 0.9
-        good = (unit[plan.other] @ weights[:, best] + bias[best] > 0) == (label[plan.other] > 0)
-        both = np.mean([good[label[plan.other] == value].mean() for value in (0, 1)])
-        assert made.other[step] == pytest.approx(both, abs=0.1)
-    none = _accuracies(lambda at: rows[at], cells, SimpleNamespace(**{**vars(plan), "other": plan.other[:0]}), 1)
-    assert np.isnan(none.other).all()
-    for value in (0, 1):
-        of_one = plan.other[cells.labels[plan.other] == value]
-        none = _accuracies(lambda at: rows[at], cells, SimpleNamespace(**{**vars(plan), "other": of_one}), 1)
-        assert np.isnan(none.other).all()
-
-
 def test_performance_drop__only_pairs_with_three_clusters_in_each_cell() -> None:
     cells = Cells.of([0] * 6 + [1] * 6, [0, 0, 0, 1, 1, 1] * 2, np.arange(12))
     assert performance_drop(lambda at: np.eye(12)[at], cells, repeats=1) is not None
     clusters = np.arange(12)
     clusters[4] = 3  # two clusters of one cell
     assert performance_drop(lambda at: np.eye(12)[at], Cells.of(cells.labels, cells.groups, clusters)) is None
-
-
-def test_best_clusters__of_the_number_with_the_greatest_silhouette() -> None:
-    unit = torch.nn.functional.normalize(torch.randn(30, 4, generator=torch.Generator().manual_seed(0)))
-    assigned, chosen = _best_clusters(unit, (2, 3, 5, 30, 7), torch.Generator().manual_seed(5))
-    generator, scores = torch.Generator().manual_seed(5), {}
-    distances = np.clip(1 - unit.double().numpy() @ unit.double().numpy().T, 0, None)
-    np.fill_diagonal(distances, 0)
-    for k in (2, 3, 5):  # at 30, as many as photos, the search ends
-        clusters = k_means(unit, k, generator)
-        scores[k] = (silhouette_score(distances, clusters.numpy(), metric="precomputed"), clusters.numpy())
-    best = max(scores, key=lambda k: scores[k][0])
-    assert chosen == best
-    np.testing.assert_array_equal(assigned, scores[best][1])
-    assert _best_clusters(unit[:2], (2, 3), generator)[1] == 2  # too few photos for any
 
 
 def test_k_means__in_plain_loops() -> None:
@@ -148,17 +96,6 @@ def test_k_means__in_plain_loops() -> None:
         assert measured.tolist() == clusters.tolist()  # type: ignore[union-attr]
     same = torch.ones(5, 3)
     assert k_means(same, 3, torch.Generator().manual_seed(0)).tolist() == [0] * 5
-
-
-def test_without_blocks__comparisons_of_the_photos_that_stay() -> None:
-    rng = np.random.default_rng(4)
-    truth = rng.integers(0, 3, 30), rng.integers(0, 2, 30)
-    assigned, block = rng.integers(0, 4, 30), rng.integers(0, 5, 30) + 1
-    made = _without_blocks(truth, assigned, block, 8)
-    for b in range(8):
-        stays = block != b
-        expected = adjusted_rand(truth[0][stays], assigned[stays]) - adjusted_rand(truth[1][stays], assigned[stays])
-        assert made[b] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("random_ties", [False, True])
@@ -201,39 +138,3 @@ def test_simulated_chance__the_same_draws_by_photo_kinds() -> None:
         values.append(so / (so + os))
     made = simulated_chance(cells, 5, draws=6, seed=9)
     assert made == (pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
-
-
-def test_setup_chances__cells_by_their_queries_without_a_cluster_of_typical_size(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    label, group = np.repeat([0, 0, 1, 1], 4), np.repeat([0, 1, 0, 1], 4)
-    cluster = np.array([0, 0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9])
-    cells = Cells.of(label, group, cluster)
-    calls: list[Any] = []
-
-    def drawn(sizes: np.ndarray, *given: Any) -> float:
-        calls.append((sizes.tolist(), given[:2], given[2], given[3], given[4]))
-        return len(calls) / 100
-
-    monkeypatch.setattr("benchmark.robustness.index._drawn_accuracy", drawn)
-    rows = np.random.default_rng(0).normal(size=(16, 3))
-    some = neighbours_of(rows, cells, k=3, queries=np.array([0, 1, 5, 8, 9, 10]), setups=False)
-    made = setup_chances(some, draws=17, seed=2)
-    # of cell (0, 0) a photo is in a cluster of 2.5 on average, rounded to 2; of (0, 1) of 1.5, rounded to 2
-    without = {(0, 0): [[2, 4], [4, 4]], (0, 1): [[4, 2], [4, 4]], (1, 0): [[4, 4], [3, 4]]}
-    expected = [(sizes, cell, allowed, 3, 17) for cell, sizes in without.items() for allowed in BOXES_OF.values()]
-    assert calls == expected
-    for number, setup in enumerate(BOXES_OF):
-        value = (2 * (1 + number) + 1 * (6 + number) + 3 * (11 + number)) / 6 / 100
-        assert made[setup] == pytest.approx(value)
-    assert made[Setup.UNIFORM_TEST] == pytest.approx((made[Setup.ALL_SAME] + made[Setup.ALL_DIFF]) / 2)
-
-
-def test_drawn_accuracy__of_the_same_draws() -> None:
-    sizes = np.array([[3, 1], [2, 4], [0, 5]])
-    made = _drawn_accuracy(sizes, 1, 0, (Box.SO, Box.OS), 4, 200, np.random.default_rng(1))
-    by_label = np.array([3, 4, 0])  # others of the group, and the label's of the other group
-    votes = np.random.default_rng(1).multivariate_hypergeometric(by_label, 4, size=200)
-    right = [(row[1] == row.max()) / (row == row.max()).sum() for row in votes]
-    assert made == pytest.approx(np.mean(right))
-    assert _drawn_accuracy(np.zeros((2, 2), int), 0, 0, (Box.SS,), 4, 9, np.random.default_rng(1)) == 0.0

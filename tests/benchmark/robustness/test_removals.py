@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import torch
 
 from benchmark.knn import Box, Setup
 from benchmark.knn.keys import pack_keys
-from benchmark.robustness import Cells, removals, removals_compiled
+from benchmark.robustness import Cells, removals
 from benchmark.robustness import cells as cells_module
 from benchmark.robustness.cells import _strata, box_totals
-from benchmark.robustness.removals import NO_BOX, Removals, _counts, _sums, boxes_of
+from benchmark.robustness.removals import NO_BOX, Removals, boxes_of
 
 N, K, LENGTH = 40, 4, 7
 RNG = np.random.default_rng(8)
@@ -145,61 +144,6 @@ def test_count__neighbours_by_box_and_rates_and_their_sums(cells: Cells, way: st
     assert tally.short == short / pairs
 
 
-def test_result__sums_without_each_block_and_each_pair(cells: Cells, way: str) -> None:
-    queries = RNG.permutation(N)[:25]
-    lists = lists_of(cells, queries)
-    tally = Removals(cells, K, False)
-    right = np.zeros((len(Setup), len(queries)))
-    right[Setup.ALL_SAME] = tally.vote(Setup.ALL_SAME, keys_of(lists), queries).right
-    tally.count(keys_of(lists), queries)
-    boxes = boxes_of(cells, lists[:, :K], queries)
-    made = tally.result(queries, boxes, right)
-    blocks, home = len(cells.blocks), cells.blocks.index[queries]
-    counts = np.array([[(row == b).sum() for b in range(4)] for row in boxes], float)
-    rates = counts / np.maximum(cells.candidates[:, queries].T, 1)
-    others = np.zeros((blocks, blocks))
-    for sums, values, changes in (
-        (made.counts, counts, tally._counts),
-        (made.right, right.T, tally.right),
-        (made.queries, np.ones(len(queries)), others),
-    ):
-        np.testing.assert_allclose(sums.whole, values.sum(axis=0))
-        for b in range(blocks):
-            plain = values[home != b].sum(axis=0) + changes[:, b].sum(axis=0)
-            np.testing.assert_allclose(sums.without[b], plain, atol=1e-9)
-            for c in range(blocks):
-                if b != c:
-                    both = values[(home != b) & (home != c)].sum(axis=0)
-                    both = both + sum(changes[h, b] + changes[h, c] for h in range(blocks) if h not in (b, c))
-                    # of the queries of b what c changes is counted once, and of c's what b changes
-                    both = both + (changes[b, b] + changes[c, c])
-                    np.testing.assert_allclose(sums.without_two[b, c], both, atol=1e-9)
-    # rates: with fewer candidates in a box each neighbour counts more
-    every = cells.blocks.index
-    for b in range(blocks):
-        expected = np.zeros(4)
-        for cell in range(cells.n_cells):
-            label, group = divmod(cell, cells.n_groups)
-            for box in range(4):
-                inside = (cells.labels != label) == (box >= 2)
-                inside &= (cells.groups != group) == (box % 2 == 1)
-                whole, rest = int(inside.sum()), int((inside & (every != b)).sum())
-                here = (cells.cell[queries] == cell) & (home != b)
-                total = rates[here, box].sum() + tally._by_cell[b, cell, box]
-                expected[box] += total * (whole / rest if rest else 0.0)
-        np.testing.assert_allclose(made.rates.without[b], expected, atol=1e-9)
-    plain = _sums(rates, home, tally._rates)
-    np.testing.assert_allclose(made.rates.whole, rates.sum(axis=0))
-    apart = made.rates.without - plain.without
-    np.testing.assert_allclose(made.rates.without_two, plain.without_two + apart[:, None] + apart[None], atol=1e-9)
-
-
-def test_counts__of_boxes_and_as_if_lists_had_k() -> None:
-    boxes = np.array([[0, 0, 1, 3], [2, NO_BOX, NO_BOX, NO_BOX], [1, 1, 2, NO_BOX]], np.uint8)
-    assert _counts(boxes).tolist() == [[2, 1, 0, 1], [0, 0, 1, 0], [0, 2, 1, 0]]
-    np.testing.assert_allclose(_counts(boxes, 6), [[3, 1.5, 0, 1.5], [0, 0, 6, 0], [0, 4, 2, 0]])
-
-
 def test_boxes_of__by_label_and_group_and_none_for_a_missing_neighbour() -> None:
     cells = Cells.of([0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 2, 3])
     made = boxes_of(cells, np.array([[1, 2, 3, -1], [0, 3, 2, -1]]), np.array([0, 1]))
@@ -220,19 +164,6 @@ def test_box_totals__of_every_cell() -> None:
                 for h in range(4):
                     expected[2 * (a != b) + (g != h)] += table[b, h]
             assert part[:, cell].tolist() == expected.tolist()
-
-
-def test_strata__clusters_of_the_same_cells_and_those_alone_together() -> None:
-    """Ten cells, so that their bits take two bytes; clusters 2 and 5 have cells that no other has."""
-    label = np.array([0, 4, 0, 4, 1, 2, 2, 3, 0, 0])
-    group = np.array([0, 1, 0, 1, 0, 1, 1, 0, 1, 1])
-    cluster = np.array([0, 0, 1, 1, 2, 3, 4, 5, 6, 7])
-    strata = _strata(Cells.of(label, group, cluster))
-    assert strata[0] == strata[1]
-    assert strata[3] == strata[4]
-    assert strata[6] == strata[7]
-    assert strata[2] == strata[5] == strata.max()
-    assert sorted(set(strata.tolist())) == [0, 1, 2, 3]
 
 
 def test_blocks__of_many_clusters_by_stratum_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,40 +189,3 @@ def test_blocks__of_many_clusters_by_stratum_and_seed(monkeypatch: pytest.Monkey
         np.testing.assert_array_equal(blocks.sizes[b], table)
     monkeypatch.setattr(cells_module, "MOST_BLOCKS", 30)
     assert Cells.of(label, group, np.arange(30)).blocks.index.tolist() == list(range(30))
-
-
-def test_compiled_votes__do_not_depend_on_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(3)
-    labels, blocks, queries = rng.integers(0, 3, N), rng.integers(0, 5, N), rng.permutation(N)[:12]
-    lists = np.stack([rng.permutation(np.flatnonzero(blocks != blocks[q]))[:LENGTH] for q in queries])
-    made = []
-    for cuts in ((0, 12), (0, 5, 12)):
-
-        def in_parts(rows: int, work: Any, cuts: tuple[int, ...] = cuts) -> None:
-            for first, last in itertools.pairwise(cuts):
-                work(first, last)
-
-        monkeypatch.setattr(removals_compiled, "in_parts", in_parts)
-        made.append(removals_compiled.votes(lists, queries, labels, blocks, K, False, 5))
-    for whole, cut in zip(*made, strict=True):
-        np.testing.assert_allclose(cut, whole, atol=1e-12)
-    assert made[0][0].tolist() == [
-        float(right_of(labels[lists[row, :K]], labels[query])) for row, query in enumerate(queries)
-    ]
-
-
-def right_of(nearest: np.ndarray, label: int) -> bool:
-    """Whether the most frequent label is the query's; the nearest of those that are equally frequent counts."""
-    counts = np.bincount(nearest, minlength=3)
-    return bool(next(int(y) for y in nearest if counts[y] == counts.max()) == label)
-
-
-@pytest.mark.parametrize(("most", "expected"), [(10, (9, 2, 2)), (4, (3, 2, 2)), (1, (2, 2, 2)), (29, (25, 2, 2))])
-def test_blocks__a_small_stratum_has_two(most: int, expected: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 30 clusters in strata of 26, 2 and 2: with one block a stratum would have no variance."""
-    monkeypatch.setattr(cells_module, "MOST_BLOCKS", most)
-    label, group = np.repeat([0, 0, 1], [26, 2, 2]), np.repeat([0, 1, 1], [26, 2, 2])
-    blocks = Cells.of(label, group, np.arange(30)).blocks
-    of_stratum = [len(np.unique(blocks.index[(label == a) & (group == g)])) for a, g in ((0, 0), (0, 1), (1, 1))]
-    assert of_stratum == list(expected)
-    assert len(blocks) == sum(expected)

@@ -67,7 +67,7 @@ def test_agreement__clusters_with_many_labels_can_be_exchanged():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("association", [0.0, 0.7, 0.9])
+@pytest.mark.parametrize("association", [0.0, 0.9])
 def test_shuffled_spd__is_that_of_a_group_without_influence(association):
     """Over eight sets its mean is that of SPD; one in twenty p-values would be below 0.05."""
     apart, small = [], 0

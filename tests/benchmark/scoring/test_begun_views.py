@@ -8,19 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import benchmark.views.prefetch
-from benchmark.encoders import Encoder, Runtime
-from benchmark.encoders.preprocess.pixels import Pixels, ResizeTo
+from benchmark.encoders import Encoder, Pixels, Runtime
+from benchmark.encoders.preprocess.pixels import ResizeTo
 from benchmark.options import RunOptions
+from benchmark.scoring import EncoderSource, Request, run_request, score_encoders
 from benchmark.scoring import run as scoring
-from benchmark.scoring.request import EncoderSource, Request
-from benchmark.scoring.run import score_encoders
-from benchmark.scoring.runner import ignore, run_request
-from benchmark.tasks.registry import all_tasks, fitting_tasks, select_tasks
-from benchmark.views import Prefetch, ProcessingViews, StreamRequest
+from benchmark.scoring.runner import ignore
+from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
 from builders.errors import EncoderError
 from builders.photos import Labels, PhotoSet
 from builders.processes import child_environment
@@ -41,11 +38,6 @@ def photo_set(number: int = 0) -> PhotoSet:
     return dataclasses.replace(
         photos, labels=Labels(("dark", "light"), np.arange(20, dtype=np.int32) % 2), neighbours=3
     )
-
-
-def one_at_a_time(batch: torch.Tensor) -> torch.Tensor:
-    assert len(batch) == 1
-    return as_rows(batch)
 
 
 def encoder(preprocess=SMALL, embed=as_rows, name="small") -> Encoder:
@@ -101,27 +93,6 @@ def test_score__somebodys_code_is_not_called_by_workers_before_it_has_been_tried
     assert order == ["trial", "1 x 20 x 6"]
 
 
-def test_score__where_a_part_is_there_nothing_is_begun(tmp_path, order):
-    score(tmp_path, encoder())
-    order.clear()
-    score(tmp_path, encoder(), tasks=("probe/jpeg",))  # the same views
-    assert order == ["trial"]
-    order.clear()
-    score(tmp_path, encoder(), tasks=("knn/jpeg", "knn/sharpening"))  # some of which are there
-    assert order == ["trial", "1 x 20 x 2"]
-    order.clear()
-    score(tmp_path, encoder(), fresh=True)
-    assert order == ["trial", "1 x 20 x 6"]
-
-
-def test_score__an_encoder_that_fails_its_trial_takes_its_views_along(tmp_path, order):
-    other = Pixels((ResizeTo(4, 4, Image.Resampling.NEAREST),))
-    good, bad = score(tmp_path, encoder(), encoder(other, one_at_a_time, "bad"))
-    assert [(failure.kind, failure.name) for failure in bad.result.failures] == [("encoder", "bad")]
-    assert order == ["2 x 20 x 6", "trial", "1 x 20 x 6"]
-    assert good.result.scores == score(tmp_path / "alone", encoder())[0].result.scores
-
-
 def test_score__a_run_that_ends_early_ends_what_it_began(tmp_path, order, monkeypatch):
     def refused(*given):
         assert working()
@@ -162,17 +133,6 @@ def test_run_request__views_are_begun_while_another_runtime_is_tried(tmp_path, o
     assert done.results[0].scores == alone.result.scores
 
 
-def test_run_request__nothing_is_begun_that_would_wait_for_kernels(tmp_path, order, monkeypatch):
-    monkeypatch.setattr("benchmark.scoring.runner.engine_being_compiled", lambda: True)
-    assert run_request(requested(tmp_path, "small")).complete
-    assert order == ["1 x 20 x 6", "trial"]
-
-
-def test_run_request__of_several_encoders_nothing_is_begun_before_all_are_loaded(tmp_path, order):
-    assert run_request(requested(tmp_path, "small", "other")).complete
-    assert order == ["1 x 20 x 6", "trial"]
-
-
 @pytest.mark.slow
 def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tmp_path, order, monkeypatch):
     running, budgets, run_jobs, opened = [], [], scoring.run_jobs, os.memfd_create
@@ -197,58 +157,3 @@ def test_run_request__views_of_the_next_set_are_begun_before_the_tasks_on_one(tm
     order.clear()
     assert run_request(requested(tmp_path / "a", "small", "other", sets=3)).complete
     assert order == ["trial", "tasks"] * 3  # all embeddings are there
-
-
-def test_run_request__an_encoder_that_cannot_be_loaded_takes_its_views_along(tmp_path, order):
-    def load(*, before_conversion=ignore):
-        before_conversion(encoder())
-        assert working()
-        raise EncoderError("small: it cannot be loaded")
-
-    one = replace(requested(tmp_path, "small"), encoders={"small": EncoderSource(load, None)})
-    assert [lost.name for lost in run_request(one).failed] == ["small"]
-    assert order == ["1 x 20 x 6"]
-    assert not working()
-
-
-def test_views_ahead__gives_what_is_held_to_who_asks_for_exactly_it(monkeypatch):
-    given, closed = [], []
-
-    class Stream:
-        def __init__(self, *requested, **how):
-            given.append(self)
-
-        def close(self):
-            closed.append(self)
-
-    monkeypatch.setattr(benchmark.views.prefetch, "view_stream", Stream)
-    photos = photo_set()
-    home = (torch.device("cpu"),)
-    requested = StreamRequest(photos, (0, 1), ProcessingViews(("resizing-x2",)), (SMALL,), 2, "auto", home, (2,))
-    again = dataclasses.replace(requested, preprocesses=(Pixels(SMALL.steps),))
-    ahead = Prefetch()
-    compiled = iter([5.0, 7.0])
-    with monkeypatch.context() as first:
-        first.setattr(benchmark.views.prefetch, "compiling_s", lambda: next(compiled))
-        ahead.begin(requested)
-    assert ahead.begun_s > 0
-    assert ahead.compiling_s == 2
-    assert ahead.stream(again) is given[0]
-    assert (ahead.begun_s, ahead.compiling_s) == (0, 0)  # counted by who took it
-    assert ahead.stream(again) is given[1]
-    assert not closed
-    others = (
-        {"photos": photo_set()}, {"indices": (0, 2)}, {"recipe": ProcessingViews(("resizing-x0.5",))}, {"mode": "cpu"},
-        {"preprocesses": (SMALL, SMALL)}, {"workers": 1}, {"targets": (torch.device("meta"),)}, {"gathers": (1, 1)},
-    )  # fmt: skip
-    for other in others:
-        ahead.begin(requested)
-        assert ahead.stream(dataclasses.replace(requested, **other)) is given[-1]
-        assert closed[-1] is given[-2]
-    assert len(closed) == len(others)
-    ahead.begin(requested)
-    ahead.begin(again)  # goes on
-    ahead.begin(dataclasses.replace(requested, workers=1))
-    ahead.close()
-    assert closed[-2:] == given[-2:]
-    assert len(closed) == len(others) + 2

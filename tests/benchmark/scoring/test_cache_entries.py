@@ -7,10 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from benchmark.__main__ import camtrace
-from benchmark.scoring import store_paths
-from benchmark.scoring.cache import KINDS, chosen, clear, damaged, entries
-from builders.errors import DataError, UsageError, unknown_name
+from benchmark.scoring import chosen, clear, entries
+from builders.errors import DataError
 
 DAY = 86_400
 
@@ -94,146 +92,13 @@ def test_entries__of_a_link_are_the_link(cache, tmp_path):
     assert not os.path.lexists(cache / "audit" / "link")
 
 
-@pytest.mark.parametrize(
-    ("words", "days", "sentences"),
-    [
-        (["all"], 0, "b1 b2 o1 o4 o2 o3 g2.json g1.json"),
-        (["later"], 0, "l1"),
-        (["gates", "banks/b2"], 0, "b2 g2.json g1.json"),
-        (["later/l1", "all"], 39, "g1.json l1"),
-        (["gates"], 41, ""),
-        ([], 0, ""),
-    ],
-)
-def test_chosen__by_kind_name_and_age(cache, words, days, sentences):
-    assert sorted(n.partition("/")[2] for n in names(chosen(cache, words, days))) == sorted(sentences.split())
-
-
-def test_chosen__a_name_that_nothing_has(cache):
-    with pytest.raises(UsageError) as refused:
-        chosen(cache, ["banks", "zzz"])
-    known = ["all", *sorted({*KINDS, "later"}), *sorted(names(entries(cache)))]
-    assert str(refused.value) == str(unknown_name("part of the cache", "zzz", known))
-
-
-def test_clear__frees_what_it_removes(cache):
-    bank, file = (next(e for e in entries(cache) if e.name == name) for name in ("banks/b1", "gates/g2.json"))
-    assert clear([bank, file]) == bank.size + file.size > 140_000
-    assert not bank.path.exists()
-    assert not file.path.exists()
-    assert clear([file]) == file.size  # another process has removed it
-
-
 def test_clear__what_cannot_be_removed(cache, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("shutil.rmtree", refuse)
-    with pytest.raises(DataError, match=r"banks/b1: cannot be removed \(Permission denied\)$"):
+    with pytest.raises(DataError, match="banks/b1"):
         clear(entries(cache)[:1])
-
-
-def test_damaged__one_sentence_of_each_kind(cache):
-    sentences = {entry.name: damaged(entry) for entry in entries(cache) if entry.kind not in ("banks", "later")}
-    assert {name for name, why in sentences.items() if why} == {"gates/g2.json"}
-    put(cache / "outcomes" / "o1" / "outcome.npz", b"no archive")
-    put(cache / "photo-hashes" / "h.npz", b"no archive")
-    (cache / "outcomes" / "o5.npz").mkdir()
-    sentences = {entry.name: damaged(entry) for entry in entries(cache) if entry.kind not in ("banks", "later")}
-    wrong = {name: why for name, why in sentences.items() if why}
-    assert set(wrong) == {"gates/g2.json", "outcomes/o1", "outcomes/o5.npz", "photo-hashes/h.npz"}
-    assert not any(str(cache) in why for name, why in wrong.items() if name != "outcomes/o1")
-
-
-def shown(capsys, *words):
-    status = camtrace(["cache", *words])
-    return status, capsys.readouterr().out
-
-
-def test_commands__print_what_is_there(cache, capsys):
-    listed = {entry.name: entry for entry in entries(cache)}
-    size = store_paths.size
-    total = size(sum(entry.size for entry in listed.values()))
-    status, out = shown(capsys, "list", "--cache", str(cache))
-    lines = out.splitlines()
-    assert (status, lines[0]) == (0, f"{cache}: {total} in 9 entries, 3.0 GB free on the disk")
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    kinds = {row[0]: row[1:] for row in table if len(row) == 4 and "/" not in row[0]}
-    for kind, count in (("banks", 2), ("outcomes", 4), ("gates", 2), ("later", 1)):
-        of_kind = size(sum(entry.size for entry in listed.values() if entry.kind == kind))
-        assert kinds[kind] == [str(count), of_kind, KINDS.get(kind, "not of this version")]
-    big = {row[0]: row[1:] for row in table if len(row) == 4 and "/" in row[0]}
-    assert set(big) == {name for name in listed if name.startswith(("banks/", "outcomes/"))}
-    assert big["banks/b1"] == [size(listed["banks/b1"].size), "3 days ago", "org/a, 1,234 photos x 2 views x 8"]
-    assert big["outcomes/o2"] == [
-        size(listed["outcomes/o2"].size),
-        "24 h ago",
-        "probe/jpeg of org/a, 1,234 photos, not finished",
-    ]
-    assert shown(capsys, "list", "--cache", str(cache / "none")) == (
-        0,
-        f"{cache / 'none'}: 0.0 MB in 0 entries, 3.0 GB free on the disk\n",
-    )
-
-
-def test_commands__records(cache, capsys):
-    listed = entries(cache)
-    status, out = shown(capsys, "list", "--json", "--cache", str(cache))
-    record = json.loads(out)
-    assert (status, record["cache"]) == (0, str(cache))
-    assert record["entries"] == [
-        {"name": e.name, "bytes": e.size, "changed": round(e.changed), "about": e.about} for e in listed
-    ]
-    status, out = shown(capsys, "check", "gates", "--cache", str(cache), "--quiet")
-    both = store_paths.size(sum(entry.size for entry in listed if entry.kind == "gates"))
-    why = damaged(next(entry for entry in listed if entry.name == "gates/g2.json"))
-    assert (status, out.splitlines()) == (
-        1,
-        [
-            f"gates/g2.json: {why}",
-            f"2 entries, {both}, were read: 1 are not as they were written",
-            "they are made again when they are needed; camtrace cache clear gates/g2.json makes space at once",
-        ],
-    )
-    assert shown(capsys, "check", "gates/g1.json", "--cache", str(cache)) == (
-        0,
-        "1 entries, 0.0 MB, were read: 0 are not as they were written\n",
-    )
-    both = sum(entry.size for entry in listed if entry.kind == "gates")
-    for words, verb in ((("--dry-run",), "would remove"), ((), "removed")):
-        status, out = shown(capsys, "clear", "gates", *words, "--cache", str(cache))
-        assert (status, out) == (0, f"{verb} 2 entries, {store_paths.size(both)}, of {cache}\n")
-    status, out = shown(capsys, "clear", "later", "--dry-run", "--json", "--cache", str(cache))
-    [later] = [entry for entry in listed if entry.kind == "later"]
-    facts = {"cache": str(cache), "removed": ["later/l1"], "bytes": later.size, "dry_run": True}
-    assert (status, {name: json.loads(out)[name] for name in facts}) == (0, facts)
-    assert later.path.exists()
-    assert shown(capsys, "clear", "all", "--older-than", "-0.1", "--cache", str(cache))[0] == 2
-
-
-def test_space__what_is_logged_and_what_does_not_fit(tmp_path, monkeypatch):
-    """0.1 GB is logged; embeddings must leave 256 MiB."""
-
-    class Lacking:
-        def __init__(self, lacks):
-            self.lacks = lacks
-
-        def missing_bytes(self):
-            return self.lacks
-
-    spare, log = 256 * 2**20, []
-    free = 10_000_000_000
-    monkeypatch.setattr(store_paths, "free_space", lambda folder: free)
-    for banks, logged in (([99_999_999], []), ([99_999_999, 1], ["embeddings: 100.0 MB more in F (10.0 GB free)"])):
-        store_paths.require_space([Lacking(n) for n in banks], "F", log.append)
-        assert log == logged
-    store_paths.require_space([Lacking(free - spare)], "F", log.append)
-    with pytest.raises(DataError, match=r"^F: 9\.7 GB of embeddings do not fit, 10\.0 GB are free; make space"):
-        store_paths.require_space([Lacking(free - spare), Lacking(1)], "F", log.append)
-    free = 5
-    store_paths.require_space([Lacking(0)], "F", log.append)
-    monkeypatch.undo()
-    assert store_paths.free_space(tmp_path / "a" / "b") == pytest.approx(store_paths.free_space(tmp_path), rel=0.01)
 
 
 @pytest.mark.parametrize("damaged_part", [None, "x", 1.5, [], {}, {"count": "many"}, {"count": None}, {"count": [1]}])

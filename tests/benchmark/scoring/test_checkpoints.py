@@ -30,7 +30,7 @@ def test_checkpoints__are_scored_by_step(photo_folder: Path, tmp_path: Path) -> 
     out = tmp_path / "out"
     assert main(["--model", *folders, *common, "--cache", str(tmp_path / "cache"), "-o", str(out)]) == 0
     printed = (out / "report.md").read_text()
-    assert "## local-dir:checkpoint on folder:" in printed
+    assert "local-dir:checkpoint" in printed
     rows = [line.split("|")[1:3] for line in printed.splitlines() if line[:2] == "| " and line[2].isdigit()]
     assert [step.strip() for step, _ in rows] == ["500", "1000"]
     read = [read_result(path) for path in out.rglob("result.json")]

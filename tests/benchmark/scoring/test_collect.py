@@ -8,8 +8,8 @@ import pytest
 from benchmark.bank import PassCost
 from benchmark.encoders import Output
 from benchmark.results import Score
-from benchmark.scoring import collect
-from benchmark.scoring.collect import EncoderRun, OutputCollected, Stopwatch, record, record_pass
+from benchmark.scoring import EncoderRun, collect
+from benchmark.scoring.collect import OutputCollected, Stopwatch, record, record_pass
 from benchmark.scoring.tasks_run import Done
 from benchmark.tasks import TaskOutcome
 

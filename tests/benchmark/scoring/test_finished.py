@@ -9,10 +9,9 @@ import pytest
 from benchmark.bank import PhotoHashes
 from benchmark.options import RunOptions
 from benchmark.results import Failure, read_result, write_result
-from benchmark.scoring import OpenedSet, write_scored
-from benchmark.scoring.output import Row, failures_by_pair, sweep_text, what_failed, write_state
-from benchmark.scoring.run import score_encoders
-from benchmark.scoring.sweep import _device_type, finished_result
+from benchmark.scoring import OpenedSet, Row, failures_by_pair, score_encoders, sweep_text, write_scored
+from benchmark.scoring.output import what_failed, write_state
+from benchmark.scoring.sweep import finished_result
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 from builders.untrusted import may_pass
@@ -148,14 +147,6 @@ def test_finished__of_a_version_that_recorded_less(world, look, tmp_path):
     assert "compiled" not in read_result(file).environment
     assert look(output=output) is not None
     assert look(dataclasses.replace(toy(), compiled=True), output=output) is None
-
-
-@pytest.mark.parametrize(
-    ("recorded", "kind"),
-    [("cpu", "cpu"), ("mps", "mps"), ("mps:0", "mps"), ("cuda:1", "cuda"), ("NVIDIA H100", "cuda"), ("cpus", "cuda")],
-)
-def test_device_type__by_type_or_by_the_name_of_a_gpu(recorded, kind):
-    assert _device_type(recorded) == kind
 
 
 def test_finished__an_encoder_that_is_not_identified_is_never_finished(world, look, tmp_path):

@@ -1,27 +1,15 @@
 """A fork does its part while the process does its own; what it cannot do is done where errors are told."""
 
-import multiprocessing
 import os
 import signal
 import sys
 import time
-from typing import NamedTuple
 
 import pytest
 
-from benchmark.cli.score import main
-from benchmark.scoring import output as reports
 from benchmark.scoring.output import Forked
-from builders.cli import guarded
-from builders.errors import DataError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
-
-
-class Named(NamedTuple):
-    """As much of a result as says whose it is."""
-
-    encoder: dict[str, str]
 
 
 def until(file, seconds=20):
@@ -135,37 +123,3 @@ def test_forked__where_nothing_is_forked_it_is_done_here(tmp_path, monkeypatch):
     with Forked(noted).run(tmp_path):
         assert not (tmp_path / "pids").exists()
     assert pids(tmp_path) == [os.getpid()]
-
-
-@pytest.mark.parametrize("early", [False, True])
-def test_write_reports__the_page_is_written_here_and_pictures_are_drawn_meanwhile(tmp_path, monkeypatch, early):
-    def drawn(results, questions, path):
-        assert until(tmp_path / "report.html")
-        path.write_text(str(os.getpid()))
-
-    def page(results, text, path, photos):
-        path.write_text(str(os.getpid()))
-
-    monkeypatch.setattr(reports, "draw_report", drawn)
-    monkeypatch.setattr(reports, "write_report_page", page)
-    monkeypatch.setattr(reports, "draw_courses", lambda courses, questions, path: None)
-    monkeypatch.setattr(reports, "courses", lambda results: [])
-    monkeypatch.setattr(reports, "report_text", lambda results, questions, unloaded: "text")
-    drawing = reports.begin_drawing() if early else None
-    results = [Named({"id": "toy"}), Named({"id": "toy"})]
-    assert reports.write_reports(results, {}, tmp_path, (), drawing=drawing) == "text"
-    assert (tmp_path / "report.html").read_text() == str(os.getpid()) != (tmp_path / "report.png").read_text()
-
-
-def test_score__who_draws_is_there_while_it_scores_and_goes_with_it(tmp_path, monkeypatch):
-    there = []
-
-    def fails(*given, **named):
-        there.extend(process for process in multiprocessing.active_children() if process.name == "drawing")
-        raise DataError("no photos today")
-
-    monkeypatch.setattr("benchmark.scoring.run_request", fails)
-    options = ["--model", "bundled:identity", "--output", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]
-    assert guarded(lambda: main(options)) == DataError.exit_status
-    [process] = there
-    assert not process.is_alive()

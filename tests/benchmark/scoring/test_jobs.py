@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.scoring import tasks_run as task_runs
-from benchmark.scoring.tasks_run import PACKAGES_OF_TASKS, Job, run_jobs
+from benchmark.scoring import Job, run_jobs
+from benchmark.scoring.tasks_run import PACKAGES_OF_TASKS
 from benchmark.tasks import TaskOutcome, all_tasks
 from builders.errors import DataError
 from tests.support.processes import run_python
@@ -50,45 +50,6 @@ def test_run_jobs__small_ones_run_at_the_same_time_each_on_one_thread() -> None:
     assert [one.reason for one in done] == ["", ""]
     assert threads == [1, 1]
     assert torch.get_num_threads() == 2
-
-
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_run_jobs__large_ones_and_those_of_a_gpu_run_alone(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if device == "cpu":
-        monkeypatch.setattr(task_runs, "SIDE_BY_SIDE_BYTES", 4 * 10 * 2 * 4 - 1)
-    threads = []
-
-    def run(given: Any) -> TaskOutcome:
-        threads.append((threading.current_thread(), torch.get_num_threads()))
-        return outcome("x")
-
-    run_jobs([job("a/1", run, device=device), job("a/2", run, device=device)])
-    assert threads == [(threading.main_thread(), 2)] * 2
-
-
-def test_run_jobs__the_longest_begin_first_and_answers_stand_in_order() -> None:
-    torch.set_num_threads(2)
-    begun: list[str] = []
-    first, both = threading.Lock(), threading.Barrier(2, timeout=20)
-
-    def named(name: str, effort: float | None) -> Job:
-        def run(given: Any) -> TaskOutcome:
-            with first:
-                begun.append(name)
-            if name in ("unknown", "long"):
-                both.wait()  # the two that begin take both threads
-            return outcome(name)
-
-        one = job(name, run)
-        grows = None if effort is None else lambda photos: effort * len(photos)
-        return replace(one, task=replace(one.task, effort=grows))
-
-    names = [("short", 1.0), ("long", 7.0), ("unknown", None), ("middle", 3.0)]
-    done = run_jobs([named(*one) for one in names])
-    assert sorted(begun[:2]) == ["long", "unknown"]
-    assert set(begun[2:]) == {"middle", "short"}
-    assert task_runs._longest_first([named(*one) for one in names]) == [2, 1, 3, 0]
-    assert [list(one.outcome.answers) for one in done if one.outcome] == [["short"], ["long"], ["unknown"], ["middle"]]
 
 
 def test_run_jobs__in_order_a_failure_is_a_reason() -> None:
@@ -163,30 +124,3 @@ def test_run_jobs__every_room_that_tasks_import_is_there_before_they_run_side_by
     )
     done = run_python("-c", code, env=dict(os.environ), cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stderr
-
-
-def test_run_jobs__seconds_are_shares_of_the_time_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs of 2 s and 6 s, which took 16 s together: others waited for them."""
-    clock = iter([0.0, 1.0, 3.0, 3.0, 9.0, 16.0])
-    monkeypatch.setattr(task_runs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    done = run_jobs([job(name, lambda given: outcome("x"), device="cuda") for name in ("a/1", "a/2")])
-    assert [one.seconds for one in done] == [4.0, 12.0]
-
-
-@pytest.mark.parametrize("succeeds", [True, False])
-def test_run_jobs__seconds_of_both_tries_count(monkeypatch: pytest.MonkeyPatch, succeeds: bool) -> None:
-    """A job of 1 s that is tried again for 2 s, and one of 3 s: half of the 12 s that both took together each."""
-    clock = iter([0.0, 1.0, 2.0, 2.0, 5.0, 5.0, 7.0, 12.0])
-    monkeypatch.setattr(task_runs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    errors = iter([KeyError("a"), None if succeeds else ValueError("b")])
-
-    def run(given: Any) -> TaskOutcome:
-        if error := next(errors):
-            raise error
-        return outcome("x")
-
-    done = run_jobs([job("a/1", run, device="cuda"), job("a/2", lambda given: outcome("y"), device="cuda")])
-    assert [one.seconds for one in done] == [6.0, 6.0]
-    assert [(one.reason, one.retried) for one in done] == [
-        ("", "KeyError: 'a'") if succeeds else ("KeyError: 'a'", ""), ("", ""),
-    ]  # fmt: skip

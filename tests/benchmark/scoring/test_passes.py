@@ -12,18 +12,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from benchmark.bank.fill.fill import PassCost, PassOutcome
+from benchmark.bank import PassCost
+from benchmark.bank.fill.fill import PassOutcome
 from benchmark.options import RunOptions
 from benchmark.results import Score
-from benchmark.scoring.passes import planned_passes
-from benchmark.scoring.run import score_encoders
-from benchmark.tasks import Task, TaskInput, TaskOutcome
-from benchmark.tasks.registry import all_tasks
-from benchmark.views import MaskedViews, PlainViews, ProcessingViews
-from benchmark.views.loading import iterate_views
+from benchmark.scoring import planned_passes, score_encoders
+from benchmark.tasks import Task, TaskInput, TaskOutcome, all_tasks
+from benchmark.views import MaskedViews, PlainViews, ProcessingViews, iterate_views
 from builders.kernels import background
 from builders.photos import PhotoSet
-from builders.pixels.parameters import PROCESSINGS
+from builders.pixels import PROCESSINGS
 from tests.support.scoring import CountingEncoder
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")

@@ -20,7 +20,7 @@ from benchmark.report.layers import region_maps
 from benchmark.results import Result
 from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
-from builders.sources.folders import labelled_folder
+from builders.sources import labelled_folder
 from tests.support.scoring import score_tasks
 
 pytestmark = pytest.mark.usefixtures("unpainted", "brief")
@@ -92,6 +92,7 @@ def scored(photos: PhotoSet, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return scored.result, cache
 
 
+@pytest.mark.slow
 def test_trace__is_found_in_the_corner_where_it_is_and_not_elsewhere(scored: tuple[Result, Path]) -> None:
     [one] = [m for m in region_maps(scored[0], all_tasks()) if m.task == "probe/sharpening"]
     assert (one.single, one.layer, one.values.shape) == (True, 0, (2, 2))

@@ -36,7 +36,7 @@ def own():
 """
 
 
-@pytest.mark.parametrize(("name", "path"), [("engine", "exact engine"), ("pillow", "Pillow"), ("own", "its own code")])
+@pytest.mark.parametrize(("name", "path"), [("engine", "exact engine"), ("own", "its own code")])
 def test_score__says_who_preprocessed(
     name: str, path: str, tmp_path: Path, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

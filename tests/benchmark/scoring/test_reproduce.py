@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.cli.score import parser
-from benchmark.encoders.encoder import EncoderInfo
-from benchmark.options import DTYPES, OPTIONS, RunOptions
-from benchmark.options.arguments import to_run_options
-from benchmark.results.schema import Result
-from benchmark.scoring.reproduce import Invocation, recorded, reproduce_command
+from benchmark.encoders import EncoderInfo
+from benchmark.options import DTYPES, OPTIONS, RunOptions, to_run_options
+from benchmark.results import Result
+from benchmark.scoring import Invocation, recorded, reproduce_command
 from builders.data_specs import KINDS, parse_data_spec
 from builders.photos import PhotoSet
 

@@ -9,9 +9,9 @@ import pytest
 
 from benchmark.cli.score import main
 from benchmark.options import RunOptions
-from benchmark.scoring.estimating import task_costs
-from benchmark.scoring.estimating.task_costs import MadeUpBank, by_family, task_times
-from benchmark.tasks import Seconds, all_tasks
+from benchmark.scoring import task_times
+from benchmark.scoring.estimating.task_costs import MadeUpBank, by_family
+from benchmark.tasks import all_tasks
 from builders.photos import PhotoSet
 
 TASKS = [all_tasks()[name] for name in ("probe/sharpening", "knn/sharpening")]
@@ -21,38 +21,6 @@ def photo_set(train, val):
     ids = {f"{i}": b"" for i in range(train + val)}
     labels = [f"class {i % 4}" for i in range(train + val)]
     return PhotoSet.of_bytes("p", ids, labels, ["train"] * train + ["val"] * val)
-
-
-@pytest.fixture
-def seconds(monkeypatch):
-    """Tasks take 1 s, and 1 ms for each photo (probe) or each 1000 pairs of a train and a test photo (kNN)."""
-
-    def of(task, task_input, **_):
-        photos = task_input.photos
-        train, val = (len(photos.indices(split)) for split in ("train", "val"))
-        wall = 1 + 1e-3 * (train + val) if task.growth == "photos" else 1 + 1e-6 * train * val
-        return Seconds(wall, 3 * wall)
-
-    monkeypatch.setattr(task_costs, "_clocked", of)
-
-
-def test_task_times__grow_with_photos_and_with_pairs(seconds):
-    times = task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(), "cpu")
-    assert times["probe/sharpening"].seconds == pytest.approx(101)
-    assert times["knn/sharpening"].seconds == pytest.approx(1601)
-    fewer = task_times(TASKS, photo_set(80_000, 20_000), 8, RunOptions(queries=1000), "cpu")
-    assert fewer["knn/sharpening"].seconds == pytest.approx(81, abs=0.5)
-    assert by_family(times, TASKS) == {
-        "Processing probes": pytest.approx((101, 303)),
-        "kNN set-ups": pytest.approx((1601, 4803)),
-    }
-
-
-def test_task_times__few_photos_are_measured_as_they_are(seconds):
-    for photos in (100, 4900):
-        times = task_times(TASKS, photo_set(photos - 20, 20), 8, RunOptions(), "cpu")
-        assert times["probe/sharpening"].seconds == pytest.approx(1 + photos / 1000)
-        assert times["probe/sharpening"].processor_s == pytest.approx(3 + 3 * photos / 1000)
 
 
 def test_task_times__what_tasks_share_is_measured_once():
@@ -127,26 +95,3 @@ def test_task_times__on_the_embeddings_of_the_bank():
     assert [int(row) for row in rows[:, 0]] == [int(photo_id) for photo_id in ids]
     assert [photo_id for photo_id, there in zip(ids, usable, strict=True) if not there] == ["7"]
     assert not np.array_equal(read["b", 3000][0], rows)
-
-
-def test_task_times__photos_that_the_seed_of_the_run_chooses(monkeypatch):
-    monkeypatch.setattr(task_costs, "ALL", 3)
-    monkeypatch.setattr(task_costs, "SMALL", 2)
-    monkeypatch.setattr(task_costs, "LARGE", 4)
-    clocked = []
-
-    def clock(task, task_input, **_):
-        clocked.append(list(task_input.photos.ids))
-        return Seconds(1.0, 1.0)
-
-    monkeypatch.setattr(task_costs, "_clocked", clock)
-    photos = photo_set(6, 6)
-    for seed in (0, 5):
-        task_times(TASKS[:1], photos, 8, RunOptions(seed=seed), "cpu")
-        small, large = (photos.limited(count, seed) for count in (2, 4))
-        assert clocked == [list(small.limited(2, seed).ids), list(small.ids), list(large.ids)]
-        clocked.clear()
-    assert list(photos.limited(4, 0).ids) != list(photos.limited(4, 5).ids)
-    monkeypatch.setattr(task_costs, "ALL", 12)
-    task_times(TASKS[:1], photos, 8, RunOptions(), "cpu")
-    assert clocked == [list(photos.limited(2, 0).ids), list(photos.ids)]  # a few to warm up, then all

@@ -6,12 +6,12 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
 from benchmark.encoders import Encoder, Runtime
 from benchmark.options import RunOptions
-from benchmark.scoring.trial import _spread, cached_trials, trial_failures, try_encoders
+from benchmark.scoring import cached_trials
+from benchmark.scoring.trial import trial_failures, try_encoders
 from benchmark.views import PlainViews
 from builders.photos import PhotoSet
 from tests.support.scoring import toy_encoder
@@ -23,51 +23,6 @@ def encoder(embed, preprocess=lambda image: np.asarray(image)[:1, :1, 0].ravel()
 
 def grey(count: int = 5) -> PhotoSet:
     return PhotoSet.of_bytes("grey", {f"{i}": b"P6 2 2 255\n" + bytes([10 * i + 5] * 12) for i in range(count)})
-
-
-@pytest.mark.parametrize(
-    ("embed", "sentence"),
-    [
-        (lambda batch: batch.numpy(), "it gives ndarray, not a tensor"),
-        (lambda batch: batch.float()[:1], r"shape \(1, 1\), expected \(3, 1\)"),
-        (lambda batch: batch.float().T, r"expected \(3, 1\)"),
-    ],
-)
-def test_try_encoders__an_embedding_is_a_tensor_of_the_promised_shape(embed, sentence):
-    [trial] = try_encoders([encoder(embed)], grey(), PlainViews(), RunOptions())
-    with pytest.raises(AssertionError, match=sentence):
-        raise AssertionError(trial.reason)
-
-
-def test_try_encoders__embeddings_of_no_numbers_and_words_that_command_a_terminal():
-    [trial] = try_encoders(
-        [encoder(lambda batch: batch.float()[:, :0], dimension=0)], grey(), PlainViews(), RunOptions()
-    )
-    assert trial.reason == "toy: it gives embeddings of no numbers"
-
-    def angry(batch: torch.Tensor) -> torch.Tensor:
-        raise ValueError("\udcff\x1b[31m")
-
-    [trial] = try_encoders([encoder(angry)], grey(), PlainViews(), RunOptions())
-    assert trial.reason == r"toy: it fails on 3 views (ValueError: \xff\x1b[31m)"
-
-
-def test_try_encoders__rounding_is_not_random():
-    """The second answer is 1 + 5e-5 times the first: 5e-5 of its length apart."""
-    answers = iter([1.0, 1.00005, 1.0, 1.0, 1.0005, 1.0])
-    toy = encoder(lambda batch: batch.float() * next(answers))
-    [trial] = try_encoders([toy], grey(), PlainViews(), RunOptions())
-    assert (trial.random, trial.photos) == ("", 3)
-    assert trial.repeated == pytest.approx(5e-5, rel=1e-2)
-    [trial] = try_encoders([toy], grey(), PlainViews(), RunOptions())
-    assert trial.repeated == pytest.approx(5e-4, rel=1e-2)
-    assert "0.05 % of their length apart" in trial.random
-
-
-def test_try_encoders__unreadable_photos_do_not_judge_the_encoder():
-    bad = PhotoSet.of_bytes("bad", {f"{i}": b"?" for i in range(5)})
-    [trial] = try_encoders([encoder(lambda batch: batch.float())], bad, PlainViews(), RunOptions())
-    assert (trial.reason, trial.random, trial.photos) == ("", "", 0)
 
 
 def test_try_encoders__what_another_does_in_company_shows():
@@ -104,21 +59,6 @@ def requested(encoders, options, photos=None, view=None):
         [replace(first, embed=counted), *others], photos or grey(), "bytes", view or PlainViews(), options
     )
     return len(seen), result
-
-
-def test_try_encoders__a_photo_is_read_once_for_all_encoders_and_both_times():
-    photos, read = grey(9), []
-
-    class Counting:
-        def read(self, row):
-            read.append(row)
-            return photos.source.read(row)
-
-    counted = replace(photos, source=Counting())
-    toys = [encoder(lambda batch: batch.float()) for _ in range(2)]
-    trials = try_encoders(toys, counted, PlainViews(), RunOptions())
-    assert [trial.photos for trial in trials] == [3, 3]
-    assert read == [0, 8, 4]  # both ends and the middle
 
 
 def test_cached_trials__the_same_trial_is_run_once(tmp_path):
@@ -158,14 +98,6 @@ def test_cached_trials__a_random_encoder_is_remembered_and_one_that_fails_or_has
     for encoders in ([fails], [identified(), encoder(lambda batch: batch.float())]):
         assert requested(encoders, options)[0] > 0
         assert requested(encoders, options)[0] > 0
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 9, 1000])
-def test_spread__different_indices_of_the_set(count):
-    indices = _spread(count)
-    assert len(set(indices)) == len(indices) <= 8
-    assert set(indices) <= set(range(count))
-    assert len(indices) >= min(count, 3)
 
 
 def test_trial_failures__one_odd_photo_in_twenty_is_none():

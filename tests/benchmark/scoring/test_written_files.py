@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmark.encoders import encoder_hash
-from benchmark.results import Failure, Result, Score, read_result, write_result
-from benchmark.scoring import Scored
-from benchmark.scoring import output as module
-from benchmark.scoring.output import begin_drawing, move_existing, result_folder, write_reports, write_scored
-from benchmark.tasks import all_tasks
+from benchmark.results import Result, Score, read_result, write_result
+from benchmark.scoring import Scored, write_scored
+from benchmark.scoring.output import move_existing, result_folder
 
 
 def result(name="org/a:x", data="folder:pets", weights="1", scores=True):
@@ -40,20 +36,6 @@ def test_write_scored__result_and_answers(tmp_path, single):
     assert written == replace(result(), environment=environment)
 
 
-def test_write_scored__another_result_is_moved_first(tmp_path, capsys):
-    write_scored(Scored(result(weights="1"), {}), tmp_path, single=True)
-    (tmp_path / "report.html").write_text("page")
-    (tmp_path / "notes.txt").write_text("mine")
-    write_scored(Scored(result("other"), {}), tmp_path, single=True)
-    where = tmp_path / "org--a-x" / "folder-pets"
-    assert capsys.readouterr().err == (
-        f"camtrace: the result of org/a:x on folder:pets was in {tmp_path}; it is now in {where}\n"
-    )
-    assert sorted(path.name for path in where.iterdir()) == ["answers.npz", "report.html", "result.json"]
-    assert (tmp_path / "notes.txt").exists()
-    assert read_result(tmp_path / "result.json").encoder["id"] == "other"
-
-
 def test_move_existing__to_the_first_place_that_is_free(tmp_path, capsys):
     """Its own folder, one with the hash of its encoder, then numbers."""
     old = result()
@@ -70,84 +52,3 @@ def test_move_existing__to_the_first_place_that_is_free(tmp_path, capsys):
     assert last == (
         f"camtrace: a result.json that cannot be read was in {tmp_path}; it is now in {tmp_path / 'set-aside-3'}"
     )
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "moved"),
-    [
-        ({}, {}, False), ({}, {"weights": "2"}, True), ({}, {"data": "x"}, True), ({}, {"name": "b"}, True),
-        ({}, {"scores": False}, True), ({"scores": False}, {"scores": False}, False), ({"scores": False}, {}, False),
-    ],
-)  # fmt: skip
-def test_move_existing__unless_it_is_a_rerun(tmp_path, old, new, moved):
-    write_result(result(**old), tmp_path / "result.json")
-    assert (move_existing(tmp_path, tmp_path, result(**new)) is not None) is moved
-
-
-def test_warn_of_failures__a_line_for_each_result_that_lacks_something(capsys):
-    kinds = [("photo",), ("photo", "task", "photo"), (), ("encoder",)]
-    module.warn_of_failures(
-        [replace(result(data=f"d{i}"), failures=tuple(Failure(kind, "x", "why") for kind in listed))
-         for i, listed in enumerate(kinds)]
-    )  # fmt: skip
-    assert capsys.readouterr().err.splitlines() == [
-        "camtrace: warning: org/a:x on d0: 1 photo failed, see the report",
-        "camtrace: warning: org/a:x on d1: 2 photos, 1 task failed, see the report",
-        "camtrace: warning: org/a:x on d3: 1 encoder failed, see the report",
-    ]
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """Calls of what draws and writes reports."""
-    calls = []
-    monkeypatch.setattr(module, "draw_report", lambda *given: calls.append(("report", *given)))
-    monkeypatch.setattr(module, "courses", lambda results: f"courses of {len(results)}")
-    monkeypatch.setattr(module, "draw_courses", lambda *given: calls.append(("courses", *given)))
-    monkeypatch.setattr(module, "report_text", lambda *given: calls.append(("text", *given)) or "TEXT")
-    monkeypatch.setattr(module, "write_report_page", lambda *given, **how: calls.append(("page", given, how)))
-    return calls
-
-
-def test_draw__a_figure_for_each_encoder_and_the_courses(drawn, tmp_path):
-    a, b, more = result("org/a"), result("org/b"), result("org/a", "folder:x")
-    module._draw([a, more], tmp_path)
-    courses = ("courses", "courses of 2", all_tasks(), tmp_path / "course.png")
-    assert drawn == [("report", [a, more], all_tasks(), tmp_path / "report.png"), courses]
-    drawn.clear()
-    module._draw([a, b, more], tmp_path)
-    assert drawn[:2] == [
-        ("report", [a, more], all_tasks(), tmp_path / "org--a" / "report.png"),
-        ("report", [b], all_tasks(), tmp_path / "org--b" / "report.png"),
-    ]
-    assert drawn[2][1:2] == ("courses of 3",)
-
-
-def test_write_reports__text_page_and_figures(drawn, tmp_path, monkeypatch):
-    runs = []
-
-    class Drawing:
-        def __init__(self, *given):
-            runs.append(given)
-
-        def run(self, *arguments):
-            runs.append(("run", *arguments))
-            return contextlib.nullcontext()
-
-    monkeypatch.setattr(module, "Forked", Drawing)
-    results, unloaded, photos = (result(),), {"b": "no weights"}, SimpleNamespace()
-    assert write_reports(results, unloaded, tmp_path, [photos, None]) == "TEXT"
-    assert (tmp_path / "report.md").read_text() == "TEXT"
-    assert drawn == [
-        ("text", results, all_tasks(), unloaded),
-        ("page", (results, "TEXT", tmp_path / "report.html"), {"photos": [photos]}),
-    ]
-    assert runs == [(module._draw,), ("run", [*results], tmp_path)]
-    runs.clear()
-    begun = Drawing("begun")
-    write_reports(results, unloaded, tmp_path, [], begun)
-    assert runs == [("begun",), ("run", [*results], tmp_path)]
-    runs.clear()
-    begin_drawing()
-    [(work, prepare)] = runs
-    assert (work, prepare.args) == (module._draw, ("matplotlib.figure",))

@@ -98,5 +98,5 @@ def test_rank_intervals__copies_of_a_photo_count_once() -> None:
 
 
 def test_photo_interval__a_name_for_every_photo() -> None:
-    with pytest.raises(DataError, match="4 photos but 3 names of clusters"):
+    with pytest.raises(DataError, match="clusters"):
         photo_interval([1, 0, 1, 1], clusters=["a", "b", "b"])

@@ -28,7 +28,7 @@ def pairs_mean(table: np.ndarray, left: tuple[int, ...] = ()) -> float:
     return float(table[np.ix_(others, others)][np.triu_indices(len(others), 1)].mean())
 
 
-@pytest.mark.parametrize("sizes", [(12,), (3, 3, 3, 3), (2, 2, 2, 2, 2, 2)], ids=str)
+@pytest.mark.parametrize("sizes", [(3, 3, 3, 3)], ids=str)
 def test_jackknife__of_pairs_alone_has_their_variance(sizes: tuple[int, ...]) -> None:
     """A mean over pairs of independent values with variance 1 has variance 1 / pairs; a plain jackknife gives twice."""
     rng, strata = np.random.default_rng(1), np.repeat(np.arange(len(sizes)), sizes)

@@ -115,7 +115,7 @@ def test_jackknife__strata_missing_values_deviations_and_freedom() -> None:
     assert plain.freedom == 3
     with pytest.raises(DataError) as error:
         jackknife(0.5, np.array([1.0, 2.0]), np.array([0, 1]))
-    assert str(error.value) == "no cell has two clusters, so the spread between clusters is unknown"
+    assert "clusters" in str(error.value)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95])

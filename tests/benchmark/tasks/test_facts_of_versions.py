@@ -21,31 +21,6 @@ WHOLE = {
 }
 
 
-def test_adversary_facts__as_a_whole_table():
-    jitter = facts.jitter_details(RIGHT, WHOLE["jittered"], None)
-    shared = {"processings": 2, "tie_rule": "random"}
-    assert facts.adversary_facts(WHOLE) == {
-        "worst": AnswerFacts(0.375, None, {**shared, **jitter["worst"]}),
-        "average": AnswerFacts(
-            0.375,
-            None,
-            {
-                **shared,
-                "by_processing": {
-                    "a": {"accuracy": 0.375},
-                    "b": {"accuracy": 0.75},
-                    "original": {"accuracy": 0.875},
-                },
-            },
-        ),
-        "best": AnswerFacts(0.375, None, {**shared, **jitter["best"]}),
-        "flipped": AnswerFacts(0.0, None, {**shared, "spoiled": 0.25, **jitter["flipped"]}),
-    }
-    assert [jitter[name]["jitter"]["value"] for name in ("worst", "best", "flipped")] == [0.625, 1.0, 0.375]
-    beyond = [jitter[name]["jitter"]["beyond"]["value"] for name in ("worst", "best", "flipped")]
-    assert beyond == pytest.approx([0.625 - 0.375, 0.75 - 1.0, 0.375 - 0.375])
-
-
 @pytest.mark.parametrize("lacking", ["jittered", "chance", "processings", "rule"])
 def test_adversary_facts__of_a_version_that_did_not_store_an_array(lacking):
     whole = facts.adversary_facts(WHOLE)
@@ -64,32 +39,6 @@ def of_setups(rule: TieRule) -> tuple:
     arrays |= {"worst": answers.of_worst(rule), "flipped": answers.flipped(rule), "photos": np.arange(12) + 3}
     arrays |= {"by_seed": answers.random_by_seed if rule == "random" else answers.by_seed, "chance": np.full(12, 0.2)}
     return answers, {**arrays, "rule": np.array(rule)}
-
-
-@pytest.mark.parametrize("rule", ["nearest", "random"])
-def test_knn_facts__are_those_of_the_answers(rule):
-    answers, arrays = of_setups(rule)
-    made = facts.knn_facts(arrays)
-    seeds = answers.random_seed_values if rule == "random" else answers.seed_values
-    assert list(made) == ["all-same", "all-diff", "pos-same", "neg-same", "uniform", "uniform-test", "spd", "worst"]
-    for name, fact in made.items():
-        expected = {"tie_rule": rule}
-        if name == "worst":
-            expected["flipped"] = {"value": pytest.approx(answers.flipped(rule).mean())}
-        else:
-            ties = answers.ties[name]
-            expected["ties"] = pytest.approx({n: getattr(ties, n) for n in ("least", "greatest", "random")})
-        if name in seeds:
-            expected["accuracy_by_seed"] = pytest.approx(seeds[name].tolist(), abs=1e-6)
-            assert [round(v, 6) for v in fact.details["accuracy_by_seed"]] == fact.details["accuracy_by_seed"]
-        assert fact == AnswerFacts(0.0 if name == "spd" else pytest.approx(0.2), None, expected)
-    read = read_knn(arrays)
-    values = answers.per_photo(rule)
-    assert list(read) == list(values)
-    for name, of_metric in read.items():
-        np.testing.assert_allclose(of_metric.values, values[name])
-        assert of_metric.photos.tolist() == list(range(3, 15))
-        assert of_metric.bounds == ((-1.0, 1.0) if name == "spd" else (0.0, 1.0))
 
 
 def test_knn_facts__of_older_versions():
@@ -116,28 +65,6 @@ def test_knn_facts__of_older_versions():
         given = plain if rule is None else {**plain, "rule": np.array(rule)}
         read = read_plain_knn(given)["accuracy"]
         assert (read.values.tolist(), read.values.dtype, read.photos.tolist()) == (expected, np.float64, [2, 3])
-
-
-def test_retrieval_facts__queries_lost_ones_and_chance():
-    nearer = np.array([[[0, 1, 0], [2, 0, 0]], [[1, 0, 1], [0, 2, 0]]], np.int32)
-    tied = np.array([[[0, 0, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]], np.int32)
-    arrays = {
-        "pair_ids": np.array(["a", "b", "c"]),
-        "nearer": nearer,
-        "tied": tied,
-        "camera_types": np.array(["x", "y"]),
-    }
-    made = facts.retrieval_facts(arrays)
-    assert made["different"] == AnswerFacts(
-        1 / 3, None, {"queries": 6, "lost": {"queries": 6, "lost": 3, "by_camera": 2}}
-    )
-    assert made["same"] == AnswerFacts(1 / 3, None, {"queries": 6})
-    assert made["spd"] == AnswerFacts(0.0, None, {"queries": 6})
-    assert {"same-to-x", "different-to-y"} <= set(made)
-    older = facts.retrieval_facts({name: array for name, array in arrays.items() if name != "camera_types"})
-    assert {"same-to-a", "different-to-b"} <= set(older)
-    assert facts.pair_answers(arrays).camera_types == ("x", "y")
-    assert facts.pair_answers(arrays).pair_ids == ("a", "b", "c")
 
 
 def test_freedom__is_stored_once_and_again_where_it_differs():

@@ -73,13 +73,13 @@ def test_two_sources_of_real_photos_are_the_floor_and_nothing_else(tmp_path):
 
 @pytest.mark.slow
 def test_null_sets__are_claimed_rarely(tmp_path):
-    """Of 20 sets without any effect at most four have one claim (5 % each: P(5 or more) = .003)."""
+    """Of 10 sets without any effect at most three have one claim (5 % each: P(4 or more) = .001)."""
     claims = 0
-    for seed in range(20):
+    for seed in range(10):
         scored, _ = scores_of(detection_photos(seed, count=20), tmp_path / str(seed))
         decided = moves(scored.result, all_tasks())
         claims += any(d.answer == "yes" for d in decided.values())
-    assert claims <= 4
+    assert claims <= 3
 
 
 def test_values__equal_those_of_plain_loops(shared):
@@ -254,9 +254,9 @@ def test_biases__are_judged_on_both_sides():
 @pytest.mark.parametrize(
     ("change", "task", "reason"),
     [
-        ({"labels": ("cat", "dog")}, "detect", "not two classes such as real and fake"),
-        ({"groups": {}}, "leave-one-out", "which generator made a photo"),
-        ({"columns": {}}, "floor", "where its real photos come from"),
+        ({"labels": ("cat", "dog")}, "detect", "classes"),
+        ({"groups": {}}, "leave-one-out", "generator"),
+        ({"columns": {}}, "floor", "photos"),
     ],
 )
 def test_unfit__says_what_is_missing(change, task, reason):

@@ -5,12 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.robustness import Statistic
 from benchmark.tasks import all_tasks
-from benchmark.tasks.groups.neighbours import ROBUSTNESS_METRICS, _outcome, searched
 from benchmark.tasks.scenes.group_retrieval import pairs_by_difference
 from benchmark.tasks.scenes.scene_table import scene_table
-from builders.photos import Labels, PhotoSet, hash64
+from builders.photos import PhotoSet, hash64
 from tests.support.scenes import input_of, scene_photos
 
 PAIRS, VARIANCE = all_tasks()["retrieval/pairs"], all_tasks()["variance/components"]
@@ -78,31 +76,3 @@ def test_by_difference__names_of_every_combination_that_has_pairs():
     assert {name: among.tolist() for name, among in named.items()} == expected
     one = scene_table(scene_photos(3, 3, 1), np.ones(9, bool))
     assert list(pairs_by_difference(one)) == [""]
-
-
-def test_group_statistics__one_that_no_neighbour_decides_is_a_note_of_those_that_follow():
-    n = 24
-    photos = PhotoSet.of_bytes("toy", {f"{i}": b"" for i in range(n)}, ["a", "b"] * (n // 2))
-    photos = dataclasses.replace(
-        photos,
-        groups={"g": Labels(("x", "y"), (np.arange(n) // 2 % 2).astype(np.int32))},
-        columns={"cluster": np.array([f"c{i // 4}" for i in range(n)])},
-        neighbours=3,
-    )
-    inputs = input_of(photos, np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32), resamples=200)
-    search = searched("g", inputs)
-    blocks = search.data.cells.blocks
-    whole = Statistic(0.5, np.linspace(0.4, 0.6, len(blocks.strata)), None, 0.4)
-    unknown = whole._replace(value=np.nan)
-    statistics = {"index": whole, "balanced": unknown, "decides": whole}
-    more = {"decides": {"further": 1}}
-    outcome = _outcome("robustness/g", ROBUSTNESS_METRICS, statistics, search, inputs, more, ["A note."])
-    first, last = outcome.scores
-    assert [(score.task, score.metric, score.chance) for score in outcome.scores] == [
-        ("robustness/g", "index", 0.4),
-        ("robustness/g", "decides", 0.4),
-    ]
-    assert first.details["notes"] == [*search.data.details().get("notes", []), "A note."]
-    assert last.details["notes"] == [*first.details["notes"], "balanced index: no neighbour decides."]
-    assert ("further" in first.details, last.details["further"]) == (False, 1)
-    assert {name for name in outcome.answers if name.startswith("chance-")} == {"chance-index", "chance-decides"}

@@ -10,7 +10,6 @@ from benchmark.options import RunOptions
 from benchmark.stats import paired_difference, photo_interval
 from benchmark.tasks import TaskInput, all_tasks
 from benchmark.tasks.acquisition_probe import parts_of
-from benchmark.tasks.copies import drawn_half
 from benchmark.tasks.facts import knn_facts
 from benchmark.tasks.processing_probe import unfit_for_splits
 from builders.errors import DataError
@@ -128,74 +127,6 @@ def test_run__refuses_an_empty_part(split, counts):
             task.run(inputs)
 
 
-@pytest.mark.parametrize("clustered", [False, True])
-def test_copies__threshold_of_one_half_and_matches_of_the_other(clustered):
-    n, rng = 24, np.random.default_rng(2)
-    more = {"cluster": "".join(chr(65 + i // 2) for i in range(10 + n))} if clustered else {}
-    photos = photos_of("t" * 10 + "v" * n, "ab" * 17, **more)
-    rows = rng.normal(size=(10 + n, 4)).astype(np.float32)
-    shifts = {}
-
-    def of_view(name):
-        if name != "original" and name not in shifts:
-            shifts[name] = rng.normal(size=rows.shape) * (0.1 + 0.05 * len(shifts))
-        return rows + shifts[name].astype(np.float32) if name in shifts else rows
-
-    outcome = COPIES.run(input_of(photos, of_view))
-    scores = {s.metric: s for s in outcome.scores}
-    units = np.array([i // 2 if clustered else i for i in range(10, 10 + n)])
-    half = drawn_half(units, photos.ids[10:], 0)
-    assert half.sum() == n // 2
-    others = (unit(rows[10:].astype(float)) @ unit(rows[:10].astype(float)).T).max(axis=1)
-    threshold = others[half].max()
-    first, matched = {}, {}
-    for name in shifts:
-        view = unit(of_view(name)[10:].astype(float))
-        original = (view * unit(rows[10:].astype(float))).sum(axis=1)
-        first[name] = original > (view @ unit(rows[:10].astype(float)).T).max(axis=1)
-        matched[name] = (original >= threshold)[~half]
-    recall = scores["recall"]
-    assert (len(first), recall.details["copies"], recall.details["collection"]) == (14, 14, 10)
-    assert recall.value == pytest.approx(np.mean(list(first.values())))
-    assert recall.details["by_copy"] == pytest.approx({name: right.mean() for name, right in first.items()}, abs=1e-6)
-    of_threshold = scores["matched"]
-    assert of_threshold.value == pytest.approx(np.mean(list(matched.values())))
-    assert of_threshold.details["by_copy"] == pytest.approx({n: m.mean() for n, m in matched.items()}, abs=1e-6)
-    false = scores["false-matches"]
-    assert false.value == pytest.approx((others[~half] >= threshold).mean())
-    assert [s.details["threshold"] for s in outcome.scores] == pytest.approx([threshold] * 3, abs=1e-6)
-    assert (false.details["chosen_on"], false.details["matches"]) == (12, int((others[~half] >= threshold).sum()))
-    assert false.details["stated_rate"] == false.chance == of_threshold.chance == pytest.approx(1 / 13)
-    assert (recall.chance, recall.n, of_threshold.n, false.n) == (pytest.approx(1 / 11), 24, 12, 12)
-    assert (false.details["expected_matches"] is None) is clustered
-    assert false.details["threshold_low"] <= threshold + 1e-6
-    assert {s.details.get("resampled") for s in outcome.scores} == {"cluster" if clustered else None}
-    read = COPIES.read_answers(outcome.answers)
-    assert {name: values.values.mean() for name, values in read.items()} == pytest.approx(
-        {name: s.value for name, s in scores.items()}
-    )
-    assert read["recall"].photos.tolist() == list(range(10, 34))
-    assert (
-        read["matched"].photos.tolist()
-        == read["false-matches"].photos.tolist()
-        == (10 + np.flatnonzero(~half)).tolist()
-    )
-    if clustered:
-        assert len(set(read["matched"].clusters)) == 6
-
-
-def test_copies__fewer_than_eight_photos_or_one_unit_cannot_be_halved():
-    rows = np.random.default_rng(0).normal(size=(13, 4)).astype(np.float32)
-    few = photos_of("t" * 3 + "v" * 7 + "e" * 3, "a" * 13)
-    one = photos_of("t" * 5 + "v" * 8, "a" * 13, cluster="ABABA" + "C" * 8)
-    for photos in (few, one):
-        with pytest.raises(DataError):
-            COPIES.run(input_of(photos, rows))
-    halves = [drawn_half(np.array([4, 4, 9, 2, 2]), list("abcde"), seed) for seed in range(20)]
-    assert all(half[0] == half[1] and half[3] == half[4] and half.sum() in (1, 2) for half in halves)
-    assert len({tuple(half) for half in halves}) == 3
-
-
 def test_worst__jitter_of_a_sample_counts_its_queries_and_units():
     rng = np.random.default_rng(0)
     arrays = {
@@ -249,47 +180,9 @@ def test_acquisition__parts_and_classes_are_those_of_training():
     of_val = with_make("ttttvv", "bbccbc")
     _, _, val, test = parts_of(input_of(of_val, None), of_val.attributes["make"])
     assert (val.photos.tolist(), test.photos.tolist()) == ([], [4, 5])
-    for few, classes, tested in ((with_make("ttee", "bbcb"), 1, 2), (with_make("tttt", "bcbc"), 2, 0)):
-        with pytest.raises(DataError) as refused:
+    for few in (with_make("ttee", "bbcb"), with_make("tttt", "bcbc")):  # one class, and no test photo
+        with pytest.raises(DataError):
             MAKE.run(input_of(few, np.ones((4, 4), np.float32)))
-        assert str(refused.value) == (
-            f"toy: {classes} classes among the usable train photos and {tested} test photos, a probe needs at least 2 "
-            "classes and 1 test photo"
-        )
-
-
-def test_acquisition__details_of_a_brief_score():
-    photos = with_make("t" * 12 + "v" * 4 + "e" * 6, "bc" * 6 + "bcbc" + "bbbbcc")
-    rows = np.random.default_rng(0).normal(size=(22, 4)).astype(np.float32)
-    seen = []
-
-    def of_view(name):
-        seen.append(name)
-        return rows
-
-    for ratio, size, view, share in (
-        (0.9, (10, 10), "masked", 1 - 0.81),
-        (0.0, (10, 10), "whole", 1.0),
-        (0.9, None, "masked", None),
-    ):
-        seen.clear()
-        outcome = MAKE.run(input_of(photos, of_view, mask_ratio=ratio, input_size=size))
-        (score,) = outcome.scores
-        details = score.details
-        assert set(seen) == {view}
-        assert (details["mask_ratio"], details["visible_share"]) == (
-            ratio,
-            share if share is None else pytest.approx(share, abs=0.2),
-        )
-        assert (details["classes"], details["class_names"], details["most_frequent_class"]) == (2, ["b", "c"], 4 / 6)
-        assert (details["resampled"], details["units"], score.n, score.chance) == ("photo", 6, 6, 0.5)
-        assert {"controls", "learning_curve", "training_spread"}.isdisjoint(details)
-        right = (outcome.answers["predicted"] == outcome.answers["expected"]).mean()
-        assert score.value == pytest.approx(right)
-        assert (details["n_train"], details["n_validation"]) == (16, 4)
-    assert MAKE.unfit(photos_of("tv", "ab")) == "it has no labels for make"
-    assert MAKE.unfit(with_make("tv", "bb")) == "it has no labels for make"
-    assert MAKE.unfit(with_make("tv", "bc")) == ""
 
 
 def test_class_probe__classes_without_training_photos_count_for_chance():

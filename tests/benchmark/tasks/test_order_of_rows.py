@@ -68,7 +68,8 @@ def test_every_task__of_a_table_in_another_order_is_equal_to_the_last_digit(enco
             and task.name.partition("/")[2] not in BUILT_IN.keys() - {"jpeg"}
         ]
         tasks += [f"{family}/scanner" for family in ("probe", "knn", "robustness")]
-        outcomes.append(outcome_of(score_tasks(encoder, photos, tasks, folder / "cache").result))
+        few = {"resamples": 200, "assignment_seeds": 2}
+        outcomes.append(outcome_of(score_tasks(encoder, photos, tasks, folder / "cache", **few).result))
     assert {task.split("/")[0] for task, _ in outcomes[0][0]} >= {"probe", "knn", "linear", "copies", "robustness"}
     assert outcomes[0] == outcomes[1]
 

@@ -150,14 +150,14 @@ def test_compare__results_of_different_files_are_refused(photos, tmp_path, chose
     use_processings(other)
     web = scored(photos, tmp_path / "cache", ["knn/original"], processings=other).result
     runs = [Run(tmp_path / name, result, {}, ()) for name, result in (("a", mine), ("b", web))]
-    with pytest.raises(DataError, match="--processings define different ones"):
+    with pytest.raises(DataError, match="--processings"):
         check_pair(*runs, across_codecs=False, across_presets=False)
     check_pair(runs[0], runs[0], across_codecs=False, across_presets=False)
 
 
 def test_chosen_processings__a_parameter_with_the_name_of_another_task(tmp_path):
     (tmp_path / "mine.toml").write_text(FILE.replace('"pipeline"', '"make"'), encoding="utf-8")
-    with pytest.raises(UsageError, match="the parameter make needs another name: probe/make is a task"):
+    with pytest.raises(UsageError, match="probe/make"):
         chosen_processings(str(tmp_path / "mine.toml"))
 
 

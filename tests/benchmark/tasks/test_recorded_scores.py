@@ -99,7 +99,7 @@ def proven(task, outcome, options):
             of_metric = facts.get(score.metric, AnswerFacts(None, None, {}))
             assert contradicted(score, values[score.metric], of_metric, stated) == ""
             guesses = [name for name in ("chance", "guess") if getattr(of_metric, name) is not None]
-            made[score.metric] = [values[score.metric].bounds, *guesses, *names_of(of_metric.details)]
+            made[score.metric] = [values[score.metric].bounds, *guesses, *sorted(names_of(of_metric.details))]
     return made
 
 

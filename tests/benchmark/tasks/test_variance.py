@@ -101,5 +101,5 @@ def test_run__refuses_too_many_groups_in_a_sentence(rows: np.ndarray) -> None:
     photos = scene_photos(*SHAPE)
     rng = np.random.default_rng(0)
     groups = {f"g{i}": labels_of(map(str, rng.integers(0, 2, 240))) for i in range(5)}
-    with pytest.raises(DataError, match="variance of 6 factors: at most 5"):
+    with pytest.raises(DataError, match="variance"):
         TASK.run(input_of(dataclasses.replace(photos, groups=groups), rows))

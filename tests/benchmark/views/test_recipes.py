@@ -20,17 +20,13 @@ from benchmark.views import (
     EditedViews,
     MaskedViews,
     PlainViews,
-    Prefetch,
     ProcessingViews,
     StoredViews,
-    StreamRequest,
     ViewRecipe,
     WithPng,
     choose,
     choose_views,
-    prefetch,
 )
-from builders.photos import PhotoSet
 from builders.pixels import ALL_PROCESSINGS
 from builders.sources.bundles import pack
 from tests.support.images import image_bytes
@@ -200,44 +196,3 @@ def test_choose_views__and_why(
     if words.startswith("on "):
         where = words.partition(": ")[0]
         assert str(chosen) == f"views are made by the workers: those made {where} differ from Pillow's"
-
-
-def test_prefetch__one_stream_is_begun_and_handed_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, events = itertools.count(), []
-    monkeypatch.setattr(prefetch, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
-    compiled = itertools.count(100, 5)
-    monkeypatch.setattr(prefetch, "compiling_s", lambda: float(next(compiled)))
-
-    class Stream:
-        def __init__(self, photos: Any, indices: Any, *given: Any, **named: Any) -> None:
-            self.number, self.given = indices[0], (given, named)
-            events.append(f"begin {self.number}")
-
-        def close(self) -> None:
-            events.append(f"close {self.number}")
-
-    monkeypatch.setattr(prefetch, "view_stream", Stream)
-    photos = PhotoSet.of_bytes("one", {"a": b""})
-    first, second = (StreamRequest(photos, (i,), SOME, (SMALL,), 2, "auto", (CPU,), (1,)) for i in (1, 2))
-    early = Prefetch()
-    early.close()
-    assert (early.begun_s, early.compiling_s) == (0, 0)
-    early.begin(first)
-    early.begin(replace(first))
-    assert (early.begun_s, early.compiling_s, events) == (1, 5, ["begin 1"])
-    stream: Any = early.stream(replace(first))
-    options = {"workers": 2, "mode": "auto", "targets": (CPU,), "gathers": (1,)}
-    assert (stream.number, stream.given) == (1, ((SOME, (SMALL,)), options))
-    assert (early.begun_s, early.compiling_s) == (0, 0)
-    early.begin(second)
-    early.begin(first)
-    assert events == ["begin 1", "begin 2", "close 2", "begin 1"]
-    early.stream(second)
-    assert events[4:] == ["close 1", "begin 2"]
-    assert (early.begun_s, early.compiling_s) == (0, 0)
-    early.begin(first)
-    early.stream(replace(first, photos=PhotoSet.of_bytes("one", {"a": b""})))  # equal, and another set
-    assert events[6:] == ["begin 1", "close 1", "begin 1"]
-    early.begin(first)
-    early.close()
-    assert (early.begun_s, early.compiling_s, events[9:]) == (0, 0, ["begin 1", "close 1"])

@@ -20,34 +20,16 @@ from benchmark.views import (
     ProcessingViews,
     iterate_views,
     loading,
-    on_a_copy,
 )
-from benchmark.views.recipe import DecodedPhoto, OnACopy
+from benchmark.views.recipe import DecodedPhoto
 from benchmark.views.stream import DecodedPhotos
 from benchmark.views.workers.pool import made_by_workers
 from benchmark.views.workers.ring import Ring, Row, SlotPlan
 from builders.errors import PhotoError
 from builders.photos import PhotoSet, photo_digest
-from builders.untrusted import ForeignCodeError
 from tests.support.images import image_bytes, ppm
 
 SMALL = Pixels((ResizeTo(8, 8, 2),))
-GPU = torch.device("cuda", 0)
-
-
-class Shared:
-    """A source of 2 x 2 pixels whose rows share work in pairs."""
-
-    def read(self, row: int) -> bytes:
-        return b"P6 2 2 255\n" + bytes([row] * 12)
-
-    def shared_work(self, rows: list[int]) -> list[int]:
-        return [row // 2 for row in rows]
-
-
-def photos(count: int, source: Any = None) -> PhotoSet:
-    made = PhotoSet.of_bytes("some", {f"id-{i}": ppm(i, 6 + i, 7) for i in range(count)})
-    return made if source is None else dataclasses.replace(made, source=source)
 
 
 @pytest.fixture
@@ -61,48 +43,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(loading, "made_by_workers", record)
     return calls
-
-
-@pytest.mark.parametrize(
-    ("count", "gathers", "workers", "sizes", "used"),
-    [
-        (1, (), 4, [1], 4),
-        (16, (), 2, [16], 2),
-        (17, (), 2, [16, 1], 2),
-        (40, (), 3, [16, 16, 8], 3),
-        (5, (2, 3), 9, [2, 3], 5),
-        (5, (4, 1), 1, [4, 1], 1),
-    ],
-)
-def test_iterate_views__gathers_and_workers(
-    count: int, gathers: tuple[int, ...], workers: int, sizes: list[int], used: int, calls: list[dict[str, Any]]
-) -> None:
-    views = iterate_views(photos(count), range(count), PlainViews(), [SMALL], workers=workers, gathers=gathers)
-    assert list(views) == []
-    [call] = calls
-    row = Row((1, 8, 8, 3), np.dtype(np.uint8))
-    assert (call["sizes"], call["workers"]) == (sizes, min(used, count))
-    assert call["plan"] == SlotPlan(max(sizes), (row,), 0)
-    slots, ahead = loading.slots_and_ahead(call["plan"], call["workers"], 0)
-    assert (call["slots"], call["ahead"], call["pin"], call["run_ids"]) == (slots, ahead, None, [])
-
-
-def test_iterate_views__held_photos_pinned_memory_and_shared_work(calls: list[dict[str, Any]]) -> None:
-    recipe = ProcessingViews(("jpeg-q75-420", ORIGINAL))
-    options: dict[str, Any] = {"workers": 2, "held": 99, "pin": GPU, "decodes": True}
-    iterate_views(photos(6, Shared()), [5, 4, 1, 0], recipe, [SMALL, np.asarray], **options)
-    [call] = calls
-    assert call["plan"].rows == (Row((2, 8, 8, 3), np.dtype(np.uint8)), Row((2, 64, 64, 3), np.dtype(np.uint8)))
-    assert call["plan"].decoded_bytes == loading.DECODED_BYTES
-    assert (call["slots"], call["ahead"]) == loading.slots_and_ahead(call["plan"], 2, 99)
-    assert loading.slots_and_ahead(call["plan"], 2, 99) != loading.slots_and_ahead(call["plan"], 2, 0)
-    assert (call["pin"], call["run_ids"]) == (GPU, [2, 2, 0, 0])
-    assert call["make"].indices == (5, 4, 1, 0)
-    assert call["make"].preprocesses[0] is SMALL
-    assert isinstance(call["make"].preprocesses[1], OnACopy)
-    assert list(iterate_views(photos(3), [], recipe, [SMALL], workers=2)) == []
-    assert len(list(iterate_views(photos(3), [2], PlainViews(), [SMALL], workers=0))) == 1
-    assert len(calls) == 1
 
 
 def test_iterate_views__describes_each_photo() -> None:
@@ -167,26 +107,6 @@ def test_masked__names_by_ratio_and_choice() -> None:
     keys = MaskedViews(0.5).view_keys()
     assert "ratio" not in keys["whole"]
     assert (keys["masked"]["ratio"], keys["complement"]["ratio"]) == (0.5, 0.5)
-
-
-def test_on_a_copy__a_function_that_harmed_the_run_is_not_called_again() -> None:
-    calls = []
-
-    def harmful(image: Image.Image) -> np.ndarray:
-        calls.append(image.size)
-        raise ForeignCodeError("it left the folder")
-
-    wrapped = on_a_copy(harmful)
-    assert on_a_copy(wrapped) is wrapped
-    assert on_a_copy(SMALL) is SMALL
-    for _ in range(2):
-        with pytest.raises(ForeignCodeError, match="it left the folder"):
-            wrapped(Image.new("RGB", (3, 2)))
-    assert calls == [(3, 2)]
-    buffer = np.zeros(2)
-    made = on_a_copy(lambda image: buffer)(Image.new("RGB", (3, 2)))
-    buffer[:] = 5
-    assert made.tolist() == [0, 0]
 
 
 def test_decoded_photos__which_the_device_takes() -> None:

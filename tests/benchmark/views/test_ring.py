@@ -1,8 +1,6 @@
 """The ring of slots: layout by hand, which slots are free, and pinned memory on a driver that is written here."""
 
-import contextlib
 import gc
-import os
 import pickle
 import tempfile
 from pathlib import Path
@@ -10,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from benchmark.views.workers import ring as module
 from benchmark.views.workers.ring import Ring, Row, SlotPlan, shared_folder
@@ -100,62 +97,3 @@ def test_shared_folder__in_memory_if_that_has_the_space_now(monkeypatch, tmp_pat
     monkeypatch.setattr(module, "SHARED_FOLDER", tmp_path)
     monkeypatch.setattr(module.shutil, "disk_usage", usage)
     assert shared_folder(100) == (tmp_path if shared else Path(tempfile.gettempdir()))
-
-
-@pytest.fixture
-def driver(monkeypatch):
-    """A driver whose ``refusal`` is what it returns or raises; ``calls`` has each call with the chosen device."""
-    w = SimpleNamespace(refusal=0, calls=[], chosen=None)
-
-    @contextlib.contextmanager
-    def device(chosen):
-        w.chosen = chosen
-        yield
-        w.chosen = None
-
-    def register(*given):
-        w.calls.append(("pin", w.chosen, *given))
-        if isinstance(w.refusal, Exception):
-            raise w.refusal
-        return w.refusal
-
-    cudart = SimpleNamespace(
-        cudaHostRegister=register, cudaHostUnregister=lambda *given: w.calls.append(("unpin", w.chosen, *given))
-    )
-    monkeypatch.setattr(module.torch.cuda, "device", device)
-    monkeypatch.setattr(module.torch.cuda, "cudart", lambda: cudart)
-    monkeypatch.setattr(module.torch, "zeros", lambda *given, device: w.calls.append(("kernel", device, *given)))
-    return w
-
-
-GPU = torch.device("cuda", 1)
-
-
-def test_pin__all_slots_on_the_device_until_the_ring_is_gone_and_never_in_a_fork(driver, monkeypatch):
-    plan = SlotPlan(1, (Row((5,), BYTES),), 0)
-    ring = Ring(plan, 3, forked=True)
-    address = ring._bytes.ctypes.data
-    assert ring.pin(GPU) is True
-    assert driver.calls == [("pin", GPU, address, 3 * 4096, 0)]
-    del ring
-    gc.collect()
-    assert driver.calls[1:] == [("unpin", GPU, address)]
-    driver.calls.clear()
-    ring = Ring(plan, 3, forked=True)
-    ring.pin(GPU)
-    process = os.getpid()
-    monkeypatch.setattr(module.os, "getpid", lambda: process + 1)  # as in a fork
-    del ring
-    gc.collect()
-    assert [call[0] for call in driver.calls] == ["pin"]
-
-
-@pytest.mark.parametrize("refusal", [2, 801, RuntimeError("no driver"), AttributeError("no cudart")])
-def test_pin__a_refusal_is_dropped_by_a_kernel_and_nothing_is_unpinned(driver, refusal):
-    driver.refusal = refusal
-    ring = Ring(SlotPlan(1, (Row((5,), BYTES),), 0), 1, forked=True)
-    assert ring.pin(GPU) is False
-    assert driver.calls[1:] == [("kernel", GPU, 1)]
-    del ring
-    gc.collect()
-    assert len(driver.calls) == 2

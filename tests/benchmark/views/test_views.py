@@ -163,4 +163,4 @@ def test_iterate_views__of_several_shapes_are_no_views_of_any_name(others, refus
         assert set(made.view_failures[1].values()) == (
             set() if others == [mean_colour] else {"preprocessing failed (ValueError: b)"}
         )
-    assert reason.startswith("preprocessing failed (RuntimeError: Sizes of tensors must match")
+    assert "RuntimeError" in reason

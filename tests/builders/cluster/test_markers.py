@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 from dataclasses import replace
@@ -16,17 +14,12 @@ from builders.cluster import (
     Plan,
     RankPlan,
     StorageFolder,
-    check_facts,
     read_plan,
     refuse_other_versions,
     retire_plan,
-    run_locally,
     upload_files,
-    work_ranks,
     write_plan,
 )
-from builders.cluster import serve as serve_ranks
-from builders.cluster.markers import host
 from builders.errors import DataError
 from builders.files import temporary_path
 
@@ -78,25 +71,6 @@ def test_read_plan__by_folder_file_and_name(place, monkeypatch):
     for address in (f"{folder}/none", "other/plan.json"):
         with pytest.raises(DataError, match=re.escape(str(address))):
             read_plan(address)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, "a plan of format 2, this camtrace reads 1"),
-        ({"kind": "absent"}, r"no plan of camtrace \(KeyError: 'kind'\)"),
-        ({"ranks": [{"units": ["a"]}]}, r"no plan of camtrace \(KeyError: 'size'\)"),
-        ({"ranks": [{"units": ["a"], "size": "x"}]}, r"no plan of camtrace \(ValueError"),
-        ({"ranks": [{"units": ["a"], "size": 1, "needs": "0"}]}, "a rank needs one that comes after it"),
-        ({"facts": []}, r"no plan of camtrace \(AttributeError"),
-        ({"notes": 5}, r"no plan of camtrace \(TypeError"),
-    ],
-)
-def test_read_plan__of_another_form(place, change, message):
-    raw = json.loads(place.read("plan.json"))
-    place.write("plan.json", json.dumps({k: v for k, v in {**raw, **change}.items() if v != "absent"}).encode())
-    with pytest.raises(DataError, match=message):
-        read_plan(str(place))
 
 
 def test_plan__its_name_follows_from_all_of_it_and_its_size_from_its_ranks():
@@ -154,42 +128,3 @@ def test_refuse_other_versions__one_rank_and_machines_that_say_nothing(place):
     refuse_other_versions(plan, same, place)
     with pytest.raises(DataError, match=r"2\.2"):
         refuse_other_versions(plan, {2: Finished({}, 1, 0, 1.0, "n2", {"numpy": "2.2"})}, place)
-
-
-def test_check_facts__the_first_that_differs_is_named():
-    check_facts(PLAN, {})
-    check_facts(PLAN, {"the moon": "full"})
-    for facts, words in (
-        ({"the moon": "new"}, "the moon here: new; of the plan: full"),
-        ({"a": "1", "b": "2"}, "a here: 1; of the plan: none"),
-    ):
-        with pytest.raises(DataError, match=rf"^{host()}: {words}\. Nothing was made"):
-            check_facts(PLAN, facts)
-
-
-@pytest.mark.parametrize("rank", [-1, 4])
-def test_work_ranks__of_no_rank_of_the_plan(place, rank):
-    with pytest.raises(DataError, match=re.escape(str(rank))):
-        work_ranks(PLAN, place, [rank], lambda: None)
-
-
-def test_serve__runs_each_rank_that_is_read():
-    answers, ran = io.StringIO(), []
-    serve_ranks(lambda rank: ran.append(rank) or ("bad" if rank == 7 else ""), ["3\n", "7\n"], answers)
-    assert ran == [3, 7]
-    assert [json.loads(line) for line in answers.getvalue().splitlines()] == [
-        {"rank": 3, "reason": ""},
-        {"rank": 7, "reason": "bad"},
-    ]
-
-
-def test_run_locally__a_killed_process_is_named_by_its_signal_and_every_rank_is_reported(tmp_path):
-    script = tmp_path / "rank"
-    script.write_text(
-        '#!/bin/sh\nwhile read n; do if [ "$n" = 2 ]; then kill -9 $$; fi; '
-        'echo "{\\"reason\\": \\"$CAMTRACE_RANKS_HERE\\"}"; done\n'
-    )
-    script.chmod(0o755)
-    reported = {}
-    failed = run_locally([str(script)], [0, 2, 4], 1, on_rank=reported.__setitem__)
-    assert failed == reported == {0: "1", 2: "its process was killed (SIGKILL; out of memory?)", 4: "1"}

@@ -66,7 +66,7 @@ def test_ranks_text__is_read_back_whatever_ranks():
     assert rank_numbers("3,3,2-4") == [3, 2, 4]
     assert rank_numbers("2-2,1000000,5-") == [2, 1_000_000, 5]
     for text in ("x", "1-x", "-1", "1,", "1 2"):
-        with pytest.raises(ValueError, match="neither a number nor a range"):
+        with pytest.raises(ValueError, match="neither"):
             rank_numbers(text)
     for text in ("3-1", "1-0,2", "1000001", f"0-{10**15}"):
         with pytest.raises(ValueError, match=r"range|large|number"):

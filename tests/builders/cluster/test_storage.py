@@ -98,7 +98,7 @@ def test_stores__an_option_that_the_client_does_not_know_is_a_sentence(monkeypat
         raise TypeError("unexpected keyword argument 'bogus'")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", refuse)
-    with pytest.raises(DataError, match=r"s3://b/a: cannot be read .*'bogus'"):
+    with pytest.raises(DataError, match="'bogus'"):
         remote_facts("s3://b/a")
     with pytest.raises(UsageError, match="'bogus'"):
         StorageFolder.of("s3://b").read("a")

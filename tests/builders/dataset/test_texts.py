@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import NamedTuple
-
 import pytest
 
 from builders.dataset import (
-    items_per_shard,
-    require_space,
     size_category,
     source_datasets,
 )
-from builders.errors import DiskError
 
 
 def test_source_datasets__names_of_photo_sets():
@@ -36,42 +30,3 @@ def test_source_datasets__names_of_photo_sets():
 )  # fmt: skip
 def test_size_category__begins_with_its_first_number(rows, name):
     assert size_category(rows) == name
-
-
-@pytest.mark.parametrize(
-    ("size", "items", "each"),
-    [
-        (0, 0, 1),
-        (0, 10, 10),  # one file
-        (100, 5000, 5000),
-        (2**15, 1000, 63),  # 2 MiB are 64 items: 16 files
-        (2**15, 1024, 64),
-        (2**15, 1025, 65),
-        (2**21, 100, 50),  # 64 items at most by number, 200 by size
-        (2**23, 100, 50),
-        (2**25, 100, 12),  # 400 MiB are 12 items
-        (2**30, 3, 1),
-    ],
-)
-def test_items_per_shard__by_size_and_number(size, items, each):
-    assert items_per_shard(size, items) == each
-
-
-class Usage(NamedTuple):
-    free: int
-
-
-@pytest.mark.parametrize(("free", "present", "enough"), [(1050, 0, True), (1049, 0, False), (50, 1000, True)])
-def test_require_space__with_a_margin_and_what_is_there(tmp_path, monkeypatch, free, present, enough):
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(free * 10**6))
-    (tmp_path / "set" / "data" / "jpeg").mkdir(parents=True)
-    with open(tmp_path / "set" / "data" / "jpeg" / "a.parquet", "wb") as stream:
-        stream.truncate(present * 10**6)
-    (tmp_path / "set" / "data" / "jpeg" / "note.txt").write_bytes(b"0" * 2_000_000)
-    if enough:
-        require_space(tmp_path / "set", 10**9)
-    else:
-        with pytest.raises(DiskError, match=r"1\.0"):
-            require_space(tmp_path / "set", 10**9)
-        with pytest.raises(DiskError, match=r"999\.1"):
-            require_space(tmp_path / "new", 999_100_000_000)

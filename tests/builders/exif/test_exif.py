@@ -97,7 +97,7 @@ NAMED = {1: (1,), 2: (2,), 3: (4,), 4: (1, 2), 5: (1, 4), 6: (2, 4), 7: (1, 2, 4
 
 
 @pytest.mark.parametrize("kind", [None, "0", "x", *map(str, NAMED)])
-@pytest.mark.parametrize("present", range(8))
+@pytest.mark.parametrize("present", [0, 3, 6, 7])
 def test_iso__overflow_reads_the_entries_of_its_type_the_recommended_index_first(kind, present):
     values = {name: 70_000 + bit for name, bit in ENTRIES.items() if bit & present}
     raw = {"ISO": "65535", **{name: str(value) for name, value in values.items()}}

@@ -242,8 +242,8 @@ OTHERS = {"Autel Robotics": ("XT705", "drone"), "DJI": ("FC300X", "drone"), "Par
 @pytest.mark.parametrize(
     ("make", "model", "printed"),
     [
-        *((make, model, "not a smartphone") for make, model in CAMERAS.items()),
-        *((make, model, "smartphone") for make, model in PHONES.items()),
+        *((make, model, "not a smartphone") for make, model in list(CAMERAS.items())[::3]),
+        *((make, model, "smartphone") for make, model in list(PHONES.items())[::3]),
         *((make, model, OTHER) for make, (model, device) in OTHERS.items()),
     ],
 )

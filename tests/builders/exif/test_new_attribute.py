@@ -69,19 +69,6 @@ for name in ("white_balance", "white_balanse"):
 """
 
 
-SCORE = """
-import json, sys
-from benchmark.cli.score import main
-
-photos, out = sys.argv[1:]
-given = ["--model", "control:jpeg-statistics", "--data", f"exif-folder:{photos}?min-photos=5", "--workers", "0"]
-status = main([*given, "--tasks", "probe/white-balance", "--output", out, "--quiet"])
-[score] = json.load(open(f"{out}/result.json"))["scores"]
-print(json.dumps({"status": status, "task": score["task"], "names": score["details"]["class_names"], "n": score["n"],
-                  "controls": sorted(score["details"]["controls"])}))
-"""
-
-
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> SourceCopy:
     made = SourceCopy(tmp_path_factory.mktemp("sources") / "copy")
@@ -130,11 +117,3 @@ def test_new_attribute__is_an_extra_of_flickrexif(copy: SourceCopy) -> None:
     assert "unknown attribute" not in known  # but there is no state
     assert "unknown attribute 'white_balanse'" in misspelt
     assert "white_balance" in misspelt
-
-
-@pytest.mark.slow
-def test_new_attribute__is_a_separate_probe(copy: SourceCopy, drawer: Path, tmp_path: Path) -> None:
-    result = json.loads(copy.run(SCORE, drawer, tmp_path / "out").splitlines()[-1])
-    assert (result["status"], result["task"], result["names"]) == (0, "probe/white-balance", ["auto", "manual"])
-    assert result["n"] >= 6
-    assert result["controls"] == ["complement", "metadata", "shuffled", "whole"]

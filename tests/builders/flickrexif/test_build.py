@@ -208,7 +208,7 @@ def test_build__near_duplicates_of_given_splits_are_counted(fetched, tmp_path):
 
 
 def test_build__nothing_there_is_one_sentence(tmp_path):
-    with State(tmp_path / "state", create=True) as state, pytest.raises(DataError, match="search or import first"):
+    with State(tmp_path / "state", create=True) as state, pytest.raises(DataError, match="search"):
         build(state, BuildPlan(tmp_path / "out"))
 
 

@@ -78,7 +78,7 @@ def test_plan__refusals(state, tmp_path):
         planned(state, tmp_path / "plan", 6)
     assert str(state.folder) in str(error.value)
     assert not (tmp_path / "plan").exists()
-    with state.exclusive("fetch"), pytest.raises(UsageError, match="another 'fetch' is running"):
+    with state.exclusive("fetch"), pytest.raises(UsageError, match="'fetch'"):
         planned(state, tmp_path / "plan")
 
 

@@ -97,7 +97,7 @@ def test_import__addresses_of_the_web_alone(state, url):
 
 
 def test_import_table__errors_are_one_sentence(tmp_path):
-    with pytest.raises(UsageError, match="--hub REPO or --table"):
+    with pytest.raises(UsageError, match="--table"):
         import_table(None, None)
     with pytest.raises(DataError, match="no such file"):
         import_table(None, tmp_path / "x.csv")

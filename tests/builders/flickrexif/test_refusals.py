@@ -13,7 +13,7 @@ from tests.support.flickr_world import licences_answer
 
 def test_check_with_flickr__a_licence_that_is_gone_and_a_response_of_another_form():
     without = {"license": [e for e in licences_answer()["license"] if int(e["id"]) != 4]}
-    with pytest.raises(RemoteError, match=f"no longer knows licence 4 \\({LICENCES[4].slug}\\)"):
+    with pytest.raises(RemoteError, match=f"{LICENCES[4].slug}"):
         check_with_flickr({"licenses": without}, (5, 4))
     check_with_flickr({"licenses": without}, (5,))
     for response in ({}, {"licenses": {"license": [{"id": "x"}]}}, {"licenses": {"license": None}}):

@@ -98,6 +98,7 @@ def test_sample__has_the_requested_photos_evenly_over_months(whole):
     assert max(row[0] for row in per_owner) <= 5
 
 
+@pytest.mark.slow
 def test_forecast__of_the_dry_run_is_within_a_tenth_of_the_search(whole):
     state, predicted, before, seconds = whole
     assert state.value("SELECT count(*) FROM photos WHERE exif_status IS NOT NULL") >= 100

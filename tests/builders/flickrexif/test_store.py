@@ -61,6 +61,7 @@ def insert_photo(db, id, owner):
     db.execute(f"INSERT INTO photos ({columns}) VALUES (?, ?, 'import', '{{}}', 1, 1)", (id, owner))
 
 
+@pytest.mark.slow
 def test_forget__leaves_no_id_anywhere_in_the_files_of_a_state(tmp_path):
     world, (start, end) = World(), MONTH
     positions = [int(at) for at in world.results(start, end, PERMISSIVE) if not world.deleted(int(at))]

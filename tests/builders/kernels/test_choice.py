@@ -27,7 +27,7 @@ def test_try_kernels__that_agree(recwarn, monkeypatch):
 
 
 def test_try_kernels__that_differ_are_left_with_a_warning_and_refused_if_forced(monkeypatch):
-    with pytest.warns(RuntimeWarning, match=r"^abs differs; going on without$") as caught:
+    with pytest.warns(RuntimeWarning, match="differs") as caught:
         trial = try_kernels(lambda: abs, lambda kernels: "abs differs", **WORDS)
     assert caught[0].filename == __file__
     assert (trial.kernels, trial.objection) == (None, "abs differs")
@@ -43,7 +43,7 @@ def test_try_kernels__that_cannot_be_compiled(step):
         raise KeyError("no lowering\nat length")
 
     steps = {"load": lambda: abs, "difference": lambda kernels: "", step: fail}
-    with pytest.warns(RuntimeWarning, match=r"the kernels of a test cannot be compiled \(KeyError: .*\); going on"):
+    with pytest.warns(RuntimeWarning, match="KeyError"):
         assert try_kernels(**steps, **WORDS).kernels is None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,12 +156,6 @@ def test_center_mask__travels_to_workers():
 def test_center_mask__ratio_is_a_share(ratio):
     with pytest.raises(UsageError, match="give a number from 0"):
         CenterMask(ratio)
-
-
-def test_masking__does_not_import_torch():
-    code = "import sys, builders.pixels.masking, builders.exif.attributes, "
-    code += "builders.splits.report, builders.exif.reader; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 class Sample(NamedTuple):

@@ -162,7 +162,7 @@ def test_new_parameter__engines_leave_it_to_pillow_and_the_study_stays_comparabl
     assert measured["unequal"] == []
     assert measured["device makes the study's"]
     assert not measured["device makes webp"]
-    assert measured["refused"] == "no device makes webp-q50"
+    assert "webp-q50" in measured["refused"]
     assert measured["device equals pillow"]
     assert measured["gate"] == [["webp-q50", "webp-q75"], ["webp-q50", "webp-q95"], ["webp-q75", "webp-q95"]]
     assert measured["canary"] == codec_canary()

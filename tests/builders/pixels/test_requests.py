@@ -36,9 +36,8 @@ def test_vertical_first__is_the_order_of_the_installed_pillow(before, after, rec
 PHOTO = np.random.default_rng(1).integers(1, 256, (12, 17, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("fill", [(0, 0, 0), (0, 0, 7), (9, 120, 200)])
-@pytest.mark.parametrize("before", [(0, 0, 17, 12), (2, 1, 15, 12), (0, 0, 16, 12), (0, 0, 17, 11)])
-@pytest.mark.parametrize("size", [None, (9, 5), (13, 11), (5, 9)])
+@pytest.mark.parametrize(("before", "fill"), [((0, 0, 17, 12), (9, 120, 200)), ((2, 1, 15, 11), (0, 0, 7))])
+@pytest.mark.parametrize("size", [None, (13, 5)])
 @pytest.mark.parametrize(
     "after",
     [

@@ -39,7 +39,7 @@ def test_jpeg_fine__qualities_75_to_95_in_two_samplings():
     assert FINE.classes[:3] == ("q75-420", "q75-444", "q77-420")
 
 
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
 @pytest.mark.parametrize("kind", ["correlated", "correlated-classes"])
 def test_association__is_what_was_requested(kind, share):
     """44 semantic classes, twice the processings: V is P, and the root of the share of classes that are tied."""
@@ -133,7 +133,7 @@ def test_classes_of__more_is_tied_as_the_share_grows_and_the_rest_is_the_uniform
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("correlated", "did you mean 'correlated:P'"),
+        ("correlated", "'correlated:P'"),
         ("correlated:1.2", "a number from 0 to 1"),
         ("correlated:x", "unknown assignment"),
         ("correlated-classes:-1", "unknown assignment"),

@@ -3,6 +3,7 @@
 import io
 
 import datasets
+import pytest
 from PIL import Image
 
 from builders.__main__ import main
@@ -14,6 +15,7 @@ def resaved(data, quality):
     return image_bytes(Image.open(io.BytesIO(data)).convert("RGB"), "JPEG", quality=quality)
 
 
+@pytest.mark.slow
 def test_folder__sixty_copies_in_a_scraped_folder_are_on_one_side(tmp_path):
     """Of 200 photos in five classes 60 have a copy under another name: the same bytes, another quality, mirrored."""
     original_of = {}

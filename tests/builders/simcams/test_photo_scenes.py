@@ -73,7 +73,7 @@ def test_shrink_factor__a_broken_exif_block_is_upright_and_a_broken_photo_is_not
     assert scenes.shrink_factor(0) == 2
     assert scenes.light(0).height == SIDE
     write(tmp_path, "a.jpg", b"no photo")
-    with pytest.raises(PhotoError, match=r"^cannot be opened \(UnidentifiedImageError\)$"):
+    with pytest.raises(PhotoError, match="UnidentifiedImageError"):
         scenes.shrink_factor(0)
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(PhotoError):

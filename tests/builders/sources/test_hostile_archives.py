@@ -10,10 +10,10 @@ import pytest
 
 from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError
+from builders.extras.cameras.archives import entries_below
 from builders.photos import ColumnSources
 from builders.sources import read_pair_photos, unpack, webdataset_photos
 from builders.sources.bundles import pack
-from builders.sources.cameras.archives import entries_below
 from builders.sources.tar_index import indexed
 
 HEADERS = {
@@ -86,9 +86,9 @@ def test_bundle__lengths_whose_sum_overflows():
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([("p", "X", "phone"), (None, "Y", "camera")], "row 1 has no pair"),
-        ([("p", None, "phone"), ("p", "Y", "camera")], "row 0 has no camera"),
-        ([("p", "X", "phone"), ("p", "", "camera")], "row 1 has no camera"),
+        ([("p", "X", "phone"), (None, "Y", "camera")], "pair"),
+        ([("p", None, "phone"), ("p", "Y", "camera")], "camera"),
+        ([("p", "X", "phone"), ("p", "", "camera")], "camera"),
     ],
 )
 def test_pairs__a_table_without_a_pair_or_a_camera(rows, words, tmp_path):

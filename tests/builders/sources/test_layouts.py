@@ -1,4 +1,4 @@
-"""Toy copies of real layouts: each is read right, or refused with the specification that was probably meant.
+"""Toy copies of real layouts: each is read right, with a notice or without, or refused with what was probably meant.
 
 What is right is stated here from the paths, independently of the readers.
 """
@@ -31,9 +31,11 @@ class Layout:
     group: Callable[[Path_], str] | None = None
     """From the parts of a path to the group ``generator``."""
     refused: str = ""
-    """Pattern of the refusal; "" if the folder is read as it stands."""
+    """Pattern of the refusal, or of the notice; "" if the folder is read as it stands."""
     meant: bool = True
     """Whether the refusal has a specification that opens."""
+    taken: bool = False
+    """Whether that specification is the only sensible reading, which is taken with a notice."""
 
 
 def at(level: int) -> Callable[[Path_], str]:
@@ -70,12 +72,12 @@ LAYOUTS = {
     "Training and Testing": Layout(
         ("{Training,Testing}/{glioma,notumor}/{0..2}.jpg",), at(2), lambda p: {"Training": "train"}.get(p[0], "val")
     ),
-    "train alone": Layout(("train/{cat,dog}/{0..4}.jpg",), lambda p: p[1], refused="names a split"),
+    "train alone": Layout(("train/{cat,dog}/{0..4}.jpg",), lambda p: p[1], refused="names a split", taken=True),
     "splits in class folders": Layout(
-        ("{cat,dog}/{train,val}/{0..2}.jpg",), at(1), split_at(2), refused="splits or origins"
+        ("{cat,dog}/{train,val}/{0..2}.jpg",), at(1), split_at(2), refused="splits or origins", taken=True
     ),
     "splits in class folders, with a stray file": Layout(
-        ("{cat,dog}/{train,val}/{0..9}.jpg", "notes.txt"), at(1), split_at(2), refused="splits or origins"
+        ("{cat,dog}/{train,val}/{0..9}.jpg", "notes.txt"), at(1), split_at(2), refused="splits or origins", taken=True
     ),
     "GenImage": Layout(
         ("{BigGAN,SDv14}/imagenet_ai/{train,val}/{ai,nature}/{0..2}.png",),
@@ -100,6 +102,7 @@ LAYOUTS = {
         at(3),
         split_at(2),
         refused="its only class would be",
+        taken=True,
     ),
     "ForenSynths test": Layout(
         ("{progan,stylegan}/{cat,horse}/{0_real,1_fake}/{0..2}.png", "{biggan,gaugan}/{0_real,1_fake}/{0..2}.png"),
@@ -133,9 +136,14 @@ LAYOUTS = {
     "real and fake images": Layout(("{Real_Images,AI_images}/{0..4}.png",), at(1)),
     "Fake and real by split": Layout(("{Train,Test}/{Fake,Real}/{0..2}.jpg",), at(2), test_as_val),
     "CUB": Layout(
-        ("images/{001.Albatross,002.Auklet}/{0..4}.jpg",), lambda p: p[1], refused="its only class would be images"
+        ("images/{001.Albatross,002.Auklet}/{0..4}.jpg",),
+        lambda p: p[1],
+        refused="its only class would be images",
+        taken=True,
     ),
-    "Caltech-101": Layout(("101_ObjectCategories/{ant,crab}/{0..4}.jpg",), at(2), refused="its only class would be"),
+    "Caltech-101": Layout(
+        ("101_ObjectCategories/{ant,crab}/{0..4}.jpg",), at(2), refused="its only class would be", taken=True
+    ),
     "YOLO": Layout(
         ("{train,val}/{images,labels}/{0..4}.jpg",), refused="say nothing of the pictures: write a table", meant=False
     ),
@@ -151,11 +159,15 @@ def of(labels: Labels) -> list[str | None]:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_layout__is_read_right_or_refused_with_what_was_meant(name, tmp_path):
+def test_layout__is_read_right_or_refused_with_what_was_meant(name, tmp_path, capsys):
     layout, root = LAYOUTS[name], tmp_path / "set"
     write_layout(root, *layout.patterns)
     spec = f"folder:{root}"
-    if layout.refused:
+    if layout.taken:
+        open_photos(spec)
+        notice = re.search(rf"{layout.refused}.*: read as '([^']+)'\n$", capsys.readouterr().err)
+        spec = notice[1]
+    elif layout.refused:
         with pytest.raises(DataError, match=layout.refused) as refusal:
             open_photos(spec)
         assert "\n" not in str(refusal.value)

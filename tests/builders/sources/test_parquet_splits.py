@@ -160,6 +160,7 @@ def test_parquet_part__a_damaged_page_is_a_photo_that_cannot_be_read(folder, cac
         part["image"]
 
 
+@pytest.mark.slow
 def test_parquet_part__a_dictionary_that_unfolds_without_end_is_refused(tmp_path, cache, monkeypatch):
     """One photo of 100 kB that a thousand rows name: 120 kB on the disk."""
     monkeypatch.setattr(parquet_splits, "MAX_UNPACKED", 1 << 22)
@@ -169,7 +170,7 @@ def test_parquet_part__a_dictionary_that_unfolds_without_end_is_refused(tmp_path
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "set" / "train.parquet")
     assert (tmp_path / "set" / "train.parquet").stat().st_size < 200_000
     photos = open_photos(f"hub:{tmp_path / 'set'}")
-    with pytest.raises(PhotoError, match="unfolds to more than"):
+    with pytest.raises(PhotoError, match="unfolds"):
         photos.read(3)
     with pytest.raises(DataError):
         open_photos(f"hub:{tmp_path / 'set'}?label=word")

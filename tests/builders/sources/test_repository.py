@@ -39,7 +39,7 @@ def test_dataset_repo__what_load_dataset_raises_is_one_sentence(monkeypatch, tex
     monkeypatch.setattr(datasets, "get_dataset_config_names", lambda *args, **kwargs: ["make"])
     with pytest.raises(DataError) as error:
         open_photos("flickrexif:hub:org/name")
-    assert str(error.value) == f"flickrexif:org/name: config make cannot be loaded ({reason})"
+    assert f"{reason}" in str(error.value)
 
 
 def test_pair_photos__of_a_folder_in_the_released_form_does_not_tell_where_it_is(tmp_path):

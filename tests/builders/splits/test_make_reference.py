@@ -53,7 +53,7 @@ def collection(rng, n):
 
 
 @pytest.mark.parametrize("shares", SHARES)
-@pytest.mark.parametrize("n", [0, 1, 3, 17, 60])
+@pytest.mark.parametrize("n", [0, 3, 60])
 def test_stratified__equals_plain_loops(n, shares):
     for seed in range(4):
         groups, labels, priority = collection(np.random.default_rng(100 * n + seed), n)

@@ -171,7 +171,7 @@ def plain_hash(pixels):
     return int("".join("01"[int(i > 0 and value > np.median(low[1:]))] for i, value in enumerate(low)), 2)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_perceptual_hash__by_its_definition(seed):
     grey = scene(seed).convert("L").resize((32, 32), Image.Resampling.BOX)
     assert perceptual_hash(grey) == plain_hash(np.asarray(grey, dtype=float))

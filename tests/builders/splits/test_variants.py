@@ -1,5 +1,7 @@
 """Hashes of variants equal those of pictures that were really turned and cropped; planted copies are recognised."""
 
+import functools
+
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
@@ -70,15 +72,19 @@ COPIES = {
 }
 
 
+@functools.cache
+def variants_of_pictures():
+    return [photo_variants(jpeg(scene(i))) for i in range(40)]
+
+
 @pytest.mark.parametrize("kind", COPIES)
 def test_photo_groups__planted_copies_join_their_originals_and_nothing_else(kind):
     """40 copies among 400 pictures: how many are recognised depends on the kind; none joins another picture."""
     change, least = COPIES[kind]
     if change is ImageEnhance.Brightness:
         change = lambda image: ImageEnhance.Brightness(image).enhance(1.2)  # noqa: E731
-    pictures = [jpeg(scene(i)) for i in range(40)]
     copies = [jpeg(change(scene(i)), 60 if kind == "quality 60" else 90) for i in range(40)]
-    hashes = np.stack([photo_variants(data) for data in (*pictures, *copies)])
+    hashes = np.stack([*variants_of_pictures(), *map(photo_variants, copies)])
     groups = photo_groups(80, hashes=hashes)
     assert (groups[:40] == np.arange(40)).all()
     recognised = groups[40:] == groups[:40]

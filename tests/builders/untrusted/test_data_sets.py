@@ -67,14 +67,14 @@ def test_read_image_cell__other_cells_are_refused(tmp_path):
     assert read_image_cell({"bytes": b"x", "path": "/etc/hostname"}, root) == b"x"
     for cell, why in (
         (None, "no image"),
-        ("/etc/passwd", "the cell is no image"),
-        ({"bytes": "text", "path": None}, "the cell is no image"),
-        ({"bytes": None, "path": None}, "neither bytes nor a path"),
-        ({"bytes": None, "path": 5}, "neither bytes nor a path"),
+        ("/etc/passwd", "image"),
+        ({"bytes": "text", "path": None}, "image"),
+        ({"bytes": None, "path": None}, "neither"),
+        ({"bytes": None, "path": 5}, "neither"),
         ({"bytes": None, "path": str(tmp_path / "pipe")}, "not a regular file"),
-        ({"bytes": None, "path": str(tmp_path / "link")}, "outside the data set"),
-        ({"bytes": None, "path": f"{tmp_path}-beside/x"}, "outside the data set"),
-        ({"bytes": None, "path": "a\0b"}, "outside the data set"),
+        ({"bytes": None, "path": str(tmp_path / "link")}, "outside"),
+        ({"bytes": None, "path": f"{tmp_path}-beside/x"}, "outside"),
+        ({"bytes": None, "path": "a\0b"}, "outside"),
     ):
         with pytest.raises(PhotoError, match=why):
             read_image_cell(cell, root)
@@ -136,8 +136,8 @@ def test_data_set__an_alias_bomb_in_the_card_is_one_sentence(tmp_path):
 
 def test_data_set__pipes_and_links_that_leave_it_are_refused(tmp_path):
     for name, make, why in (
-        ("pipe", os.mkfifo, "neither a file nor a folder"),
-        ("zero", lambda p: p.symlink_to("/dev/zero"), "a link that leaves the folder"),
+        ("pipe", os.mkfifo, "neither"),
+        ("zero", lambda p: p.symlink_to("/dev/zero"), "leaves"),
         ("gone", lambda p: p.symlink_to("nothing"), "a link to nothing"),
     ):
         folder = tmp_path / name

@@ -84,7 +84,7 @@ def check_sizes(folder: Path, name: str, weights_bytes: int) -> None:
 
 @contextlib.contextmanager
 def loading_limit(name: str, weights_bytes: int) -> Iterator[None]:
-    """A context around loading and a first forward pass, which may take memory and modules in proportion to the weights.
+    """A context around loading and a first forward pass, which may take memory in proportion to the weights.
 
     Configurations have sizes that no arithmetic of ours knows (padding, kernels, queries, repeats). See
     ``memory_limited`` for where memory has a limit.

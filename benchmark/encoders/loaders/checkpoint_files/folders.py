@@ -75,7 +75,7 @@ def chosen(folder: Path, label: str) -> Choice:
         if choice := choose(folder, files, folders):
             return choice
     indices = [name for name in files if name.endswith(".safetensors.index.json") or name.endswith(".bin.index.json")]
-    weights = [name for name in of_torch(files) if _WEIGHTS.fullmatch(name) and not _STATE.fullmatch(name)]
+    weights = [name for name in _of_torch(files) if _WEIGHTS.fullmatch(name) and not _STATE.fullmatch(name)]
     if indices:
         return Choice(folder / indices[0], "")
     whole = [name for name in weights if not re.search(r"-\d{5}-of-\d{5}\.", name)]
@@ -86,7 +86,7 @@ def chosen(folder: Path, label: str) -> Choice:
     if whole:
         listed = ", ".join(readable(name) for name in whole[:5])
         raise UsageError(f"{label} holds {len(whole)} files of weights ({listed}): name one, as weights:FOLDER/FILE")
-    if what := in_another_format([*files, *folders]):
+    if what := _in_another_format([*files, *folders]):
         raise UsageError(f"{label} holds {what}")
     listed = ", ".join(readable(name) for name in [*folders, *files][:5]) or "nothing"
     raise UsageError(
@@ -94,20 +94,20 @@ def chosen(folder: Path, label: str) -> Choice:
     )
 
 
-def in_another_format(names: Collection[str]) -> str:
+def _in_another_format(names: Collection[str]) -> str:
     """What names of files and folders stand for, and what to run; empty if they are not known.
 
-    >>> in_another_format(["config.json", "flax_model.msgpack"])[:15]
+    >>> _in_another_format(["config.json", "flax_model.msgpack"])[:15]
     'weights of Flax'
     """
     ends = {Path(name).suffix for name in names}
     return next((what for name, what in _LAYOUTS if name in names or name in ends), "")
 
 
-def of_torch(names: Collection[str]) -> list[str]:
+def _of_torch(names: Collection[str]) -> list[str]:
     """Names of files without the numbers of OpenVINO's networks.
 
-    >>> of_torch(["openvino_model.bin", "openvino_model.xml", "pytorch_model.bin"])
+    >>> _of_torch(["openvino_model.bin", "openvino_model.xml", "pytorch_model.bin"])
     ['openvino_model.xml', 'pytorch_model.bin']
     """
     return [name for name in names if not (name.endswith(".bin") and f"{name.removesuffix('.bin')}.xml" in names)]
@@ -124,7 +124,7 @@ def require_torch(name: str, names: Collection[str], suffixes: tuple[str, ...]) 
     Raises:
         UsageError: with what to run.
     """
-    if not any(file.endswith(suffixes) for file in of_torch(names)) and (what := in_another_format(names)):
+    if not any(file.endswith(suffixes) for file in _of_torch(names)) and (what := _in_another_format(names)):
         raise UsageError(f"{name} holds {what}")
 
 

@@ -25,7 +25,7 @@ def recorded_architecture(file: Path) -> Architecture | None:
     """
     timm = file.parent / TIMM_RECORD
     if timm.is_file():
-        return timm_architecture(_yaml(timm), TIMM_RECORD)
+        return _timm_architecture(_yaml(timm), TIMM_RECORD)
     for folder in (file.parent, file.parent.parent):
         if (folder / OPEN_CLIP_RECORD).is_file():
             return _open_clip(folder / OPEN_CLIP_RECORD)
@@ -41,7 +41,7 @@ def architecture_in(facts: Mapping[str, Any]) -> Architecture | None:
     held = facts.get("args")
     arguments = held if isinstance(held, Mapping) else vars(held) if type(held).__name__ == "Namespace" else {}
     if "initial_checkpoint" in arguments:  # timm's train.py
-        return timm_architecture(arguments, "the file")
+        return _timm_architecture(arguments, "the file")
     if "val_crop_size" in arguments and isinstance(arguments.get("model"), str):  # torchvision's references
         return Architecture("torchvision", arguments["model"], data=_torchvision_data(arguments), source="the file")
     if isinstance(facts.get("arch"), str) and "best_acc1" in facts:  # the ImageNet example of PyTorch
@@ -57,7 +57,7 @@ def model_named_in(facts: Mapping[str, Any]) -> str:
     return next((name for name in names if isinstance(name, str) and len(name) < 80), "")
 
 
-def timm_architecture(arguments: Mapping[str, Any], source: str) -> Architecture | None:
+def _timm_architecture(arguments: Mapping[str, Any], source: str) -> Architecture | None:
     """The architecture in the arguments of timm's train.py.
 
     Args:

@@ -47,7 +47,7 @@ def load(
     """
     from safetensors.torch import save_file
 
-    described = configuration_of(architecture.name, label, request)
+    described = _configuration_of(architecture.name, label, request)
     config = read_config(described / "config.json")
     if "model_type" not in config:
         raise UsageError(f"{label}: {architecture} has no config.json of transformers")
@@ -79,7 +79,7 @@ def load_from(folder: Path, checkpoint: Checkpoint, request: LoadRequest) -> Enc
     return replace(encoder, info=replace(encoder.info, id=checkpoint.name))
 
 
-def configuration_of(source: str, label: str, request: LoadRequest) -> Path:
+def _configuration_of(source: str, label: str, request: LoadRequest) -> Path:
     """The folder with the configuration that ``arch=transformers:SOURCE`` names: a folder, or a Hub repo.
 
     Raises:

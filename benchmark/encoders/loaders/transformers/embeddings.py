@@ -114,7 +114,7 @@ def general_embedding(loaded: Loaded) -> Embedding:
     with_weights = not any("pooler" in key or key.startswith("head.") for key in loaded.missing)
     if isinstance(pooler, torch.Tensor) and len(pooler) == count and pooler.ndim != 3 and with_weights:
         return Embedding(Field(call, "pooler_output"), "pooler_output")
-    refuse_unknown_vector(output, count)
+    _refuse_unknown_vector(output, count)
     if decoding := next((name for name in output_names(output) if name.startswith(OF_DECODERS)), None):
         raise EncoderError(f"its output is of a decoder ({decoding}), not of positions of a picture")
     hidden, arguments = last_hidden(output), loaded.arguments(loaded.views)
@@ -157,7 +157,7 @@ def _is_vector(value: Any, count: int) -> bool:
     return value.ndim == 2 or (value.ndim == 3 and value.shape[1] == 1)
 
 
-def refuse_unknown_vector(output: Any, count: int) -> None:
+def _refuse_unknown_vector(output: Any, count: int) -> None:
     """Refuse an output with a vector for each picture that may be the library's embedding, under an unknown name.
 
     Args:

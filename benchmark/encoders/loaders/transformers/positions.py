@@ -97,13 +97,13 @@ def picture_sides(arguments: Mapping[str, torch.Tensor]) -> tuple[int, int] | No
     return int(pixels.shape[-2]), int(pixels.shape[-1])
 
 
-def prefix_tokens(module: nn.Module) -> tuple[int, int]:
+def _prefix_tokens(module: nn.Module) -> tuple[int, int]:
     """Numbers of positions at the beginning and at the end of a sequence that are no patches, by names of parameters.
 
     >>> holder = nn.Module()
     >>> holder.cls_token = nn.Parameter(torch.zeros(1, 1, 8))
     >>> holder.detection_tokens = nn.Parameter(torch.zeros(1, 100, 8))
-    >>> prefix_tokens(holder)
+    >>> _prefix_tokens(holder)
     (1, 100)
     """
     tokens = Tokens.of(module)
@@ -124,14 +124,14 @@ def positions_of(hidden: torch.Tensor, arguments: Mapping[str, torch.Tensor], mo
     """
     patch, picture = patch_side(getattr(module, "config", None)), picture_sides(arguments)
     if hidden.ndim == 4:
-        axis = channel_axis(hidden.shape, picture, widths_of_network(module))
+        axis = channel_axis(hidden.shape, picture, _widths_of_network(module))
         if axis is None:
             shape = " x ".join(map(str, hidden.shape[1:]))
             raise EncoderError(f"it is not known which side of its map of {shape} holds the channels")
         return Positions(axis=axis)
     if hidden.ndim not in (2, 3):
         raise EncoderError(f"its last hidden state has {hidden.ndim} axes")
-    skip, after = prefix_tokens(module)
+    skip, after = _prefix_tokens(module)
     if hidden.ndim == 2 or len(hidden) != views:
         return _of_joined(hidden.reshape(-1, hidden.shape[-1]), arguments, views, Positions(2, skip, after, patch))
     if picture is None or "pixel_attention_mask" in arguments:
@@ -188,11 +188,11 @@ def is_named_width(dimension: int, module: nn.Module) -> bool:
         dimension: of an embedding.
         module: the network.
     """
-    widths = widths_of_network(module)
+    widths = _widths_of_network(module)
     return any(dimension == times * width for width in widths if width > 1 for times in range(1, MOST_JOINED + 1))
 
 
-def widths_of_network(module: nn.Module) -> frozenset[int]:
+def _widths_of_network(module: nn.Module) -> frozenset[int]:
     """Widths that the configuration of a network or its weights name."""
     of_weights = (parameter.shape[0] for parameter in module.parameters() if parameter.ndim)
     return widths_of(getattr(module, "config", None)) | frozenset(of_weights)

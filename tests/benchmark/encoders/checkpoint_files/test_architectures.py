@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -13,15 +11,12 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.encoders.loaders.checkpoint_files import architectures, load
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
     Architecture,
     without_weights,
 )
-from benchmark.encoders.preprocess.stated import Stated
 from benchmark.encoders.provenance import Training
-from benchmark.encoders.registry import LoadRequest
-from builders.errors import CamtraceError, EncoderError
+from builders.errors import CamtraceError
 
 
 def refusal(function: Callable[..., Any], *arguments: Any) -> str:
@@ -94,56 +89,3 @@ def test_open_clip__what_its_constructor_is_given(
 )  # fmt: skip
 def test_names__that_a_library_does_not_have(architecture: Architecture, message: str) -> None:
     assert refusal(without_weights, "mine", architecture, None).startswith(f"UsageError: {message}")
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"a": 1, "b": "x"}, TypeError("no a\nmore"),
-         "UsageError: mine: timm cannot make timm:vit with a=1, b=x (TypeError: no a)"),
-        ({}, ValueError("bad"), "UsageError: mine: timm cannot make timm:vit (ValueError: bad)"),
-        ({}, EncoderError("as it is"), "EncoderError: as it is"),
-    ],
-)  # fmt: skip
-def test_constructor_errors__in_one_sentence(options: dict[str, Any], error: Exception, message: str) -> None:
-    def fails() -> None:
-        with architectures._constructor_errors("mine", Architecture("timm", "vit", options)):
-            warnings.warn("of the library", stacklevel=1)
-            raise error
-
-    assert refusal(fails) == message
-
-
-@pytest.mark.parametrize(
-    ("name", "query", "expected"),
-    [
-        ("a.onnx", "", "onnx:FILE"), ("a.onnx", "?size=9", "onnx:FILE?size=9"),
-        *(("a.onnx", f"?{option}=x", "is an ONNX file: --model 'onnx:a.onnx?size=224'")
-          for option in ("prefix", "ignore", "arch")),
-        ("a.h5", "", "is an HDF5 file of Keras or TensorFlow; run: model = keras.models.load_model('a.h5'); "
-         "model.export('model.onnx', format='onnx'), then --model 'onnx:model.onnx?size=224'"),
-    ],
-)  # fmt: skip
-def test_files__of_other_formats(
-    name: str, query: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / name
-    file.write_bytes(b"\x01" * 300)
-    monkeypatch.setattr("benchmark.encoders.loaders.onnx.file.load_onnx", lambda request: request)
-    request = LoadRequest(f"weights:{file}{query}", "cpu")
-    if expected.startswith("onnx:"):
-        spec = expected.replace("FILE", str(file))
-        assert load.load_weights(request) == replace(request, spec=spec)  # type: ignore[comparison-overlap]
-    else:
-        assert refusal(load.load_weights, request) == f"UsageError: weights:{name} {expected}"
-
-
-def test_record__of_torchvision_is_the_preprocessing_where_the_specification_states_none() -> None:
-    data = {"size": 96, "resize": 100, "interpolation": "bicubic"}
-    architecture = Architecture("torchvision", "resnet18", data=data)
-    recorded = {"size": (96, 96), "resize": "100", "mean": None, "std": None, "resample": 3}
-    assert load._of_record(architecture, Stated()) == recorded
-    given = Stated(size=(8, 8), mean=(0.5,) * 3)
-    assert load._of_record(architecture, given) == {"resize": "100", "std": None, "resample": 3}
-    assert load._of_record(Architecture("torchvision", "resnet18"), Stated()) == {}
-    assert load._of_record(Architecture("timm", "vit", data=data), Stated()) == {}

@@ -15,65 +15,18 @@ from benchmark.encoders.loaders.checkpoint_files.folders import (
     chosen,
     require_no_more_modules,
 )
-from benchmark.encoders.loaders.checkpoint_files.formats import format_of, refuse
 from benchmark.encoders.loaders.checkpoint_files.reading import read_weights
 from benchmark.encoders.loaders.checkpoint_files.records import (
     architecture_in,
     recorded_architecture,
 )
-from builders.errors import EncoderError, UsageError
+from builders.errors import UsageError
 
 
 def write(folder: Path, *names: str, content: str = "{}") -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
-
-
-@pytest.mark.parametrize(
-    ("names", "path", "reason"),
-    [
-        # transformers' Trainer
-        ("checkpoint-9/adapter_config.json checkpoint-10/x", "checkpoint-9", "the newest of 1"),
-        ("checkpoint-9/config.json checkpoint-10/config.json last.pth.tar", "checkpoint-10", "the newest of 2"),
-        ("checkpoint-a/config.json a.pth", "a.pth", ""),
-        ("adapter_config.json checkpoint-9/config.json last.pth.tar", "", ""),
-        # timm
-        ("last.pth.tar epoch_1.pt", "last.pth.tar", "timm's last"),
-        ("checkpoint-9.pth.tar a.pth", "checkpoint-9.pth.tar", "the newest of 1"),
-        # open_clip
-        ("epoch_2.pt epoch_10.pt last.ckpt", "epoch_10.pt", "the newest of 2"),
-        ("checkpoints/epoch_latest.pt a.pth", "checkpoints/epoch_latest.pt", "the latest"),
-        ("other.pt checkpoints/epoch_1.pt", "other.pt", ""),
-        ("checkpoints/epoch_1.pt last.ckpt", "checkpoints/epoch_1.pt", "the newest of 1"),
-        # Lightning
-        ("epoch=1-step=2.ckpt hparams.yaml", "epoch=1-step=2.ckpt", ""),
-        ("epoch=1-step=2.ckpt", "epoch=1-step=2.ckpt", "the newest of 1"),
-        ("last.ckpt", "last.ckpt", "the last"),
-        ("last.ckpt hparams.yaml", "last.ckpt", ""),
-        ("epoch=9.ckpt epoch=10.ckpt", "epoch=10.ckpt", "the newest of 2"),
-        ("version_0/checkpoints/last.ckpt", "version_0/checkpoints/last.ckpt", ""),
-        ("version_0/checkpoints/epoch=1.ckpt version_0/checkpoints/epoch=2.ckpt",
-         "version_0/checkpoints/epoch=2.ckpt", "the newest of 2"),
-        ("version_2/a.ckpt version_10/epoch=1.ckpt version_10/epoch=2.ckpt",
-         "version_10/epoch=2.ckpt", "the newest of 2 of version_10"),
-        ("version_2/a.ckpt version_10/last.ckpt version_10/b.ckpt", "version_10/last.ckpt", "the last of version_10"),
-        ("version_2/a.ckpt version_10/a.ckpt", "version_10/a.ckpt", "of version_10"),
-        ("lightning_logs/version_0/a.ckpt version_1/b.ckpt c.ckpt", "lightning_logs/version_0/a.ckpt", ""),
-        # any other training
-        ("m.safetensors.index.json a.pth b.pth", "m.safetensors.index.json", ""),
-        ("m.pth m-00001-of-00002.bin m-00002-of-00002.bin", "m.pth", ""),
-        ("model.safetensors pytorch_model.bin x.pth", "model.safetensors", "of two formats"),
-        *((f"a.{end} notes.txt", f"a.{end}", "") for end in ["pth", "pt", "ckpt", "safetensors", "bin", "tar"]),
-        *((f"a.pth {state}", "a.pth", "") for state in (
-            "optimizer.bin", "scheduler.pt", "scaler.pt", "training_args.bin", "rng_state_0.pth",
-            "random_states_0.pt", "trainer_state.bin")),
-    ],
-)  # fmt: skip
-def test_chosen__at_every_branch(names: str, path: str, reason: str, tmp_path: Path) -> None:
-    write(tmp_path, *names.split(" "))
-    choice = chosen(tmp_path, "mine")
-    assert (choice.path, choice.reason) == (tmp_path / path, reason)
 
 
 BEST = "the best of 3 by trainer_state.json"
@@ -100,25 +53,6 @@ def test_chosen__the_trainers_best_is_one_of_those_in_the_folder(
     assert (choice.path.name, choice.reason) == (name, reason)
 
 
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        ("a.pth b.pth c.pth d.pth e.pth f.pth", "holds 6 files of weights (a.pth, b.pth, c.pth, d.pth, e.pth): name "),
-        ("pytorch_model_fsdp_0/x notes.txt", "run: accelerate merge-weights pytorch_model_fsdp_0 joined"),
-        ("manifest.ocdbt d/x", "a checkpoint of JAX (Orbax); export it as ONNX"),
-        ("_CHECKPOINT_METADATA d/x", "a checkpoint of JAX (Orbax); export it as ONNX"),
-        ("b/x a/x d.txt c.txt e.txt f.txt", "no file of weights: a, b, c.txt, d.txt, e.txt"),
-        ("optimizer.pt scheduler.pt", "no file of weights: optimizer.pt, scheduler.pt"),
-    ],
-)
-def test_chosen__refusals_list_what_is_there(names: str, words: str, tmp_path: Path) -> None:
-    write(tmp_path, *names.split(" "))
-    with pytest.raises(UsageError) as refused:
-        chosen(tmp_path, "mine")
-    assert str(refused.value).startswith("mine holds ")
-    assert words in str(refused.value)
-
-
 def test_sentence_transformers__other_forms_of_its_list_of_modules(tmp_path: Path) -> None:
     write(tmp_path, "0_CLIPModel/config.json", "1_Dense/x", "elsewhere/config.json")
     inside = tmp_path / "0_CLIPModel"
@@ -139,10 +73,7 @@ def test_sentence_transformers__other_forms_of_its_list_of_modules(tmp_path: Pat
             continue
         with pytest.raises(UsageError) as caught:
             require_no_more_modules(tmp_path, "local-dir:mine@main")
-        assert str(caught.value) == (
-            f"local-dir:mine@main: its embedding is computed by further modules of sentence-transformers ({refused}); "
-            "run: SentenceTransformer('mine').encode(images), then --model embeddings:FILE.parquet"
-        )
+        assert f"{refused}" in str(caught.value)
     write(tmp_path, "config.json")
     (tmp_path / "modules.json").write_text('[{"path": "0_CLIPModel"}]')
     assert checkpoint_folder(tmp_path) == tmp_path
@@ -247,53 +178,3 @@ def test_read__which_entries_are_weights(tmp_path: Path) -> None:
     save_file({"c": one}, tmp_path / "m-00002-of-00002.safetensors", {"y": "2"})
     file = read_weights(tmp_path / "m-00002-of-00002.safetensors", "mine")
     assert (sorted(file.tensors), file.facts, file.wrappers) == (["a", "b", "c"], {"x": "1", "y": "2"}, ())
-
-
-@pytest.mark.parametrize(
-    ("ending", "words"),
-    [
-        ("onnx", "is an ONNX file: --model 'onnx:FILE?size=224'"),
-        ("keras", "is a Keras file; run: model = keras.models.load_model('FILE')"),
-        *((end, "is an HDF5 file of Keras or TensorFlow; run: model = keras.models.load_model('FILE')")
-          for end in ("h5", "hdf5")),
-        ("weights.h5", "model.load_weights('FILE'); model.export"),
-        ("gguf", "is a GGUF file for llama.cpp"),
-        ("tflite", "is a TensorFlow Lite file; run: python -m tf2onnx.convert --tflite FILE"),
-        ("msgpack", "holds weights of Flax"),
-        ("npz", "model.load_pretrained('FILE'); torch.save(model.state_dict(), 'weights.pth')"),
-        ("npy", "is an array; if it holds embeddings"),
-        *((end, "is a table; if it holds embeddings: --model embeddings:FILE") for end in ("parquet", "csv")),
-        *((end, "is a package for phones") for end in ("mlmodel", "ptl", "mar")),
-        ("pdparams", "PaddlePaddle"),
-        *((end, "is compiled for one machine") for end in ("engine", "plan")),
-        ("pt2", "torch.export.load('FILE').module().state_dict()"),
-        ("distcp", "is one rank's part of a sharded checkpoint"),
-        ("other", "is no file of weights that is known here; export it as ONNX"),
-    ],
-)  # fmt: skip
-def test_format__by_suffix_where_the_content_says_nothing(ending: str, words: str, tmp_path: Path) -> None:
-    file = tmp_path / f"m.{ending}"
-    file.write_bytes(b"\x01" * 600)
-    message = str(refuse(format_of(file, "mine"), file, "mine"))
-    assert message.startswith("mine ")
-    assert words.replace("FILE", file.name) in message
-
-
-def test_format__edges_of_contents(tmp_path: Path) -> None:
-    for content, kind in (
-        (b"<html>", "page"),
-        (b"<!doctype html>", "page"),
-        ((1 << 32).to_bytes(8, "little") + b"{}", "unknown"),
-        (((1 << 32) - 1).to_bytes(8, "little") + b"{}", "safetensors"),
-        (b"\x08\x00\x00\x00\x00\x00\x00\x00[]", "unknown"),
-        (b"\x80", "torch"),
-        (b"PK\x03\x04 cut short", None),
-    ):
-        (tmp_path / "m.bin").write_bytes(content)
-        if kind is None:
-            with pytest.raises(EncoderError, match=r"^mine: the file is cut short or damaged: copy it again"):
-                format_of(tmp_path / "m.bin", "mine")
-            continue
-        assert format_of(tmp_path / "m.bin", "mine") == kind
-    (tmp_path / "m.bin.index.json").write_text("{}")
-    assert format_of(tmp_path / "m.bin.index.json", "mine") == "torch"

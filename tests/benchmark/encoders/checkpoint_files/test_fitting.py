@@ -26,11 +26,11 @@ def copy(prefix: str = "", value: float = 1.0, without: str = "") -> dict[str, t
 @pytest.mark.parametrize(
     ("file", "options", "kind", "words"),
     [
-        (copy("a.") | copy("b.", 2), {}, UsageError, r"2 times: say which, by prefix= .'a.' and 'b.'"),
-        (copy("x.model_ema."), {}, UsageError, "averaged weights .EMA. alone: add ema=true"),
-        (copy("a."), {"ema": True}, UsageError, "no averaged weights .EMA.: leave ema=true out"),
-        (copy("a."), {"prefix": "b"}, UsageError, "stand under prefix=b; its names begin a.conv.weight"),
-        ({"fc.weight": torch.ones(2)}, {}, EncoderError, "none of its 1 weights belongs to net .fc.weight"),
+        (copy("a.") | copy("b.", 2), {}, UsageError, "prefix"),
+        (copy("x.model_ema."), {}, UsageError, "ema=true"),
+        (copy("a."), {"ema": True}, UsageError, "ema=true"),
+        (copy("a."), {"prefix": "b"}, UsageError, "prefix=b"),
+        ({"fc.weight": torch.ones(2)}, {}, EncoderError, "weights"),
     ],
 )
 def test_fitted__refusals(file: Any, options: Any, kind: type[Exception], words: str) -> None:

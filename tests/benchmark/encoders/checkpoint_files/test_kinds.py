@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.encoders.loaders.checkpoint_files import formats
 from benchmark.encoders.loaders.checkpoint_files.folders import checkpoint_folder
-from benchmark.encoders.loaders.checkpoint_files.formats import WAYS, format_of, refuse
-from benchmark.encoders.loaders.checkpoint_files.load import load_path, load_weights
+from benchmark.encoders.loaders.checkpoint_files.formats import format_of
 from benchmark.encoders.loaders.hub import read_config
-from benchmark.encoders.loaders.onnx import file as onnx_file
-from benchmark.encoders.registry import LoadRequest
-from builders.errors import EncoderError, UsageError
+from builders.errors import EncoderError
 
 
 def kind_of(folder: Path, name: str, content: bytes) -> str:
@@ -105,20 +101,6 @@ def test_files__by_their_suffix_where_the_content_says_nothing(suffixes: str, ki
         assert kind_of(tmp_path, f"a.{suffix}", b"says nothing of it") == kind
 
 
-def test_files__that_are_damaged_or_none(tmp_path: Path) -> None:
-    (tmp_path / "a.pt").write_bytes(b"PK\x03\x04 and no end")
-    with pytest.raises(EncoderError, match=r"^mine: the file is cut short or damaged: copy it again$"):
-        format_of(tmp_path / "a.pt", "mine")
-    with pytest.raises(EncoderError, match=r"^mine: "):
-        format_of(tmp_path, "mine")
-    assert {"ONNX", "Keras weights", "page", "unknown"} < set(WAYS)
-    for kind, way in WAYS.items():
-        error = refuse(kind, tmp_path / "it's.bin", "weights:x")
-        assert isinstance(error, UsageError)
-        assert str(error) == f"weights:x {way}".replace("{name!r}", '"it\'s.bin"').replace("{name}", "it's.bin")
-    assert set(formats._BY_SUFFIX.values()) | set(formats._BY_START.values()) <= set(WAYS)
-
-
 def test_checkpoint_folder__of_sentence_transformers_never_leaves_the_repo(tmp_path: Path) -> None:
     repo, outside = tmp_path / "repo", tmp_path / "outside"
     for folder in (repo, repo / "0_CLIPModel", outside):
@@ -162,25 +144,3 @@ def test_read_config__of_a_link_to_nothing_is_refused_and_no_file_is_empty(tmp_p
         with pytest.raises(EncoderError, match=r"^repo/config\.json: "):
             read_config(file)
         file.unlink()
-
-
-@pytest.mark.parametrize("option", ["arch=timm:resnet50", "prefix=x", "ema=true", "ignore=head"])
-def test_load_weights__an_onnx_file_with_an_option_of_weights_is_refused(option: str, tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(b"says nothing of it")
-    for load in (load_weights, load_path):
-        for prefix in ("weights:", "") if load is load_weights else ("local-dir:", ""):
-            with pytest.raises(UsageError) as refused:
-                load(LoadRequest(f"{prefix}{tmp_path}/a.onnx?{option}"))
-            assert str(refused.value) == "weights:a.onnx is an ONNX file: --model 'onnx:a.onnx?size=224'"
-
-
-@pytest.mark.parametrize("query", ["", "?size=9", "?group=SSL&mean=0.5"])
-def test_load_weights__an_onnx_file_without_them_is_loaded_as_one(
-    query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.onnx").write_bytes(b"says nothing of it")
-    requests: list[LoadRequest] = []
-    monkeypatch.setattr(onnx_file, "load_onnx", requests.append)
-    for load, prefix in ((load_weights, "weights:"), (load_path, "local-dir:"), (load_path, "")):
-        load(LoadRequest(f"{prefix}{tmp_path}/a.onnx{query}", "cpu", revision="r"))
-        assert requests.pop() == LoadRequest(f"onnx:{tmp_path}/a.onnx{query}", "cpu", revision="r")

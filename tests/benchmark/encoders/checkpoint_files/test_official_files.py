@@ -82,7 +82,7 @@ def spec_of(folder, content, architecture, options, more=""):
     return f"weights:{folder}/official.pth?arch=timm:{architecture}{query}{more}"
 
 
-@pytest.mark.parametrize("name", OFFICIAL)
+@pytest.mark.parametrize("name", ["DINOv2", "iBOT", "MoCo v3", "I-JEPA"])
 def test_official_file__as_timm_loads_it(tmp_path, name):
     write, architecture, options, prefix = OFFICIAL[name]
     torch.manual_seed(0)
@@ -111,7 +111,7 @@ def test_official_file__as_timm_loads_it(tmp_path, name):
     assert np.abs(expected[0] - expected[1]).max() > 1e-4 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("name", [name for name in OFFICIAL if name != "DINOv2 at 224"])
+@pytest.mark.parametrize("name", ["DINOv2", "MoCo v3"])
 def test_official_file__without_one_tensor_is_refused(tmp_path, name):
     write, architecture, options, prefix = OFFICIAL[name]
     content = flat(write())

@@ -1,5 +1,6 @@
 """Every line of "How to score your checkpoint": it runs, and preprocesses as that trainer's own evaluation does."""
 
+import functools
 import json
 import re
 import shlex
@@ -34,6 +35,12 @@ def cropped(resize, crop, interpolation, mean, std):
 
 
 SMALL = "&arch.embed_dim=64&arch.depth=2&arch.num_heads=2"
+
+
+@functools.cache
+def state_of_open_clip():
+    """Made once: both of its lines ask for this network, and nothing smaller."""
+    return open_clip.create_model("ViT-B-32").state_dict()
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def of_open_clip(path):
     logs = path.parents[1] if path.suffix else path
     (logs / "checkpoints").mkdir(parents=True)
     (logs / "params.txt").write_text("model: ViT-B-32\nimage_mean: [0.4, 0.4, 0.4]\nforce_quick_gelu: False\n")
-    state = open_clip.create_model("ViT-B-32").state_dict()
+    state = state_of_open_clip()
     torch.save({"epoch": 10, "state_dict": state}, logs / "checkpoints" / "epoch_10.pt")
 
 

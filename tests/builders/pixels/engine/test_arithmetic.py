@@ -84,7 +84,7 @@ def test_blended__equals_pillows_filter_and_blend():
 
 
 @pytest.mark.parametrize("resample", [BOX, BILINEAR, BICUBIC, LANCZOS])
-@pytest.mark.parametrize(("before", "after"), [(7, 5), (100, 13), (13, 100), (6, 6), (500, 1)])
+@pytest.mark.parametrize(("before", "after"), [(100, 13), (13, 100), (500, 1)])
 def test_weights__sum_to_one_and_stay_inside(resample, before, after):
     table = weights(before, after, resample)
     values = table.values.reshape(after, table.taps)

@@ -48,7 +48,7 @@ def assert_equal_to_pillow(pixels: np.ndarray, processings, photo_id: str = "a",
     return len(taken)
 
 
-@pytest.mark.parametrize("size", [(w, h) for w in (1, 2, 3, 5, 8, 17, 33, 40) for h in (1, 2, 4, 7, 16, 31, 39)])
+@pytest.mark.parametrize("size", [(w, h) for w in (1, 2, 8, 17, 33) for h in (1, 4, 7, 31)])
 def test_pictures__of_any_small_size(size):
     processings = list(PROCESSINGS.values())
     assert assert_equal_to_pillow(picture(*size, "noise"), processings) >= 8

@@ -57,7 +57,7 @@ def test_engine__that_does_not_compile_is_not_used_and_warns_once(monkeypatch):
         return original(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", broken)
-    with pytest.warns(RuntimeWarning, match=r"cannot be compiled \(RuntimeError: LLVM says no\); using Pillow"):
+    with pytest.warns(RuntimeWarning, match="RuntimeError"):
         assert selection.chosen_engine() is None
 
 

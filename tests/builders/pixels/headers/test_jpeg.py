@@ -19,7 +19,7 @@ def jpeg(mode="RGB", size=(37, 23), **options):
     return image_bytes(Image.fromarray(pixels).convert(mode), "JPEG", **options)
 
 
-@pytest.mark.parametrize("quality", range(1, 101))
+@pytest.mark.parametrize("quality", [1, 2, 24, 25, 49, 50, 51, 75, 90, 99, 100])
 def test_read_jpeg_header__quality_and_tables_are_pillows(quality):
     data = jpeg(quality=quality)
     header = read_jpeg_header(data)

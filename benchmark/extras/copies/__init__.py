@@ -1,0 +1,1 @@
+"""Copies of photos among other photos: tasks, the section of a report, and short answers."""

@@ -1,0 +1,3 @@
+"""What ``benchmark/extras/copies`` adds."""
+
+TASKS = {"copies": "benchmark.extras.copies.tasks:TASKS"}
