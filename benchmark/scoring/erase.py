@@ -192,7 +192,8 @@ def _answers(scored: Scored) -> dict[tuple[str, str], Answer]:
 
 def _row(first: Score, second: Score, before: Scored, after: Scored, kind: str) -> Row:
     task = all_tasks()[first.task]
-    pair = _paired(*(task.read_answers(_values(scored, task)).get(first.metric) for scored in (before, after)))
+    arrays = [_values(scored, task) for scored in (before, after)]
+    pair = _paired(*(task.read_answers(each).get(first.metric) for each in arrays)) if all(arrays) else None
     reader = first.metric.rpartition("-")[2] if kind == "trace" and "-" in first.metric else ""
     return Row(
         first.task,

@@ -192,11 +192,15 @@ def _read(path: Path, label: str, ids: str) -> tuple[_Table, str]:
 
 def _with_rows(file: Path, vectors: np.ndarray, ids: str) -> _Table:
     """Vectors with the ids and classes of their rows, which a table names."""
-    table = open_table(file, [ids, *ALL_PARAMETERS])
+    try:
+        table = open_table(file, [ids, *ALL_PARAMETERS])
+        names = table.joined(ids)
+    except UsageError as error:
+        raise UsageError(f"{error}; ?id=COLUMN names the column of the ids") from None
     if len(vectors) != table.rows:
         raise EncoderError(f"{file.name}: it holds {table.rows} rows, and there are {len(vectors)} embeddings")
     classes = {name: table.columns[name] for name in ALL_PARAMETERS if name in table.columns}
-    return _Table(table.joined(ids), vectors, classes)
+    return _Table(names, vectors, classes)
 
 
 def _parquet_vectors(stream: Any, label: str) -> np.ndarray:

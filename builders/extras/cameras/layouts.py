@@ -268,7 +268,7 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-LAYOUTS: Mapping[str, PathLayout] = MappingProxyType(
+PATH_LAYOUTS: Mapping[str, PathLayout] = MappingProxyType(
     {
         "fodb": PathLayout(
             "FODB",

@@ -24,7 +24,7 @@ from builders.extras.cameras.design import (
     simulated_evidence,
     stated_facts,
 )
-from builders.extras.cameras.layouts import ES_GRIDS, LAYOUTS, SLIDE, Capture, PathLayout
+from builders.extras.cameras.layouts import ES_GRIDS, PATH_LAYOUTS, SLIDE, Capture, PathLayout
 from builders.extras.cameras.terms import terms_of
 from builders.photos import (
     CLUSTER,
@@ -71,7 +71,7 @@ def camera_photos(
     ``make``, ``model``, ``exposure``, ``aperture``, ``iso``; groups everything that has two values or more.
 
     Args:
-        kind: one of ``LAYOUTS``.
+        kind: one of ``PATH_LAYOUTS``.
         path: of the folder, or of one archive.
         columns: named by the user.
         part: of a set whose parts have settings of their own: ``es-val``.
@@ -82,7 +82,7 @@ def camera_photos(
         DataError: the path does not have the layout, or an archive cannot be read in place.
         UsageError: there is no such part.
     """
-    layout, root = LAYOUTS[kind], Path(path).expanduser()
+    layout, root = PATH_LAYOUTS[kind], Path(path).expanduser()
     entries = entries_below(root, kind)
     simulated = simulated_evidence(entries, root)
     pictures, odd = _photo_entries(entries)
@@ -143,7 +143,7 @@ def _captures(
 def _nothing_there(kind: str, path: str, layout: PathLayout, odd: Oddities, pictures: Sequence[Entry]) -> DataError:
     """The refusal of a place without a photo of the set, with the set that was probably meant."""
     folders = _folders_of(Path(path).expanduser())
-    for other, known in LAYOUTS.items():
+    for other, known in PATH_LAYOUTS.items():
         probe = [known.parse((*folders, *entry.path.split("/"))) for entry in pictures[:50]]
         if other != kind and sum(isinstance(parsed, Capture) for parsed in probe) > len(probe) / 2:
             meant = f"did you mean {other}:{path}?"

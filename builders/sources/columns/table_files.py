@@ -133,7 +133,7 @@ def open_table(path: Path, wanted: Sequence[str], *, encoding: str = "") -> Tabl
         encoding: of a CSV file; by default UTF-8, UTF-16 with its mark, or Windows-1252 if it is a Western text.
 
     Raises:
-        UsageError: no table has this ending, or the encoding is not known.
+        UsageError: no table has this ending, the encoding is not known, or a Parquet file has none of these columns.
         DataError: it cannot be read, has no row, or a column does not hold text, numbers or dates.
     """
     suffix = path.suffix.lower()
@@ -240,6 +240,8 @@ def _arrow_table(path: Path, wanted: Sequence[str]) -> Table:
     whole = None if parquet else _feather(path)
     schema = table_schema(path) if whole is None else whole.schema
     present = [name for name in dict.fromkeys(_parts(wanted, schema.names)) if name in schema.names]
+    if wanted and not present:
+        raise unknown_name(f"column of {path.name}", wanted[0], schema.names)
     for name in present:
         if pa.types.is_nested(schema.field(name).type) or pa.types.is_binary(schema.field(name).type):
             raise DataError(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import time
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def photos(tmp_path_factory, photo_folder):
     """Of the shared folder, as if they had been there for long."""
     for path in photo_folder.rglob("*.jpg"):
         os.utime(path, (1_700_000_000, 1_700_000_000))
+    time.sleep(0.05)  # the clock of a file system goes on in steps
     return labelled_folder(str(photo_folder))
 
 
