@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -201,6 +202,7 @@ def _run_here(one: Run) -> int:
         with contextlib.suppress(OSError):  # an encoder may have closed the streams of Python
             os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
         status = FAILED
+    gc.collect()  # a command's own end: what it leaves to the collector would be removed within the next one
     one.finish()
     with contextlib.suppress(Exception):
         sys.stdout.flush()

@@ -14,7 +14,7 @@ from builders.pixels import PROCESSINGS
 from tests.support.camera_sets import DOUBLES, tarred, tree_of, write_tree
 from tests.support.layouts import write_layout
 
-LOGS = Path(__file__).resolve().parents[4] / "tests" / "benchmark" / "compare" / "items" / "logs"
+LOGS = Path(__file__).resolve().parents[4] / "tests" / "benchmark" / "extras" / "items" / "logs"
 
 LAYOUTS = {
     "genimage": "{BigGAN,SDv14}/{train,val}/{ai,nature}/{0..3}.png",
