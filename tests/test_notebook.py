@@ -132,6 +132,7 @@ def test_notebook__nothing_else_is_printed(executed):
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "out", "photos"]
 
 
+@pytest.mark.by_hand
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_tutorial__its_outputs_are_those_of_a_new_run(path, tmp_path):
     stored = nbformat.read(path, as_version=4)

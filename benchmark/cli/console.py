@@ -42,12 +42,13 @@ class Console:
         with contextlib.ExitStack() as stack:
             if self._json:
                 stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+            wanted = {"CAMTRACE_DEBUG": "1"} if self._verbose else {}
             if self._quiet:
-                os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-                os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+                wanted |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_VERBOSITY": "error"}
                 stack.enter_context(without_terminal())
-            if self._verbose:
-                os.environ.setdefault("CAMTRACE_DEBUG", "1")
+            for name in wanted.keys() - os.environ.keys():
+                os.environ[name] = wanted[name]
+                stack.callback(os.environ.pop, name, None)
             yield
 
     @property

@@ -106,6 +106,9 @@ def test_stamps__follow_what_the_store_says(store, tmp_path):
     address, write = store
     fill(write, TREES["flat"])
     before = open_photos(f"folder:{address}")
+    if address.startswith("memory:"):  # it says when a file was made, which other bytes may share
+        assert before.stamps() is None
+        return
     first = {stamp.text for stamp in before.stamps()}
     assert len(first) == 5
     known = PhotoHashes(before, tmp_path)
@@ -126,6 +129,9 @@ def test_stamps__one_file_without_identity_could_be_any(store):
     fill(write, TREES["flat"])
     source = open_photos(f"folder:{address}").source
     rows = np.arange(len(source.files))
+    if address.startswith("memory:"):
+        assert source.stamps(rows) is None
+        return
     assert len({stamp.text for stamp in source.stamps(rows)}) == len(rows)
     unknown = source.files[2]._replace(identity="")
     some = dataclasses.replace(source, files=(*source.files[:2], unknown, *source.files[3:]))
