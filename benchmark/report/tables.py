@@ -15,6 +15,7 @@ from benchmark.results import percent as percent
 from builders.errors import missing_package
 from builders.files import write_bytes_atomically
 from builders.processes import notice
+from builders.untrusted import readable
 
 if TYPE_CHECKING:  # commands print before torch and matplotlib are imported
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     | probe | 1.0 to 2.0 | -    |
     | knn   |          - | no k |
     """
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (header, *rows)]
+    cells = [[readable(cell.replace("\n", " ")).replace("|", "\\|") for cell in row] for row in (header, *rows)]
     left = [i == 0 or not all(_is_number(row[i]) for row in cells[1:]) for i in range(len(header))]
     widths = [max(2, *(len(row[i]) for row in cells)) for i in range(len(header))]
 
