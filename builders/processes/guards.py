@@ -48,14 +48,13 @@ def deferred_signals() -> Iterator[None]:
     most signals during three forks of a process of 600 MB were. A fork has the deferring handlers until
     ``setup_child``. Outside the main thread nothing is deferred: Python calls no handlers there.
 
-    >>> try:
-    ...     with deferred_signals():
-    ...         signal.raise_signal(signal.SIGINT)
-    ...         print("still here")
-    ... except KeyboardInterrupt:
-    ...     print("interrupted")
+    >>> before = signal.signal(signal.SIGINT, lambda number, _: print("interrupted"))
+    >>> with deferred_signals():
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     print("still here")
     still here
     interrupted
+    >>> _ = signal.signal(signal.SIGINT, before)
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -4,7 +4,7 @@ import pytest
 
 from scripts.checks.planted import CASES, allowed, count_false
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unpainted", "brief")]
+pytestmark = [pytest.mark.slow, pytest.mark.by_hand, pytest.mark.usefixtures("unpainted", "brief")]
 
 SETS = {
     "bursts-30": 2,

@@ -190,6 +190,7 @@ def test_page__every_line_is_tried():
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("name", TRAINERS)
 @pytest.mark.filterwarnings("ignore")
 def test_line__preprocesses_as_its_trainer(name, tmp_path, monkeypatch, photos):
