@@ -1,7 +1,6 @@
 from .answers import ProbeAnswers
 from .logits import ClassLayer, class_layer, class_scores
 from .parts import (
-    LearningCurve,
     TrainingSpread,
     labelled_curve,
     labelled_spread,
@@ -15,7 +14,7 @@ from .readers.registry import LINEAR, READERS, chosen_readers
 from .solver.newton import begin_compiling_probes
 from .solver.projected import Among, SharedRows, SharedSplits
 from .solver.rows import AsGiven, Rows, Some
-from .statistics import FitStatistics, curve_details, fit_statistics
+from .statistics import FitStatistics, LearningCurve, fit_statistics
 
 __all__ = [
     "LINEAR",
@@ -37,7 +36,6 @@ __all__ = [
     "chosen_readers",
     "class_layer",
     "class_scores",
-    "curve_details",
     "fit_statistics",
     "in_solver_space",
     "labelled_curve",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from benchmark.probe.problem import Features, LabelledSplits
 from benchmark.probe.protocols.registry import protocol_named
 from benchmark.probe.solver.projected import SharedSplits
 from benchmark.probe.solver.rows import Rows, Some
-from benchmark.probe.statistics import curve_details
-from benchmark.stats import LEVEL, Difference, Interval, is_gain, paired_difference, photo_interval
+from benchmark.probe.statistics import LearningCurve
+from benchmark.stats import LEVEL
 from builders.errors import DataError
 
 PART_ROWS = 4_000
@@ -139,47 +139,6 @@ ORDER_SEED = 8
 """Seed of the order in which parts are nested."""
 
 
-@dataclass(frozen=True, eq=False)
-class LearningCurve:
-    """Accuracies on the same test photos, from fewer to all train photos."""
-
-    shares: tuple[float, ...]
-    """Shares of the train photos, rising to 1. Parts with equal numbers of photos appear once."""
-    n_train: tuple[int, ...]
-    """Photos that each part was trained on, validation included."""
-    intervals: tuple[Interval, ...]
-    """Accuracy of each part, with its interval over the test photos."""
-    gain: Difference | None
-    """All photos minus the part before, paired by test photo (by cluster) and over the same assignments; None if there
-    is no part before."""
-    assignments: int
-    """Number of assignments of every point, the first of those of the probe; fewer than its where photos are many."""
-    by_photo: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    """float32 [points but the last, test photos], accuracy of each photo."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """As arrays of a task's answers, from which its numbers can be computed again."""
-        return {"curve": self.by_photo, "curve_fits": np.array(self.assignments)}
-
-    @property
-    def accuracies(self) -> tuple[float, ...]:
-        """Accuracy of each part."""
-        return tuple(interval.value for interval in self.intervals)
-
-    @property
-    def rises(self) -> bool:
-        """Whether the last step gained half a point or more, significantly: read the accuracy as "at least".
-
-        False does not prove that more photos would not help: few test photos make a gain hard to detect.
-        """
-        return self.gain is not None and is_gain(self.gain)
-
-    def details(self) -> dict[str, Any]:
-        """As JSON values, for ``Score.details``."""
-        numbers = curve_details(self.intervals, self.gain, self.assignments)
-        return {"share": list(self.shares), "n_train": list(self.n_train), **numbers}
-
-
 def processing_curve(
     train: Sequence[Rows],
     test: Sequence[Rows],
@@ -262,17 +221,13 @@ def _curve(
     parts = {share: probe(ORDER_SEED, share, near) for share in sorted(shares)} | {1.0: whole}
     by_size = {answers.n_train: (share, answers) for share, answers in parts.items()}
     answers_by_size = [answers for _, answers in by_size.values()]
-    by_photo = [answers.statistics.correct[:used].mean(axis=(0, 1)) for answers in answers_by_size]
-    gain = None
-    if len(by_photo) > 1:
-        gain = paired_difference(by_photo[-1], by_photo[-2], clusters=clusters, level=level)
     return LearningCurve(
         shares=tuple(share for share, _ in by_size.values()),
         n_train=tuple(by_size),
-        intervals=tuple(photo_interval(values, clusters=clusters, level=level) for values in by_photo),
-        gain=gain,
+        by_photo=np.array([answers.statistics.correct[:used].mean(axis=(0, 1)) for answers in answers_by_size]),
         assignments=used,
-        by_photo=np.array(by_photo[:-1], np.float32).reshape(-1, len(whole.photo_accuracy)),
+        clusters=clusters,
+        level=level,
     )
 
 

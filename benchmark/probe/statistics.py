@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from benchmark.stats import Difference, Interval, is_gain
+from benchmark.stats import LEVEL, Difference, Interval, is_gain, paired_difference, photo_interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +53,69 @@ def fit_statistics(predicted: np.ndarray, expected: np.ndarray) -> FitStatistics
     return FitStatistics(correct, accuracies, spread, balanced, correct.mean(axis=(0, 1)))
 
 
-def curve_details(intervals: Sequence[Interval], gain: Difference | None, assignments: int) -> dict[str, Any]:
-    """Numbers of a learning curve, JSON values.
+@dataclass(frozen=True, eq=False)
+class LearningCurve:
+    """Accuracies on the same test photos, from fewer to all train photos."""
 
-    Args:
-        intervals: accuracy of each part.
-        gain: of the last step; None if there is one part.
-        assignments: of every point.
-    """
-    return {
-        "accuracy": [round(i.value, 6) for i in intervals],
-        "low": [round(i.low, 6) for i in intervals],
-        "high": [round(i.high, 6) for i in intervals],
-        "assignments": assignments,
-        "gain": gain and {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")},
-        "rises": gain is not None and is_gain(gain),
-    }
+    by_photo: np.ndarray
+    """float64 [points, test photos], accuracy of each photo; the last point is all train photos."""
+    assignments: int
+    """Number of assignments of every point, the first of those of the probe; fewer than its where photos are many."""
+    shares: tuple[float, ...] = ()
+    """Shares of the train photos, rising to 1. Parts with equal numbers of photos appear once; none if unknown."""
+    n_train: tuple[int, ...] = ()
+    """Photos that each part was trained on, validation included; none if unknown."""
+    clusters: np.ndarray | None = None
+    """[test photos], the unit of each."""
+    level: float = LEVEL
+    """Coverage of the intervals."""
+
+    @cached_property
+    def intervals(self) -> tuple[Interval, ...]:
+        """Accuracy of each part, with its interval over the test photos."""
+        return tuple(photo_interval(row, clusters=self.clusters, level=self.level) for row in self.by_photo)
+
+    @cached_property
+    def gain(self) -> Difference | None:
+        """All photos minus the part before, paired by test photo (by cluster) and over the same assignments; None if
+        there is no part before."""
+        if len(self.by_photo) < 2:
+            return None
+        return paired_difference(self.by_photo[-1], self.by_photo[-2], clusters=self.clusters, level=self.level)
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """Accuracy of each part."""
+        return tuple(float(row.mean()) for row in self.by_photo)
+
+    @property
+    def rises(self) -> bool:
+        """Whether the last step gained half a point or more, significantly: read the accuracy as "at least".
+
+        False does not prove that more photos would not help: few test photos make a gain hard to detect.
+        """
+        return self.gain is not None and is_gain(self.gain)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As arrays of a task's answers, from which ``numbers`` can be computed again: its last point is the probe."""
+        return {"curve": self.by_photo[:-1].astype(np.float32), "curve_fits": np.array(self.assignments)}
+
+    def sizes(self) -> dict[str, Any]:
+        """JSON values of what is known of the parts before they are tested."""
+        return {"share": list(self.shares), "n_train": list(self.n_train)}
+
+    def numbers(self) -> dict[str, Any]:
+        """JSON values of what the accuracies determine."""
+        gain = self.gain
+        return {
+            "accuracy": [round(i.value, 6) for i in self.intervals],
+            "low": [round(i.low, 6) for i in self.intervals],
+            "high": [round(i.high, 6) for i in self.intervals],
+            "assignments": self.assignments,
+            "gain": gain and {name: getattr(gain, name) for name in ("value", "low", "high", "p_value")},
+            "rises": self.rises,
+        }
+
+    def details(self) -> dict[str, Any]:
+        """As JSON values, for ``Score.details``."""
+        return {**self.sizes(), **self.numbers()}

@@ -199,7 +199,7 @@ def _run_acquisition_probe(attribute: str, inputs: TaskInput) -> TaskOutcome:
         curve = labelled_curve(solver_splits, whole=answers, **how)
         spread = labelled_spread(solver_splits, whole=answers, **how)
         curve_arrays.update(curve.arrays())
-        return {"controls": controls, "learning_curve": curve.details(), "training_spread": spread.details()}
+        return {"controls": controls, "learning_curve": curve.sizes(), "training_spread": spread.details()}
 
     more = {} if inputs.brief else further_details()
     others = {name: labelled_probe(splits, reader=r, **how) for name, r in other_readers(inputs.options).items()}

@@ -96,16 +96,13 @@ def _probe_details(arrays: Answers, metric: str, fits: FitStatistics) -> dict[st
 
 
 def _curve(arrays: Answers, correct: np.ndarray) -> dict[str, Any]:
-    """The numbers of ``LearningCurve.details`` that follow from accuracies by photo."""
-    from benchmark.probe import curve_details
-    from benchmark.stats import paired_difference, photo_interval
+    """The numbers of ``LearningCurve`` that follow from accuracies by photo."""
+    from benchmark.probe import LearningCurve
 
-    clusters = arrays.get("clusters")
-    answered = correct[: int(arrays[CURVE_FITS])]
+    used = int(arrays[CURVE_FITS])
+    answered = correct[:used]
     rows = [*_shares(arrays[CURVE].astype(np.float64), answered[..., 0].size), answered.mean(axis=(0, 1))]
-    intervals = [photo_interval(row, clusters=clusters) for row in rows]
-    gain = paired_difference(rows[-1], rows[-2], clusters=clusters) if len(rows) > 1 else None
-    return curve_details(intervals, gain, int(arrays[CURVE_FITS]))
+    return LearningCurve(np.array(rows), used, clusters=arrays.get("clusters")).numbers()
 
 
 def _shares(stored: np.ndarray, count: int) -> np.ndarray:

@@ -143,7 +143,7 @@ def run_processing_probe(parameter: Parameter, inputs: TaskInput) -> TaskOutcome
     if not inputs.brief:
         curve = processing_curve(*data, whole=answers, test_clusters=units.clusters, **how)
         arrays |= curve.arrays()
-        more["learning_curve"] = curve.details()
+        more["learning_curve"] = curve.sizes()
         more["training_spread"] = processing_spread(*data, whole=answers, **how).details()
     others = {name: processing_probe(*data, reader=r, **how) for name, r in other_readers(inputs.options).items()}
     readers = {ACCURACY.name: answers, **others}

@@ -16,7 +16,6 @@ from benchmark.probe import (
 )
 from benchmark.probe.parts import ORDER_SEED, order_of, part
 from benchmark.probe.probe import joined_clusters
-from benchmark.stats import Difference
 from builders.errors import DataError
 
 
@@ -117,11 +116,14 @@ def test_processing_curve__where_photos_are_many_compares_the_same_assignments(m
     assert curve.gain.value == pytest.approx(whole.statistics.accuracies[0] - curve.accuracies[-2])
 
 
-@pytest.mark.parametrize(("value", "low", "rises"), [(0.02, 0.01, True), (0.02, -0.01, False), (0.004, 0.003, False)])
-def test_learning_curve__a_gain_is_sure_and_not_tiny(value: float, low: float, rises: bool) -> None:
-    gain = Difference(value, low, 0.03, 0.01, 100, 0.005, 100)
-    assert LearningCurve((0.5, 1.0), (50, 100), (), gain, 1).rises == rises
-    assert not LearningCurve((1.0,), (100,), (), None, 1).rises
+@pytest.mark.parametrize(("after", "rises"), [(0.6, True), (0.508, False), (0.5, False)])
+def test_learning_curve__a_gain_is_sure_and_not_tiny(after: float, rises: bool) -> None:
+    before = np.tile([0.0, 0.9], 500) + 0.05
+    curve = LearningCurve(np.array([before, before + (after - 0.5) / 2]), 1)
+    assert curve.gain is not None
+    assert curve.gain.value == pytest.approx((after - 0.5) / 2)
+    assert curve.rises == curve.numbers()["rises"] == rises
+    assert not LearningCurve(np.array([before]), 1).rises
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5])
