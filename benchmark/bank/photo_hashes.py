@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from builders.errors import PhotoError
-from builders.files import JUST_CHANGED_NS, SAVED_EVERY_S, write_bytes_atomically
-from builders.photos import PhotoSet, Stamps, photo_digest
+from builders.files import SAVED_EVERY_S, write_bytes_atomically
+from builders.photos import PhotoSet, Stamps, is_settled, photo_digest
 from builders.processes import in_this_context, step_bar
 from builders.untrusted import UntrustedInputError, read_untrusted_arrays
 
@@ -149,7 +149,7 @@ class PhotoHashes:
     def _settled(self) -> np.ndarray:
         """bool [photos], those whose file was not changed just now, so that another change would change its stamp."""
         assert self._stamps is not None
-        return (self._looked_ns - self._changed > JUST_CHANGED_NS) & (self._changed > 0)
+        return is_settled(self._changed, self._looked_ns)
 
     def _load(self) -> None:
         assert self._file is not None

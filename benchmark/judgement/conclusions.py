@@ -14,7 +14,7 @@ from benchmark.judgement.statement import Statement, is_detection, statements
 from benchmark.judgement.traces import POINT, verdicts
 from benchmark.judgement.units import UNIT_NAMES
 from benchmark.judgement.words import BOUND
-from benchmark.results import Questions, Result, Score, families, interval, metric_of, percent
+from benchmark.results import Questions, Result, Score, families, interval, metric_of, percent, with_interval
 from builders.untrusted import readable
 
 NAMED = 2
@@ -179,7 +179,7 @@ def _detects(result: Result) -> Conclusion:
         ("floor", "Real photos of one source against another"),
     )
     scores = [(words, s) for name, words in named if (s := find_score(result.scores, f"forensics/{name}", "auc"))]
-    listed = [f"{words}: {percent(s.value)} % ({interval(s.low, s.high)})." for words, s in scores]
+    listed = [f"{words}: {with_interval(s.value, s.low, s.high)}." for words, s in scores]
     title = f"AUC {percent(scores[0][1].value)} %, chance 50 %" if scores else "No detector was scored"
     if scores:
         listed.insert(0, "AUC is how often a generated photo gets a higher score than a real one.")

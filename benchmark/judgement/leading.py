@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.results import interval, percent
+from benchmark.results import with_interval
 
 NAMED = 3
 """Most encoders that a sentence names."""
@@ -40,16 +40,16 @@ def most_text(kind: str, finders: Sequence[Finder], words: str) -> str:
     others = [f for f in ordered if not f.is_first]
     more = f", then {_listed(others)}" if others else ""
     if len(first) == 1:
-        return f"{kind}: {first[0].name} {words}, {_percent(first[0])}{more}."
+        return f"{kind}: {first[0].name} {words}, {_shown(first[0])}{more}."
     return f"{kind}: which {words} is undecided between {_listed(first)}{more}."
 
 
-def _percent(finder: Finder) -> str:
-    return f"{percent(finder.value)} % ({interval(finder.low, finder.high)})"
+def _shown(finder: Finder) -> str:
+    return with_interval(finder.value, finder.low, finder.high)
 
 
 def _listed(finders: Sequence[Finder]) -> str:
-    parts = [f"{f.name}, {_percent(f)}" for f in finders[:NAMED]]
+    parts = [f"{f.name}, {_shown(f)}" for f in finders[:NAMED]]
     if len(finders) > NAMED:
         parts.append(f"{len(finders) - NAMED} more")
     return " and ".join(filter(None, ["; ".join(parts[:-1]), parts[-1]]))

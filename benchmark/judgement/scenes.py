@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.judgement.deciding import Comparison, decide
 from benchmark.judgement.scores import units_of
 from benchmark.judgement.traces import POINT, WEAK_BELOW
-from benchmark.results import Score, interval, percent
+from benchmark.results import Score, percent, with_interval
 from benchmark.stats import p_below
 from builders.untrusted import readable
 
@@ -32,7 +32,7 @@ def pairs_text(score: Score) -> str:
         "no": "Photos of one scene are found in other groups hardly more often than by chance",
         "undecided": "Whether photos of one scene are found in other groups more often than by chance is undecided",
     }[decision.answer]
-    numbers = f"{percent(score.value)} % ({interval(score.low, score.high)}), chance {percent(score.chance)} %"
+    numbers = f"{with_interval(score.value, score.low, score.high)}, chance {percent(score.chance)} %"
     parts = [f"{head}: recall@1 is {numbers}, median over {score.details.get('pairs')} pairs of groups."]
     cells = _cells(matrix)
     if len(cells) > 1:
@@ -78,7 +78,7 @@ def components_text(score: Score) -> str:
     by_answer: dict[str, list[str]] = {"yes": [], "no": [], "undecided": []}
     for row, decision in zip(rows, decisions, strict=True):
         name = readable(str(row["effect"]))
-        by_answer[decision.answer].append(f"{name} {percent(row['share'])} % ({interval(row['low'], row['high'])})")
+        by_answer[decision.answer].append(f"{name} {with_interval(row['share'], row['low'], row['high'])}")
     heads = {
         "yes": "Of the embedding's variance a part is shown to be",
         "no": f"Shown to be less than {100 * POINT:g} %",

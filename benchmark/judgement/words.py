@@ -11,7 +11,7 @@ from benchmark.judgement.deciding import INTERVAL_RULE, LEVEL, Answer, Decision,
 from benchmark.judgement.differences import LossJudgement, jitter_of
 from benchmark.judgement.outputs import MARGIN, OutputChoice
 from benchmark.judgement.traces import POINT, WEAK_BELOW, Trace, Verdict
-from benchmark.results import Metric, Questions, Score, interval, metric_of, percent, subject_of
+from benchmark.results import Metric, Questions, Score, interval, metric_of, percent, subject_of, with_interval
 
 BOUND = f"{100 * WEAK_BELOW:g} % of the way"
 """Bound of traces in words; the way leads from chance to always right."""
@@ -135,7 +135,7 @@ def trace_text(score: Score, verdict: Verdict) -> str:
     """One sentence about one trace."""
     name = subject_of(score.task)
     ends = verdict.decision
-    numbers = f"{percent(score.value)} % ({interval(ends.low, ends.high)}), chance {percent(verdict.chance)} %"
+    numbers = f"{with_interval(score.value, ends.low, ends.high)}, chance {percent(verdict.chance)} %"
     match verdict.trace:
         case "readable":
             return f"{name} can be read from the embedding: {numbers}."
@@ -320,4 +320,4 @@ def _rule(family: int, what: str) -> str:
 
 
 def _ends(score: Score, signed: bool = False) -> str:
-    return f"{percent(score.value, signed)} % ({interval(score.low, score.high, signed)})"
+    return with_interval(score.value, score.low, score.high, signed)

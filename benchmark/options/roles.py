@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Concatenate, Literal, ParamSpec
 
+from builders.cli import perhaps_percent
 from builders.errors import UsageError, unknown_name
 
 GROUPS = (
@@ -207,10 +208,7 @@ def a_share(value: float) -> str:
     >>> a_share(90)
     'give a share of at least 0 and less than 1: did you mean 0.9?'
     """
-    if 0 <= value < 1:
-        return ""
-    meant = f": did you mean {value / 100:g}?" if 2 <= value < 100 else ""
-    return f"give a share of at least 0 and less than 1{meant}"
+    return "" if 0 <= value < 1 else f"give a share of at least 0 and less than 1{perhaps_percent(value)}"
 
 
 def _named(path: str) -> Any:

@@ -24,7 +24,7 @@ from .files import (
     read_results,
     size_objection,
 )
-from .numbers import interval, percent
+from .numbers import interval, percent, with_interval
 from .proof import PROVEN, STATED
 from .proven import known_contradiction
 from .published import (
@@ -132,5 +132,6 @@ __all__ = [
     "subject_of",
     "summarise",
     "task_answers",
+    "with_interval",
     "write_result",
 ]

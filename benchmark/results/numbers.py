@@ -19,3 +19,12 @@ def interval(low: float, high: float, signed: bool = False) -> str:
     '10.0 to 25.0'
     """
     return f"{percent(low, signed)} to {percent(high, signed)}"
+
+
+def with_interval(value: float, low: float, high: float, signed: bool = False) -> str:
+    """A share with its 95 % interval.
+
+    >>> with_interval(0.123, 0.1, 0.25)
+    '12.3 % (10.0 to 25.0)'
+    """
+    return f"{percent(value, signed)} % ({interval(low, high, signed)})"

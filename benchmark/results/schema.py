@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from benchmark.results.numbers import interval, percent
+from benchmark.results.numbers import percent, with_interval
 from builders.errors import DataError
 from builders.files import write_text_atomically
 from builders.untrusted import first_line, parse_json, read_untrusted_text, readable
@@ -139,7 +139,7 @@ class Score:
     """
 
     def __repr__(self) -> str:
-        numbers = f"{percent(self.value)} % ({interval(self.low, self.high)}), chance {percent(self.chance)} %"
+        numbers = f"{with_interval(self.value, self.low, self.high)}, chance {percent(self.chance)} %"
         return f"<Score {self.task} {self.metric} on {self.data}: {numbers}, {self.n:,} photos>"
 
 

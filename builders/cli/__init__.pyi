@@ -10,7 +10,7 @@ from .commands import (
     without_terminal,
     write_record,
 )
-from .numbers import real_number, whole_number
+from .numbers import perhaps_percent, real_number, whole_number
 from .parser import (
     OPTIONS_MEANT,
     Joined,
@@ -38,6 +38,7 @@ __all__ = [
     "group_parser",
     "guarded",
     "parse_query",
+    "perhaps_percent",
     "real_number",
     "repository_name",
     "result_stream",

@@ -51,9 +51,18 @@ def real_number(
         if not (math.isfinite(value) and value >= least and above < value < below):
             limit = f"above {above:g}" if above > -math.inf else f"of at least {least:g}"
             limit += f" and below {below:g}" if below < math.inf else ""
-            meant = f": did you mean {value / 100:g}?" if below == 1 and 2 <= value < 100 else ""
+            meant = perhaps_percent(value) if below == 1 else ""
             raise argparse.ArgumentTypeError(f"{text}: a finite number {limit} is needed{meant}")
         return value
 
     number.__name__ = "float"
     return number
+
+
+def perhaps_percent(value: float) -> str:
+    """What to add where a share is wanted: the share, if the number is one in percent.
+
+    >>> perhaps_percent(90), perhaps_percent(1.5)
+    (': did you mean 0.9?', '')
+    """
+    return f": did you mean {value / 100:g}?" if 2 <= value < 100 else ""

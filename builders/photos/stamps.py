@@ -52,9 +52,17 @@ _TICK_NS = 20_000_000
 """Twice the longest time between two values of the clock of a kernel, in nanoseconds."""
 
 
-def is_settled(stamp: Stamp) -> bool:
-    """Whether a file changed long enough ago that another change will change its stamp too."""
-    return time.time_ns() - stamp.changed_ns > JUST_CHANGED_NS
+def is_settled(changed_ns: Any, looked_ns: int | None = None) -> Any:
+    """Whether files changed long enough ago that another change will change their stamps too.
+
+    Args:
+        changed_ns: ``Stamp.changed_ns``, an integer or int64 [files]; 0 where there is no file.
+        looked_ns: when the stamps were read; by default now.
+
+    Returns:
+        bool, of the shape of ``changed_ns``.
+    """
+    return ((time.time_ns() if looked_ns is None else looked_ns) - changed_ns > JUST_CHANGED_NS) & (changed_ns > 0)
 
 
 @contextlib.contextmanager
@@ -246,8 +254,8 @@ def _settled_keys(stamps: Stamps) -> list[str]:
     """A key for each stamp; empty if its file changed a moment ago, and another change might not change the stamp."""
     now_ns = time.time_ns()
     keys, changed = stamps.table(_KEY_BYTES)
-    settled = now_ns - changed > JUST_CHANGED_NS
-    return [key.tobytes().hex() if is_settled else "" for key, is_settled in zip(keys, settled, strict=True)]
+    settled = is_settled(changed, now_ns)
+    return [key.tobytes().hex() if lasting else "" for key, lasting in zip(keys, settled, strict=True)]
 
 
 _KEY_BYTES = 12

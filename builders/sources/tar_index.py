@@ -63,7 +63,7 @@ def indexed(tar: Path, *, nested: bool, whole_names: bool = False) -> list[Membe
         DataError: the archive is damaged, or not a tar file.
     """
     whole, stamp = tar.stat().st_size, file_stamp(os.path.abspath(tar))
-    settled = is_settled(stamp)
+    settled = is_settled(stamp.changed_ns)
     key = f"{_INDEX_VERSION} {stamp.text}"
     ending = ".paths.npz" if whole_names else ".npz"
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -257,7 +257,7 @@ def _indexed_shard(place: str, wanted: tuple[str, ...], image: str) -> tuple[lis
         settled = is_lasting(identity)
     else:
         stamp = file_stamp(place)
-        size, identity, settled = 0, stamp.text, is_settled(stamp)
+        size, identity, settled = 0, stamp.text, is_settled(stamp.changed_ns)
     key = json.dumps([_INDEX_VERSION, place, identity, size, wanted, image])
     cached = cache_folder() / "webdataset" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     try:

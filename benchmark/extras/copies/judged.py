@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.judgement import Answer, Conclusion, find_score, listed
-from benchmark.results import Questions, Result, Score, interval, percent
+from benchmark.results import Questions, Result, Score, interval, percent, with_interval
 
 MATCHED, NEAREST = "matched", "recall"
 """Metrics: the copy reaches the threshold, and no other photo is nearer to it than its original."""
@@ -126,12 +126,10 @@ def found_texts(result: Result, questions: Questions) -> tuple[list[str], list[s
         name = f"{kind[:1].lower()}{kind[1:]}"
         if matched := find_score(result.scores, threshold.task, MATCHED):
             short.append(f"{percent(matched.value)} % of {name}")
-            long.append(f"{kind}: {_percent(matched)} reach the threshold, of {matched.n} photos.")
+            reached = with_interval(matched.value, matched.low, matched.high)
+            long.append(f"{kind}: {reached} reach the threshold, of {matched.n} photos.")
         if nearest := find_score(result.scores, threshold.task, NEAREST):
             count = (nearest.details.get("collection") or 0) + 1
-            long.append(f"For {_percent(nearest)} of {name} the original is the nearest of {count:,} photos.")
+            found = with_interval(nearest.value, nearest.low, nearest.high)
+            long.append(f"For {found} of {name} the original is the nearest of {count:,} photos.")
     return short, long
-
-
-def _percent(shown: Score) -> str:
-    return f"{percent(shown.value)} % ({interval(shown.low, shown.high)})"

@@ -46,7 +46,10 @@ MISSING = ("", "nan", "<na>", "nat")
 
 DELIMITED = (".csv", ".tsv", ".txt")
 LINES = (".jsonl", ".ndjson")
-TABLE_FILES = (*DELIMITED, ".parquet", ".feather", ".arrow", ".xlsx", ".json", *LINES)
+IN_PART = (".parquet", ".feather", ".arrow")
+"""Endings of the files of which only the wanted columns are read."""
+
+TABLE_FILES = (*DELIMITED, *IN_PART, ".xlsx", ".json", *LINES)
 """Endings of the files that are read."""
 
 _OTHER_LETTERS = re.compile(
@@ -145,7 +148,7 @@ def open_table(path: Path, wanted: Sequence[str], *, encoding: str = "") -> Tabl
         raise UsageError(f"encoding={encoding}: {path.name} says itself how it is encoded: leave it out")
     if suffix in DELIMITED:
         table = _csv_table(path, encoding)
-    elif suffix in (".parquet", ".feather", ".arrow"):
+    elif suffix in IN_PART:
         table = _arrow_table(path, wanted)
     elif suffix == ".xlsx":
         table = _table_of_rows(path, _sheet(path))
@@ -156,11 +159,10 @@ def open_table(path: Path, wanted: Sequence[str], *, encoding: str = "") -> Tabl
     return table
 
 
-def whole_table(path: Path, encoding: str = "") -> Table | None:
+def whole_table(path: Path) -> Table | None:
     """A table with all its columns, to say what they may be; None if it cannot be read."""
     try:
-        names = table_schema(path).names if path.suffix.lower() in (".parquet", ".feather", ".arrow") else []
-        return open_table(path, names, encoding=encoding)
+        return open_table(path, table_schema(path).names if path.suffix.lower() in IN_PART else [])
     except (DataError, UsageError):
         return None
 

@@ -82,7 +82,8 @@ def table_photos(
     else:
         table = open_table(file, [name.strip() for name in named if name], encoding=encoding)
     if image is None and id is None:
-        meant, certain = meant_columns(table if arrays else whole_table(file, encoding) or table)
+        in_part = not arrays and len(table.columns) < len(table.names)
+        meant, certain = meant_columns((whole_table(file) if in_part else None) or table)
         if arrays and "scene" in table.columns:  # the same pictures in several arrays, several times in each
             meant |= {"scene": "scene", "group=array": "array", "group=severity": "severity"}
         raise RespelledError(
