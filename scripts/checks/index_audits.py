@@ -67,6 +67,7 @@ def scale(vectors: int, folder: Path, repair: bool) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(1000, 768)).astype(np.float32)
     shifts = rng.normal(size=(3, 768)).astype(np.float32) * 0.35
+    folder.mkdir(parents=True, exist_ok=True)
     rows = np.lib.format.open_memmap(folder / "index.npy", "w+", np.float32, (vectors, 768))
     with open(folder / "index.csv", "w", newline="") as file:
         writer = csv.writer(file)
