@@ -209,6 +209,9 @@ CASES: dict[str, Case] = {
     "lfm3_vl": small_case("lfm3_vl", "Lfm3VlModel", settings={"patch_size": 16}),
     "lighton_ocr": small_case("lighton_ocr", "LightOnOcrModel"),
     "llama4": Case(lambda: small("Llama4ForConditionalGeneration", "llama4"), None, None, "reads tiles of a photo"),
+    "llava_onevision1_5": small_case(
+        "llava_onevision1_5", "LlavaOnevision15Model", settings={"temporal_patch_size": 1}
+    ),
     "llava_next_video": small_case(
         "llava_next_video", "LlavaNextVideoModel", first_picture("vision_tower", pooler), TOWER + "pooler_output"
     ),
@@ -245,6 +248,7 @@ CASES: dict[str, Case] = {
         before=True,
     ),
     "ovis2": small_case("ovis2", "Ovis2Model", part("vision_tower", tokens)),
+    "ovis2_5": small_case("ovis2_5", "Ovis2_5Model", settings={"patch_size": 16}),
     "perception_lm": small_case(
         "perception_lm",
         "PerceptionLMModel",
@@ -270,6 +274,9 @@ CASES: dict[str, Case] = {
     ),
     "pi0": small_case(
         "pi0", "PI0Model", part("vlm.vision_tower", tokens), vlm_config={"vision_config": {"image_size": 224}}
+    ),
+    "pi05": small_case(
+        "pi05", "PI05Model", part("vlm.vision_tower", tokens), vlm_config={"vision_config": {"image_size": 224}}
     ),
     "pixtral": small_case(
         "pixtral",

@@ -16,6 +16,7 @@ from tests.encoders_by_hand.families import CASES
 from tests.encoders_by_hand.inventory import NOT_BUILT, case_of, further_cases, in_child, types, unknown_types
 from tests.encoders_by_hand.trial import Row, relative_error
 
+# A library's new release must not redden a change that does not touch it: `.ci/run families` asks for what is new.
 WHAT_TO_DO = """
 A new release has types that this package has not been tried with. For each: build it small (small_config), look at what
 its own code calls the embedding of a picture, write the case with that call by hand, and run
@@ -24,11 +25,13 @@ An embedding that is wrong, or an error that is no sentence, is a fault of bench
 Or give the reason why it cannot be built small (NOT_BUILT)."""
 
 
+@pytest.mark.by_hand
 def test_inventory__has_every_type_of_the_installed_transformers() -> None:
     new = unknown_types(types())
     assert not new, f"transformers: {', '.join(new)}{WHAT_TO_DO}"
 
 
+@pytest.mark.by_hand
 def test_inventory__has_every_module_of_the_installed_timm() -> None:
     from timm.models import list_models, list_modules
 
@@ -37,6 +40,7 @@ def test_inventory__has_every_module_of_the_installed_timm() -> None:
     assert not new, f"timm: {', '.join(new)}{WHAT_TO_DO}"
 
 
+@pytest.mark.by_hand
 def test_inventory__has_every_kind_of_the_installed_open_clip() -> None:
     import open_clip
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import time
 
 import numpy as np
@@ -182,11 +183,16 @@ def test_first_run__stopped_in_the_pass__goes_on(tmp_path, encoder, photos, monk
     assert len(list((tmp_path / "banks").iterdir())) == 1
 
 
-def test_first_run__photos_that_changed_just_now_lend_their_name_to_nothing(tmp_path, encoder, photos, monkeypatch):
+def test_first_run__photos_that_changed_just_now_lend_their_name_to_nothing(
+    tmp_path, encoder, photo_folder, monkeypatch
+):
     """Their stamps may be those of other bytes."""
     monkeypatch.setattr(photo_hashes, "READ_BEFORE", 1)
     monkeypatch.setattr("benchmark.bank.view_file.Blocks.size", 16)
-    monkeypatch.setattr(photo_hashes, "JUST_CHANGED_NS", 10**18)
+    folder = shutil.copytree(photo_folder, tmp_path / "photos")
+    for path in folder.rglob("*.jpg"):
+        os.utime(path, (time.time() + 600,) * 2)
+    photos = labelled_folder(str(folder))
     monkeypatch.setattr("benchmark.bank.bank.Bank.adopt", lambda *_: pytest.fail("adopted"))
     with pytest.raises(pytest.fail.Exception):
         score(encoder, photos, tmp_path)
