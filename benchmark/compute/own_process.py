@@ -185,7 +185,8 @@ def serve(target: str, descriptor: int, parent: int) -> None:
     module, _, name = target.partition(":")
     function: Callable[[socket.socket], None] = getattr(__import__(module, fromlist=[name]), name)
     try:
-        function(socket.socket(fileno=descriptor))
+        with socket.socket(fileno=descriptor) as connected:
+            function(connected)
         sys.stdout.flush()
         sys.stderr.flush()
     finally:

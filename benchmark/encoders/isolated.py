@@ -41,7 +41,7 @@ from benchmark.encoders.preprocess.pixels import Pixels, Step
 from builders import errors
 from builders.errors import CamtraceError, EncoderError
 from builders.files import scratch_prefix, sweep_scratch
-from builders.untrusted import KILLED, ForeignCodeError
+from builders.untrusted import KILLED, ForeignCodeError, describe_error
 
 if TYPE_CHECKING:
     import torch
@@ -187,7 +187,10 @@ class _Remote:
             if self._failure is not None:
                 raise self._failure
         if "error" in reply.header:
-            raise _error(reply.header)
+            error = _error(reply.header)
+            if header["call"] == "embed" or isinstance(error, CamtraceError | ForeignCodeError | MemoryError):
+                raise error
+            raise EncoderError(f"{self.name}: its process fails after its code ran ({describe_error(error)})")
         return reply
 
 

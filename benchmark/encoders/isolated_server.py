@@ -76,9 +76,10 @@ class _Server:
         def in_torch(encoder: Encoder) -> None:
             self._channel.send({"event": "in torch", "encoder": self._described(encoder)})
 
+        # Before the code runs: what it does to threading must not hinder ours.
+        _Pictures(message.header["address"], self._token, self._encoders).start()
         with announcing(lambda phase: self._channel.send({"event": phase})):
             encoder = load_encoder(**message.header["arguments"], before_conversion=in_torch)
-        _Pictures(message.header["address"], self._token, self._encoders).start()
         return {"encoder": self._described(encoder), "token": self._token}, []
 
     def _in_torch(self, message: Message) -> _Reply:

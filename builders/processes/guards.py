@@ -81,9 +81,10 @@ def setup_child() -> None:
 
     Inherited garbage is not collected here: its finalizers may wait for threads that only the parent has, and a
     collection would copy the pages of inherited objects. Ctrl-C is ignored: it reaches the whole group, and the parent
-    ends its children by SIGTERM.
+    ends its children by SIGTERM. Python's own hooks of exceptions are set, without which no thread starts.
     """
     gc.freeze()
+    sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if signal.SIGTERM in _received:  # before this line

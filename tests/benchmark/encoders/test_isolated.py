@@ -98,6 +98,28 @@ def test_load_encoder__an_end_at_import_is_one_sentence(write: Callable[..., str
     assert "ends_of_mine" in str(caught.value)
 
 
+def test_load_encoder__without_hooks_of_exceptions_it_embeds(write: Callable[..., str]) -> None:
+    spec = write("hooks_of_mine", "import sys, threading\nsys.excepthook = threading.excepthook = None\n")
+    encoder = load_encoder(spec, device="cpu")
+    expected = load_encoder(write("hooked_of_mine"), device="cpu").preprocess(PICTURE)
+    assert np.array_equal(encoder.preprocess(PICTURE), expected)
+
+
+@pytest.mark.slow
+def test_sweep__a_killed_process_is_the_failure_of_its_encoder(write: Callable[..., str], tmp_path: Path) -> None:
+    write_dark_and_light(tmp_path / "photos", 8, 4, (48, 64))
+    code = "SERVER, whole = os.getpid(), encode\ndef encode(image):\n"
+    code += "    if os.path.exists('kill'): os.kill(SERVER, signal.SIGKILL)\n    return whole(image)\n"
+    honest, killed = write("honest_of_mine"), write("killed_of_mine", code)
+    assert sweep("alone", [killed, honest]) == 0
+    (tmp_path / "kill").touch()
+    assert sweep("beside", [killed, honest]) == 1
+    alone, beside = results(tmp_path / "alone"), results(tmp_path / "beside")
+    assert beside == {"honest_of_mine-encode": alone["honest_of_mine-encode"]}
+    rows = json.loads((tmp_path / "beside" / "sweep.json").read_text())["rows"]
+    assert {row["spec"]: row["state"] for row in rows} == {honest: "scored", killed: "failed"}
+
+
 @pytest.mark.slow
 def test_load_encoder__a_first_forward_without_end(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMTRACE_FORWARD_S", "1")

@@ -126,7 +126,7 @@ def _processor(checkpoint: Checkpoint, trust_remote_code: bool) -> Any:
     if not _has_processor(checkpoint):
         what = f"{checkpoint.name} has no preprocessor_config.json, so its preprocessing is unknown"
         raise EncoderError(f"{what}: copy that file from the model that was fine-tuned, or state it: {_STATE_IT}")
-    options = {"trust_remote_code": trust_remote_code}
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     try:
         return transformers.AutoImageProcessor.from_pretrained(checkpoint.folder, backend="pil", **options)
     except (ValueError, ImportError, AttributeError, KeyError):  # no PIL class of it
