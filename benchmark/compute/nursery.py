@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmark.compute.channel import Channel, ChannelClosed
-from builders.processes import child_environment, exit_with_parent
+from builders.processes import child_environment, exit_with_parent, flush_outputs
 
 PRELOAD = "benchmark.encoders.isolated_server"
 """What the processes import, torch with it."""
@@ -67,8 +67,7 @@ class Nursery:
             "folder": os.getcwd(),
             "environment": child_environment(),
         }
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_outputs()
         status, report = os.pipe()
         try:
             try:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.compute.nursery import nursed, start_interpreter, status_of
-from builders.processes import exit_with_parent, setup_child
+from builders.processes import exit_with_parent, flush_outputs, setup_child
 
 try:
     import resource
@@ -132,8 +132,7 @@ def _forked(target: str, theirs: socket.socket) -> int:
     A new thread forks: it is the main thread of the fork, and has started no threads of OpenMP, for which the fork
     would wait.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_outputs()
     pids: list[int] = []
 
     def fork() -> None:
@@ -187,8 +186,7 @@ def serve(target: str, descriptor: int, parent: int) -> None:
     try:
         with socket.socket(fileno=descriptor) as connected:
             function(connected)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_outputs()
     finally:
         os._exit(0)
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from builders.errors import EncoderError
+from builders.processes import flush_outputs
 
 _SLOTS, _SLOT_BYTES = 64, 512
 _HEAD = struct.Struct("<QdH")
@@ -110,8 +111,7 @@ def run_supervised(run: Callable[[], int]) -> int:
     finished = mmap.mmap(-1, 8)
     ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1)
     while True:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_outputs()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
         child = _fork(mask)

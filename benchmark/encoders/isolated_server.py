@@ -10,7 +10,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -39,7 +38,7 @@ from benchmark.encoders.load import load_encoder
 from benchmark.encoders.preprocess.pixels import Pixels
 from builders import errors
 from builders.errors import CamtraceError, EncoderError
-from builders.processes import exit_with_parent, setup_child
+from builders.processes import exit_with_parent, flush_outputs, setup_child
 from builders.untrusted import ForeignCodeError, describe_error, first_line
 
 STATUS_S = 2.0
@@ -178,7 +177,7 @@ class _Pictures(threading.Thread):
                     self._fork(channel)
 
     def _fork(self, channel: Channel) -> None:
-        sys.stdout.flush()
+        flush_outputs()
         server = os.getpid()
         pid = quiet_fork()
         if pid:
@@ -191,8 +190,7 @@ class _Pictures(threading.Thread):
             self._socket.close()
             torch.set_num_threads(1)
             self._preprocess(channel)
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_outputs()
         finally:
             os._exit(0)
 

@@ -1,5 +1,5 @@
 from .deadlines import DeadlineExceeded, run_with_deadline
-from .guards import deferred_signals, exit_with_parent, setup_child
+from .guards import deferred_signals, exit_with_parent, flush_outputs, setup_child
 from .memory import child_environment, in_this_context, memory_budget, reserve_for
 from .pool import CPUS, WorkerKilled, default_workers, refuse_unguarded_main, run_in_pool
 from .progress import heartbeat, notice, progress_bar, stage, step_bar
@@ -16,6 +16,7 @@ __all__ = [
     "default_workers",
     "deferred_signals",
     "exit_with_parent",
+    "flush_outputs",
     "heartbeat",
     "in_this_context",
     "map_sandboxed",

@@ -76,6 +76,16 @@ def deferred_signals() -> Iterator[None]:
             signal.raise_signal(deferred)
 
 
+def flush_outputs() -> None:
+    """Write what is printed so far, before a fork or the end of a process.
+
+    Outputs that code of others has closed, or set to None, are left alone.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
 def setup_child() -> None:
     """Prepare a process that works for its parent; called first in it.
 

@@ -98,8 +98,12 @@ def test_load_encoder__an_end_at_import_is_one_sentence(write: Callable[..., str
     assert "ends_of_mine" in str(caught.value)
 
 
-def test_load_encoder__without_hooks_of_exceptions_it_embeds(write: Callable[..., str]) -> None:
-    spec = write("hooks_of_mine", "import sys, threading\nsys.excepthook = threading.excepthook = None\n")
+@pytest.mark.parametrize(
+    "code",
+    ["sys.excepthook = threading.excepthook = None", "sys.stdout.close(); sys.stderr.close()", "sys.stdout = None"],
+)
+def test_load_encoder__without_hooks_or_outputs_it_embeds(write: Callable[..., str], code: str) -> None:
+    spec = write("hooks_of_mine", f"import sys, threading\n{code}\n")
     encoder = load_encoder(spec, device="cpu")
     expected = load_encoder(write("hooked_of_mine"), device="cpu").preprocess(PICTURE)
     assert np.array_equal(encoder.preprocess(PICTURE), expected)
