@@ -66,6 +66,13 @@ def test_overview__names_the_least_trace_that_is_accurate_enough(address, both, 
     assert 0 < max(a for a, _, _ in both) - enough <= 0.06
     trace, name = min((t, name) for a, t, name in both if a >= enough)
     assert answer(page).startswith(f"{name} keeps the least trace ({100 * trace:.1f} %) of those with at least ")
+    ordered = sorted((a < enough, t, name) for a, t, name in both)  # those that are accurate enough come first
+    assert rows(page)[: len(both)] == [name for _, _, name in ordered]
+    line = page.locator("table.board tr.below-first")
+    assert rows(page).index(line.locator("th a").inner_text()) == sum(not below for below, _, _ in ordered)
+    for _ in "12":  # most first, then least first: a sort of one's own has no such line
+        page.get_by_role("button", name="Trace").click()
+    assert line.count() == 0
     assert rows(page)[: len(both)] == [name for _, name in sorted((t, name) for _, t, name in both)]
     assert len(rows(page)) == 50  # nobody is left out before the reader says what is enough
     page.fill("#choice-floor", "70")
@@ -85,11 +92,10 @@ def test_own_rows__come_first_and_are_marked(study_site, open_page):
     first = page.locator("table.board tbody:last-child tr:not([hidden])").first
     assert rows(page)[0] == "timm/mine"
     assert first.get_attribute("class") == "measured"
-    note = "Measured encoders come first, whatever their rank"
+    note = "Measured encoders"
     assert note in page.locator("table.board caption").inner_text()
-    below = page.locator("table.board tr.below-own")  # the line between them and the others
-    assert below.count() == 1
-    assert rows(page).index(below.locator("th a").inner_text()) == page.locator("table.board tr.measured").count()
+    below = page.locator("table.board tr.below-first")  # the line between them and the others
+    assert rows(page).index(below.first.locator("th a").inner_text()) == page.locator("table.board tr.measured").count()
     assert first.locator("td.score").all_inner_texts()[0].startswith("55.0")
     assert page.locator("#choose g[data-mark=text] text[font-weight='700']").count() == 0
     bold = page.locator("#choose g[data-mark=text][font-weight='700'] text")
@@ -99,7 +105,7 @@ def test_own_rows__come_first_and_are_marked(study_site, open_page):
     assert "own=" in page.url
     assert rows(page)[0] != "timm/mine"
     assert note not in page.locator("table.board caption").inner_text()
-    assert page.locator("table.board tr.below-own").count() == 0
+    assert page.locator("table.board tr.below-first").count() == 1  # of those that are accurate enough
     assert rows(open_page(page.url)) == rows(page)
     with page.expect_download() as download:
         page.locator("#csv").click()

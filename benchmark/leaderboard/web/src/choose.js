@@ -6,8 +6,8 @@ import * as m from "./model.js";
 import { axis, figure, fullLabel, scoreRecords, select } from "./panel.js";
 import { plane } from "./plane.js";
 
-/** How many points below the best a score may lie unless the reader says how much is enough. */
-const BELOW_BEST = 0.05;
+/** Most encoders that may keep as little whose names are given. */
+const MOST_NAMED = 3;
 
 export function createChoice({ board, verdict, container, change, linkTo }) {
   return function render(state) {
@@ -17,13 +17,14 @@ export function createChoice({ board, verdict, container, change, linkTo }) {
     const [trace, want] = m.pair(board, state);
     const both = rows.filter((row) => row.cells[want.index] && row.cells[trace.index]);
     const least = state.direction !== "forensics";
-    const best = Math.max(0, ...both.map((row) => row.cells[want.index].value));
-    const enough = m.floor(state) ?? Math.max(0, Math.floor(100 * (best - BELOW_BEST)) / 100);
+    const enough = m.enough(board, state);
     const [first, ...others] = both
       .filter((row) => row.cells[want.index].value >= enough - 1e-9)
       .sort((a, b) => (least ? 1 : -1) * (a.cells[trace.index].value - b.cells[trace.index].value));
     const rank = (row) => m.rank(row.cells[trace.index], trace, state);
-    const ties = others.filter((row) => rank(first) && rank(row)?.low <= rank(first).high).length;
+    const ties = others.filter((row) => rank(first) && rank(row)?.low <= rank(first).high);
+    const tied = ties.length > MOST_NAMED ? counted(ties.length, "other") : ties.map(({ name }) => name).join(" and ");
+    const within = m.floor(state) === null ? `, within ${100 * m.BELOW_BEST} points of the best` : "";
     const context = { board, state, change, linkTo };
     const width = Math.max(260, container.clientWidth);
     const number = h("input", {
@@ -39,8 +40,8 @@ export function createChoice({ board, verdict, container, change, linkTo }) {
       h("p", { class: "answer" }, both.length === 1
         ? [h("strong", {}, both[0].name), `: trace ${value(both[0], trace)}${isShare(trace) ? ` (chance ${percent(trace.chance)} %)` : ""}, accuracy ${value(both[0], want)}. No other encoder has these two scores.`]
         : first
-        ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy (it has ${value(first, want)}).`,
-          ties ? ` ${counted(ties, "other")} may keep as ${least ? "little" : "much"}: the intervals do not decide.` : ""]
+        ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy${within} (it has ${value(first, want)}).`,
+          tied ? ` As ${least ? "little" : "much"} may be kept by ${tied}: the intervals do not decide.` : ""]
         : `No encoder in view reaches ${percent(enough)} %.`));
     fill(
       container,

@@ -47,8 +47,11 @@ export function short(name, most) {
   return name.length > most ? `${name.slice(0, most - 1)}…` : name;
 }
 
-/** Labels of at most so many characters, in order: names whose beginnings are equal keep the part that tells them apart. */
-export function labels(names, most) {
+/** Labels of at most so many characters, in order. Long names lose what is before their last colon or slash; those whose
+ * beginnings are equal keep the part that tells them apart. */
+export function labels(full, most) {
+  const bare = full.map((name) => (name.length > most ? name.slice(Math.max(name.lastIndexOf(":"), name.lastIndexOf("/")) + 1) || name : name));
+  const names = new Set(bare).size === new Set(full).size ? bare : full;
   const alike = new Map();
   for (const name of new Set(names)) alike.set(short(name, most), [...(alike.get(short(name, most)) ?? []), name]);
   const made = new Map();

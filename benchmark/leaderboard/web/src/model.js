@@ -147,10 +147,32 @@ export function sizeClass(parameters) {
   return parameters < 600e6 ? "large" : "huge";
 }
 
-/** How the table is sorted: `{column, by, descending, own}`, `by` a fact's name when no score column is meant, `own`
- * where measured rows that have the value come first. */
+/** How the table is sorted: `{column, by, descending, own, accurate}`, `by` a fact's name when no score column is meant,
+ * `own` where measured rows that have the value come first, `accurate` whether a row is accurate enough, where such rows
+ * come first: in the overview, unless the reader sorts. */
 export function sorting(board, state, columns) {
-  return { ...ordering(board, state, columns), own: board.mixed && state.own === "1" };
+  const overview = state.family === OVERVIEW && !state.sort;
+  const least = overview ? enough(board, state) : 0;
+  const accurate = overview ? (row) => row.cells[columns[1].index]?.value >= least - 1e-9 : null;
+  return { ...ordering(board, state, columns), own: board.mixed && state.own === "1", accurate };
+}
+
+/** How many points below the best an accuracy may lie unless the reader says how much is enough. */
+export const BELOW_BEST = 0.05;
+
+/** The accuracy that is enough, as a share: the reader's, else a little below the best in view. */
+export function enough(board, state) {
+  const [trace, want] = pair(board, state);
+  const both = board.rows.filter((row) => passes(row, state) && row.cells[want.index] && row.cells[trace.index]);
+  const best = Math.max(0, ...both.map((row) => row.cells[want.index].value));
+  return floor(state) ?? Math.max(0, Math.floor(100 * (best - BELOW_BEST)) / 100);
+}
+
+/** Rows of the first tier come first, whatever their value: 2 for others than measured rows that have the value, and 1
+ * for rows that are not accurate enough. */
+export function tier(row, { column, own, accurate }) {
+  const others = own && (row.origin !== "measured" || (column && !row.cells[column.index]));
+  return (others ? 2 : 0) + (accurate && !accurate(row) ? 1 : 0);
 }
 
 function ordering(board, state, columns) {
@@ -190,16 +212,16 @@ export function rank(cell, column, state) {
 }
 
 /** Rows in the order of the sort; those without the value come last in either direction. */
-export function sorted(rows, { column, by, descending, own = false }) {
+export function sorted(rows, sorting) {
+  const { column, by, descending } = sorting;
   const sign = descending ? -1 : 1;
   const key = by
     ? (row) => (row[by] === "" || row[by] === undefined ? null : row[by])
     : (row) => (column && row.cells[column.index] ? magnitude(row.cells[column.index], column) : null);
-  const first = ({ row, key }) => row.origin === "measured" && key !== null;
   return underEncoders(rows
-    .map((row) => ({ row, key: key(row) }))
+    .map((row) => ({ row, key: key(row), tier: tier(row, sorting) }))
     .sort((a, b) => {
-      if (own && first(a) !== first(b)) return first(a) ? -1 : 1;
+      if (a.tier !== b.tier) return a.tier - b.tier;
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || byName(a.row, b.row);
       const order = typeof a.key === "string" ? a.key.localeCompare(b.key, "en") : a.key - b.key;
       return sign * order || byName(a.row, b.row);

@@ -183,13 +183,17 @@ export function createTable({ board, container, onSort, linkTo }) {
     const ordered = m.sorted(board.rows, sorting);
     const visible = new Set(m.inView(board, state));
     const shownRows = ordered.filter((row) => visible.has(row));
-    const others = shownRows.findIndex((row) => row.origin !== "measured");
-    const ownFirst = sorting.own && others > 0;
-    order.textContent = ownFirst ? " Measured encoders come first, whatever their rank; below the line are the others, in order." : "";
+    const tiers = shownRows.filter((row) => !row.of).map((row) => ({ row, tier: m.tier(row, sorting) }));
+    const lines = new Set(tiers.filter(({ tier }, i) => i && tier > tiers[i - 1].tier).map(({ row }) => row));
+    const firsts = [
+      new Set(tiers.map(({ tier }) => tier > 1)).size > 1 ? "Measured encoders" : "",
+      new Set(tiers.map(({ tier }) => tier % 2)).size > 1 ? `those with at least ${percent(m.enough(board, state))} % accuracy` : "",
+    ].filter(Boolean).join(", then ");
+    order.textContent = firsts ? ` ${firsts[0].toUpperCase()}${firsts.slice(1)} come first, whatever their rank; below the line are the others, in order.` : "";
     for (const row of ordered) {
       const { element, rankCell } = entries.get(row.key);
       element.hidden = !visible.has(row);
-      element.classList.toggle("below-own", ownFirst && row === shownRows[others]);
+      element.classList.toggle("below-first", lines.has(row));
       rankCell.textContent = column ? rankText(m.rank(row.cells[column.index], column, state)) : "";
     }
     body.append(...ordered.map((row) => entries.get(row.key).element));
