@@ -277,15 +277,19 @@ class RemotePictures:
     def _line(self) -> _Line:
         here = os.getpid(), threading.get_ident(), self.address
         if here not in _lines:
-            channel = self._connected({})
-            _lines[here] = _Line(channel, int(channel.receive(_forward_s()).header["pid"]))
+            with contextlib.ExitStack() as failed:
+                channel = failed.enter_context(contextlib.closing(self._connected({})))
+                _lines[here] = _Line(channel, int(channel.receive(_forward_s()).header["pid"]))
+                failed.pop_all()
         return _lines[here]
 
     def _connected(self, header: Mapping[str, Any]) -> Channel:
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.connect(self.address)
-        channel = Channel(connected)
-        channel.send({"token": self.token, **header})
+        with contextlib.ExitStack() as failed:
+            connected = failed.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            connected.connect(self.address)
+            channel = Channel(connected)
+            channel.send({"token": self.token, **header})
+            failed.pop_all()
         return channel
 
     def _end(self) -> int | None:

@@ -161,7 +161,11 @@ class _Pictures(threading.Thread):
 
     def run(self) -> None:
         while True:
-            connected, _ = self._socket.accept()
+            try:
+                connected, _ = self._socket.accept()
+            except OSError:  # the code closed the socket, or left no descriptors: the run finds its picture unanswered
+                self._socket.close()
+                return
             channel = Channel(connected)
             with suppress(ChannelClosed):
                 header = channel.receive(STATUS_S).header

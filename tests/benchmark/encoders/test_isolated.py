@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import camtrace
 from benchmark.__main__ import main
 from benchmark.encoders import load_encoder
 from builders.errors import EncoderError
+from builders.untrusted import ForeignCodeError
 from tests.conftest import write_dark_and_light
 from tests.support.processes import run_python
 
@@ -107,6 +110,17 @@ def test_load_encoder__without_hooks_or_outputs_it_embeds(write: Callable[..., s
     encoder = load_encoder(spec, device="cpu")
     expected = load_encoder(write("hooked_of_mine"), device="cpu").preprocess(PICTURE)
     assert np.array_equal(encoder.preprocess(PICTURE), expected)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limits of other processes")
+def test_preprocess__without_descriptors_it_has_failed(write: Callable[..., str], tmp_path: Path) -> None:
+    encoder = load_encoder(write("few_of_mine", "open('process', 'w').write(str(os.getpid()))\n"), device="cpu")
+    encoder.preprocess(PICTURE)
+    resource.prlimit(int((tmp_path / "process").read_text()), resource.RLIMIT_NOFILE, (3, 3))
+    with ThreadPoolExecutor(1) as second, ThreadPoolExecutor(1) as third:  # each thread has a connection of its own
+        second.submit(encoder.preprocess, PICTURE).exception()  # was waited for before there was a limit
+        with pytest.raises(ForeignCodeError):
+            third.submit(encoder.preprocess, PICTURE).result()
 
 
 @pytest.mark.slow
