@@ -147,7 +147,7 @@ def _costs(differences: Sequence[Finding]) -> Conclusion:
         if others := [f.name for f in moved[NAMED:]]:
             sentences.append(f"Less, but shown: {listed(others)}.")
         most = percent(abs(moved[0].statement.value))
-        title = f"Search moves by {'up to ' if len(moved) > 1 else ''}{most} points"
+        title = f"Search moves by {'up to ' if len(moved) > 1 else ''}{most} percentage points"
         return Conclusion(COSTS, title, " ".join(sentences))
     small = [f.name for f in differences if f.statement.answer == "no"]
     bound = f"less than {100 * POINT:g} point"
@@ -158,7 +158,10 @@ def _costs(differences: Sequence[Finding]) -> Conclusion:
 
 
 def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Questions) -> Conclusion:
-    sentences = []
+    about = {"trace": "a trace can be read", "distraction": "it moves search"}
+    counts = Counter(f.statement.kind for f in findings)
+    asked = [f"{counts[kind]} ask whether {words}" for kind, words in about.items() if counts[kind]]
+    sentences = [f"{listed(asked)}."] if len(asked) > 1 else []
     for kind, question in (("trace", "whether {} can be read"), ("distraction", "whether search is moved by {}")):
         if names := [f.name for f in findings if (f.statement.kind, f.statement.answer) == (kind, "undecided")]:
             sentences.append(f"Undecided: {question.format(listed(names))}.")
@@ -267,7 +270,7 @@ def _right(finding: Finding) -> str:
 
 def _moved(finding: Finding) -> str:
     s = finding.statement
-    numbers = f"{percent(s.value, True)} points, {interval(s.low, s.high, True)}"
+    numbers = f"{percent(s.value, True)} points, 95 % interval {interval(s.low, s.high, True)}"
     what = finding.if_positive if s.value > 0 else "the difference is below 0"
     return f"{finding.name[:1].upper()}{finding.name[1:]}: {what} ({numbers})."
 

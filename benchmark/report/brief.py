@@ -43,7 +43,7 @@ def brief_text(results: Sequence[Result], questions: Questions, unloaded: Mappin
 
 def _encoder_text(encoder: str, results: Sequence[Result], questions: Questions) -> str:
     told = conclude(results, questions)
-    lines = [readable(encoder)]
+    lines = [readable(encoder + _known(results[0].encoder))]
     lines += [_item(part.head, _sentences(part)) for part in (told.keeps, told.costs, told.sure)]
     if any(result.scores for result in results):
         lines.append(_item("Photos", told.photos.partition(": ")[2]))
@@ -51,6 +51,14 @@ def _encoder_text(encoder: str, results: Sequence[Result], questions: Questions)
         lines.append(_item("Careful", cautions))
     lines += [f"  {'Failed':<13}{readable(text)}" for text in _failures(results)]
     return "\n".join(lines)
+
+
+def _known(encoder: Mapping[str, object]) -> str:
+    """In brackets, where the weights of an encoder are from and what it was trained on, as far as it is known."""
+    parts = ["its weights come with a package"] if encoder.get("library") == "bundled" else []
+    if (training := encoder.get("training_data")) and str(training) not in ("none", "unknown"):
+        parts.append(f"trained on {training}")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _sentences(part: Conclusion) -> str:

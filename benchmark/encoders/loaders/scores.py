@@ -43,7 +43,7 @@ def load_scores(request: LoadRequest) -> Encoder:
 
     Raises:
         UsageError: an option is wrong, or cannot apply.
-        EncoderError: the file does not exist, or is not of the form above; the message names the place.
+        EncoderError: the file is not of the form above; the message names the place.
     """
     file, options = file_and_options(request.spec, OPTIONS)
     path, label = made_elsewhere(request, file, "scores:FILE.csv")

@@ -85,7 +85,7 @@ def made_elsewhere(request: LoadRequest, file: str, example: str) -> tuple[Path,
         example: a specification, such as ``embeddings:FILE.parquet``.
 
     Raises:
-        UsageError: such an option was given, or no file.
+        UsageError: such an option was given, or no file that is there.
     """
     if request.device != "auto" or request.dtype != "float32" or request.compile:
         raise UsageError(f"{request.spec} is not computed here: --device, --dtype and --compile do not apply")
@@ -93,6 +93,8 @@ def made_elsewhere(request: LoadRequest, file: str, example: str) -> tuple[Path,
     if not file:
         raise UsageError(f"{kind}: needs a file, as in {example}")
     path = Path(file).expanduser()
+    if not path.exists():
+        raise UsageError(f"{kind}:{path.name}: there is no such file")
     return path, f"{kind}:{path.name}"
 
 
@@ -101,7 +103,7 @@ def load_embeddings(request: LoadRequest) -> Encoder:
 
     Raises:
         UsageError: an option is wrong, or cannot apply.
-        EncoderError: the file does not exist, or is not of the form above; the message names the place.
+        EncoderError: the file is not of the form above; the message names the place.
     """
     file, options = file_and_options(request.spec, OPTIONS)
     if options.get("group", "unknown") not in GROUPS:

@@ -125,7 +125,7 @@ def test_file__options(tmp_path):
         load_encoder(f"{spec}?question=choice")
     with pytest.raises(UsageError, match="--device"):
         load_encoder(spec, device="cuda")
-    with pytest.raises(EncoderError, match=r"^answers:none.jsonl: "):
+    with pytest.raises(UsageError, match=r"^answers:none.jsonl: "):
         load_encoder(f"answers:{tmp_path}/none.jsonl")
     choice = load_encoder(f"{spec}?questions=choice&model=big-one")
     assert choice.info.preprocessing["questions"] == "choice"

@@ -157,7 +157,6 @@ def write(path, ids=("a", "b"), vectors=((1.0, 2.0), (3.0, 4.0)), **columns):
 @pytest.mark.parametrize(
     ("make", "output"),
     [
-        (lambda p: None, "cannot be read"),
         (lambda p: p.write_bytes(b"PAR1 not"), "Parquet"),
         (lambda p: p.mkdir(), "parquet"),
         (lambda p: pq.write_table(pa.table({"id": ["a"]}), p), "embedding"),
@@ -225,6 +224,7 @@ def test_embeddings__missing_photos_and_options_that_cannot_apply(work, table, m
     [failure] = read_result(work / "less" / "result.json").failures
     assert "built:files" in failure.reason
     assert f"{gone}" in failure.reason
+    assert score(["-m", "embeddings:gone.parquet", *given]) == 2
     for option in (["--device", "cpu"], ["--dtype", "bfloat16"], ["--runtime", "openvino"]):
         assert score(["-m", "embeddings:embedded.parquet", *given, *option]) == 2
     for spec, output in (

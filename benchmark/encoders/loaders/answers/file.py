@@ -46,8 +46,8 @@ def load_answers(request: LoadRequest) -> Encoder:
     """Read ``answers:FILE?...``.
 
     Raises:
-        UsageError: an option is wrong, or cannot apply.
-        EncoderError: a file does not exist, or is not of the form above; the message names the place.
+        UsageError: an option is wrong or cannot apply, or there is no such file.
+        EncoderError: the file is not of the form above; the message names the place.
     """
     file, options = file_and_options(request.spec, OPTIONS)
     path, label = made_elsewhere(request, file, "answers:FILE.jsonl")
