@@ -49,10 +49,8 @@ def test_costs__the_largest_first_by_size() -> None:
     scores = move(0.02), move(0.1, task="knn/resizing"), move(-0.03, task="knn/sharpening")
     costs = conclude([result(*scores)], all_tasks()).costs
     assert costs.title == "Search moves by up to 10.0 percentage points"
-    first, second, others = (
-        costs.text.partition("Sharpening: ")[0],
-        *costs.text.partition("Sharpening: ")[2].split(")."),
-    )
+    first, _, rest = costs.text.partition("Sharpening: ")
+    second, _, others = rest.partition(").")
     assert first.startswith("Resizing: ")
     assert re.findall(r"[+-]\d+\.\d", first) == ["+10.0", "+9.5", "+10.5"]
     assert re.findall(r"[+-]\d+\.\d", second) == ["-3.0", "-3.5", "-2.5"]
