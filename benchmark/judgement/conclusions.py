@@ -159,7 +159,7 @@ def _costs(differences: Sequence[Finding]) -> Conclusion:
 
 def _sure(findings: Sequence[Finding], results: Sequence[Result], questions: Questions) -> Conclusion:
     about = {"trace": "a trace can be read", "distraction": "it moves search"}
-    counts = Counter(f.statement.kind for f in findings)
+    counts = Counter(str(f.statement.kind) for f in findings)
     asked = [f"{counts[kind]} ask whether {words}" for kind, words in about.items() if counts[kind]]
     sentences = [f"{listed(asked)}."] if len(asked) > 1 else []
     for kind, question in (("trace", "whether {} can be read"), ("distraction", "whether search is moved by {}")):
