@@ -237,7 +237,12 @@ def _loader(spec: str) -> Callable[[LoadRequest], Encoder]:
         return _imported("benchmark.encoders.loaders.hub:load_hub")
     if "*" in spec:
         raise UsageError(f"{spec}: no file or folder has such a name")
-    nearest = named_elsewhere(spec) or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
+    without_prefix = tuple(name for name in NAMED if name.partition(":")[2] == spec)
+    nearest = (
+        without_prefix
+        or named_elsewhere(spec)
+        or (nearest_name(spec, [*(row.spec for row in list_encoders()), *_prefixed(spec)]),)
+    )
     remedy = "give a name from 'list encoders', ORG/NAME on the Hub, a folder, a file, or module:function"
     raise UsageError(f"unknown encoder {spec!r}: {did_you_mean(*nearest) or remedy}")
 

@@ -94,7 +94,7 @@ def group_parser(
     """
     epilog = f"'{prog} COMMAND --help' explains one of them."
     parser = _Group(prog, messages=False, description=description, epilog=epilog)
-    parser.stray = stray or f"options follow a command, such as '{prog} {next(iter(commands))} ...'"
+    parser.stray = stray
     if top:
         parser.add_argument("--version", action=_Version, help="print the version")
         parser.add_argument(
@@ -116,13 +116,9 @@ def group_parser(
 
 
 class _Group(Parser):
-    stray = ""
-
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
         words = [*words[1:], "--help"] if words[:1] == ["help"] else words
-        if words and words[0].startswith("-") and words[0].partition("=")[0] not in self._option_string_actions:
-            raise UsageError(f"unknown option {words[0]!r}: {self.stray}")
         return super().parse_known_args(words, namespace)
 
 

@@ -61,6 +61,9 @@ class Parser(argparse.ArgumentParser):
         messages: whether it has ``--json`` and ``--quiet``, as every command has that does something.
     """
 
+    stray = ""
+    """Hint for an option before a sub-command; by default an example with the first one."""
+
     def __init__(
         self,
         *args: Any,
@@ -85,10 +88,16 @@ class Parser(argparse.ArgumentParser):
         words = self.in_new_spelling(sys.argv[1:] if args is None else args)
         if self._subparsers is None:
             self._refuse_unknown_options(words)
+        elif words and words[0].startswith("-") and words[0].partition("=")[0] not in self._option_string_actions:
+            raise UsageError(f"unknown option {words[0]!r}: {self.stray or self._options_follow()}")
         parsed, extra = super().parse_known_args(words, namespace)
         if extra:
             self.error(f"unexpected argument {extra[0]!r}")
         return parsed, []
+
+    def _options_follow(self) -> str:
+        steps = next(action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        return f"options follow a command, such as '{self.prog} {next(iter(steps.choices))} ...'"
 
     def in_new_spelling(self, words: Iterable[str]) -> list[str]:
         """The words with earlier spellings replaced, and a line on standard error for each of them."""
@@ -252,6 +261,8 @@ class Names(argparse._AppendAction):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: str | None = None) -> None:
         texts = [values] if isinstance(values, str) else values
         names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+        if not names:
+            raise argparse.ArgumentError(self, f"{','.join(texts)!r} names nothing")
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest, None) or ()), *names])
 
 

@@ -63,6 +63,7 @@ def test_parse__values_and_lists_of_names():
         (["a", "--size", "3k"], r"value of --size.*'?3072"),
         (["a", "--size", "big"], "--help"),
         (["a", "-n", "x"], "--help"),
+        (["a", "--names", ","], "--names"),
         ([], "required: DIR"),
     ],
 )

@@ -82,6 +82,7 @@ def test_study__names_are_those_of_the_published_table() -> None:
         ("???", "give a name from 'list encoders'"),
         ("", "give a name from 'list encoders'"),
         ("local-dir:nowhere", "no such folder"),
+        ("efficientnet-lite0", "did you mean 'bundled:efficientnet-lite0'"),
         ("dinov2_vits14", "did you mean 'facebook/dinov2-small'"),
         ("resnet18", "did you mean 'timm:resnet18' or 'torchvision:resnet18'"),
         ("timm:resnet81", "did you mean 'timm:resnet18'"),

@@ -67,6 +67,7 @@ def called(monkeypatch, tmp_path):
         ("search --fill make --per-class 0", "--per-class"),
         ("forget", "--owner"),
         ("status --calls-per-hour 1", "--calls-per-hour"),
+        ("--output out", "flickrexif search"),
         ("build --output out --extra colour", "unknown attribute 'colour'"),
     ],
 )
