@@ -259,7 +259,11 @@ class _Place:
                 path = str(listed[at]["Key"])
                 if random_.random() < 0.4:
                     change = random_.choice(_OBJECTS)(files[path], random_)
-                    lost = lost or change is None or len(change) != len(files[path])
+                    lost = (
+                        lost
+                        or change is None
+                        or not (len(change) == len(files[path]) or change[: len(files[path])] == files[path])
+                    )
                     files.pop(path)
                     files |= {} if change is None else {path: change}
                 else:
