@@ -259,11 +259,8 @@ class _Place:
                 path = str(listed[at]["Key"])
                 if random_.random() < 0.4:
                     change = random_.choice(_OBJECTS)(files[path], random_)
-                    lost = (
-                        lost
-                        or change is None
-                        or not (len(change) == len(files[path]) or change[: len(files[path])] == files[path])
-                    )
+                    whole = change is not None and (len(change) == len(files[path]) or change.startswith(files[path]))
+                    lost = lost or not whole
                     files.pop(path)
                     files |= {} if change is None else {path: change}
                 else:
