@@ -207,7 +207,7 @@ LIKENESS = 0.7
 
 
 def similar_name(name: str, known: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The known name that is meant, whatever its case and dashes: the only one that begins so, or one that is like it.
+    """The known name that is meant, whatever its case and dashes: the one that all that begin so begin with, or one alike.
 
     Args:
         name: as given.
@@ -217,14 +217,15 @@ def similar_name(name: str, known: Iterable[str], other_names: Mapping[str, str]
     Returns:
         the name; empty where none is meant.
 
-    >>> similar_name("LEACE", ["leace", "mean"]), similar_name("conv", ["converged"]), similar_name("doctor", ["score"])
-    ('leace', 'converged', '')
+    >>> similar_name("LEACE", ["leace", "mean"]), similar_name("out", ["output", "outputs"]), similar_name("c", ["b"])
+    ('leace', 'output', '')
     """
     plain = {_plain(other): other for other in known}
     if (meant := other_names.get(name, "")) in plain.values():
         return meant
     begun = [other for other in plain if other.startswith(_plain(name))] if len(_plain(name)) > 1 else []
-    near = begun if len(begun) == 1 else difflib.get_close_matches(_plain(name), plain, n=1, cutoff=LIKENESS)
+    shortest = os.path.commonprefix(begun)
+    near = [shortest] if shortest in plain else difflib.get_close_matches(_plain(name), plain, n=1, cutoff=LIKENESS)
     return plain[near[0]] if near else ""
 
 
