@@ -207,7 +207,7 @@ LIKENESS = 0.7
 
 
 def similar_name(name: str, known: Iterable[str], other_names: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The known name that is meant, whatever its case and dashes: the one that all that begin so begin with, or one alike.
+    """The known name that is meant, whatever its case and dashes: the shortest that begins so, or one alike.
 
     Args:
         name: as given.
@@ -224,8 +224,9 @@ def similar_name(name: str, known: Iterable[str], other_names: Mapping[str, str]
     if (meant := other_names.get(name, "")) in plain.values():
         return meant
     begun = [other for other in plain if other.startswith(_plain(name))] if len(_plain(name)) > 1 else []
-    shortest = os.path.commonprefix(begun)
-    near = [shortest] if shortest in plain else difflib.get_close_matches(_plain(name), plain, n=1, cutoff=LIKENESS)
+    shortest = min(begun, key=len, default="")
+    sure = shortest and all(other.startswith(shortest) for other in begun)
+    near = [shortest] if sure else difflib.get_close_matches(_plain(name), plain, n=1, cutoff=LIKENESS)
     return plain[near[0]] if near else ""
 
 
