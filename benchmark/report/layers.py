@@ -219,7 +219,7 @@ def _draw_depth(ax: Any, curves: DepthCurves, semantics: DepthCurves | None, lab
         colour = COLOURS[pooling]
         ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
         if len(x) == 1:
-            ax.errorbar(x, y, [y - low, high - y], color=colour, capsize=2, linestyle="none")
+            ax.errorbar(x, y, np.array([y - low, high - y]), color=colour, capsize=2, linestyle="none")
         ax.plot(x, y, color=colour, marker=MARKS[pooling], markersize=4, linewidth=1.4, label=TITLES[pooling], zorder=3)
     first = next(iter(curves.by_pooling.values()))[0].output
     _draw_embedding(ax, curves, semantics, first.layers)

@@ -96,10 +96,11 @@ CASES: dict[str, Case] = {
 
 
 def _by_type(words: str, *model_types: str) -> dict[str, Case]:
-    """Families that are refused by the type in ``config.json``, before a model is made."""
+    """Families that are refused by the type in ``config.json``, before a model is made; those that are installed."""
     return {
         model_type: Case(lambda t=model_type: _Configuration(t), None, None, words)  # type: ignore[misc]
         for model_type in model_types
+        if model_type in tf.CONFIG_MAPPING
     }
 
 

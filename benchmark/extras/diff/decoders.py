@@ -13,6 +13,7 @@ Size and work of every file are checked by Pillow before another library reads i
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -93,7 +94,9 @@ def _torchvision(data: bytes, upright: bool) -> np.ndarray:
     from torchvision.io import ImageReadMode, decode_image
 
     packed = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    pixels = decode_image(packed, mode=ImageReadMode.RGB, apply_exif_orientation=upright)
+    with warnings.catch_warnings():  # torchvision 0.29 announces that it will end; loaders still call it
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pixels = decode_image(packed, mode=ImageReadMode.RGB, apply_exif_orientation=upright)
     return pixels.permute(1, 2, 0).numpy()
 
 

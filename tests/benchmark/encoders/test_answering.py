@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from packaging.version import Version
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -71,6 +72,8 @@ def as_png(picture: Image.Image) -> Image.Image:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of PaliGemma's processor
 @pytest.mark.parametrize("family", list(FAMILIES)[::3])
 def test_logits__equal_the_librarys_call__one_or_many__and_png(vision_language_model, family):
+    if family == "smolvlm" and Version(transformers.__version__) < Version("5.21"):
+        pytest.skip("its own call takes the size of patches for the tokens of a picture")
     folder = vision_language_model(family)
     model, four = model_of(folder), pictures()
     pairs = [(picture, prompt) for picture in four for prompt in (YES_NO, LETTERS)]

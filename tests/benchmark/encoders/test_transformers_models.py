@@ -249,7 +249,9 @@ def test_refusal__what_a_model_reads_is_known_from_its_configuration(name: str, 
         refuse_what_reads_no_photo("mine", getattr(tf, f"{name}Config")())
 
 
-@pytest.mark.parametrize("name", ["Emu3", "Apertus1p5", "Chameleon", "Mllama"])
+@pytest.mark.parametrize(
+    "name", [n for n in ("Emu3", "Apertus1p5", "Chameleon", "Mllama") if hasattr(tf, f"{n}Config")]
+)
 def test_refusal__tokens_that_are_no_features(name: str) -> None:
     with pytest.raises(UsageError, match="features"):
         refuse_what_reads_no_photo("mine", SimpleNamespace(model_type=getattr(tf, f"{name}Config").model_type))

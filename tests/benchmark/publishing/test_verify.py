@@ -8,8 +8,11 @@ from benchmark.__main__ import camtrace
 from benchmark.publishing import VERDICTS, Verification, verified
 from benchmark.results import ResultFile
 from builders.files import write_text_atomically
+from builders.pixels import codec_canary
 
-OTHER = {"codec": {"pillow": "11.0.0"}, "codec_canary": "fb0aec8615dad61c"}
+KNOWN = {"fb0aec8615dad61c": "11.0.0", "78e492f7fbf1fa50": "13.0.0"}
+CANARY, PILLOW = next((canary, pillow) for canary, pillow in KNOWN.items() if canary != codec_canary())
+OTHER = {"codec": {"pillow": PILLOW}, "codec_canary": CANARY}
 UNKNOWN = {"codec": {"pillow": "99"}, "codec_canary": "0" * 16}
 
 
@@ -17,7 +20,7 @@ UNKNOWN = {"codec": {"pillow": "99"}, "codec_canary": "0" * 16}
     ("part", "values", "verdict", "why"),
     [
         ("cost", {}, "repeatable here", ""),
-        ("environment", OTHER, "other codec", "Pillow 11.0.0"),
+        ("environment", OTHER, "other codec", f"Pillow {PILLOW}"),
         ("environment", UNKNOWN, "unknown codec", "0000000000000000"),
         ("environment", {"device": None, "options": {"seed": 0}}, "lacks provenance", "device"),
         ("data", {"question_hash": ""}, "lacks provenance", "data.question_hash"),
