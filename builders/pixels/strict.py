@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +11,9 @@ from PIL import Image, ImageFile
 
 _PIXELS_OF_A_WARNING = 89_478_485
 """Pillow's own ``Image.MAX_IMAGE_PIXELS``; twice as many are refused."""
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+"""What Pillow logs of a hostile file is in the reason of a refusal; without a handler Python writes it on the terminal."""
 
 _lock = threading.Lock()
 _inside = 0

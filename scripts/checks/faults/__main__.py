@@ -8,12 +8,10 @@ Parts: ``results`` and ``answers`` (mutated files through every reader), ``pictu
 mutations through the decoder), ``board`` (1,000 hostile result files among 50 honest ones: the board of the 50, byte
 for byte), ``kills``, ``disks`` (mounts small file systems: run as root, or under ``unshare -rm``), ``flips``, ``pairs``
 (two processes on one output and cache), ``machines`` (lost folders, clocks that jump, few descriptors, little disk, no
-shared memory, killed workers; secrets are planted), ``rows`` (what went wrong once, by the real command), ``campaign``
-(every kind of input through every command). Stages of kills to machines: score, build, board, sweep, audit, encoders
-(networks in processes of their own, which are killed alone too), erase, diff, work, finish, publish, search, fetch (the
-last three against doubles on loopback). ``--record FILE`` adds the counts of each run to a file, and
-``--table`` prints its table by kind and what is not tried. Exit status 1 if anything was wrong. ``--quick`` tries a
-tenth of everything. ``tests/scripts/checks/test_faults.py`` runs a little of it; ``python scripts/speed --only
+shared memory, killed workers; secrets are planted). Stages of kills to machines: score, build, board, sweep, audit,
+encoders (networks in processes of their own, which are killed alone too), erase, diff, work, finish, publish, search,
+fetch (the last three against doubles on loopback). Exit status 1 if anything was wrong. ``--quick`` tries a tenth of
+everything. ``tests/scripts/checks/test_faults.py`` runs a little of it; ``python scripts/speed --only
 input_checks`` measures what the checks cost.
 """
 
@@ -30,7 +28,6 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Container
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__" and not __package__:  # by its path, not by python -m
@@ -42,12 +39,9 @@ from scripts.checks.faults.machines import broken_machines
 from scripts.checks.faults.mutations import honest_result, hostile_answers, hostile_bytes, write_board_folder
 from scripts.checks.faults.pictures import fuzz_pictures
 from scripts.checks.faults.processes import run
-from scripts.checks.faults.records import append, table
-from scripts.checks.faults.rows import every_row
-from scripts.checks.faults.stages import content, photos, service_stages, stages
-from scripts.checks.faults.world import short_runs
+from scripts.checks.faults.stages import content, photos, service_stages, short_runs, stages
 
-PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines", "rows", "campaign")
+PARTS = ("results", "answers", "pictures", "board", "kills", "disks", "flips", "pairs", "machines")
 
 
 def main() -> int:
@@ -60,28 +54,13 @@ def main() -> int:
     p.add_argument("--flips", type=int, default=50)
     p.add_argument("--pairs", type=int, default=40, help="of two processes on one output and cache")
     p.add_argument("--machines", type=int, default=100, help="runs on a machine that is broken in some way")
-    p.add_argument("--cases", type=int, default=10_000, help="of the campaign")
-    p.add_argument("--first", type=int, default=0, help="of the campaign: number of the first case")
-    p.add_argument("--world", type=Path, help="of the campaign: folder that keeps its inputs for the next one")
-    p.add_argument("--number", type=int, help="of the campaign: repeat this case alone")
-    p.add_argument("--limit-s", type=float, default=1e9, help="of the campaign: no case begins later")
-    p.add_argument(
-        "--kinds",
-        default="",
-        help="of the campaign and of rows: whose name has this; of the campaign: or one of A,B",
-    )
-    p.add_argument("--record", type=Path, help="file that the counts are added to; the table is made of it")
-    p.add_argument("--table", action="store_true", help="print the table of --record alone")
     p.add_argument("--hostile", type=int, default=1000, help="files next to 50 honest ones")
     p.add_argument("--seconds", type=float, default=60.0, help="of each fuzzer")
     p.add_argument("--quick", action="store_true", help="a tenth of what is not given as a number")
     args = p.parse_args()
-    for name in ("kills", "disks", "flips", "pairs", "machines", "hostile", "cases", "seconds"):
+    for name in ("kills", "disks", "flips", "pairs", "machines", "hostile", "seconds"):
         if args.quick and getattr(args, name) == p.get_default(name):
             setattr(args, name, type(p.get_default(name))(p.get_default(name) / 10))
-    if args.table:
-        print("\n".join(table(args.record)))
-        return 0
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="hostile-") as scratch_name:
         scratch = Path(scratch_name)
@@ -89,8 +68,6 @@ def main() -> int:
             started = time.monotonic()
             tally = _PARTS[part](args, scratch / part)
             wrong += len(tally.wrong)
-            if args.record and part != "campaign":  # which saves what it has
-                append(args.record, part, args.seed, tally)
             tried, took = sum(tally.tried.values()), time.monotonic() - started
             print(f"{part}: {tried} tried in {took:.0f} s, {len(tally.wrong)} wrong")
             for name, count in (*sorted(tally.tried.items()), *sorted(tally.outcomes.items())):
@@ -242,32 +219,6 @@ def _of_stages(
     return part
 
 
-def every_command(args: argparse.Namespace, folder: Path) -> Tally:
-    """The campaign of hostile inputs over all commands."""
-    from scripts.checks.faults.campaign import campaign
-    from scripts.checks.faults.kinds.answers import kinds_of_answers
-    from scripts.checks.faults.kinds.files import kinds_of_files
-    from scripts.checks.faults.kinds.photos import kinds_of_encoders, kinds_of_photos
-    from scripts.checks.faults.kinds.ranks import kinds_of_ranks
-    from scripts.checks.faults.kinds.remote import kinds_of_remote_data
-    from scripts.checks.faults.kinds.sources import kinds_of_sources
-    from scripts.checks.faults.kinds.stores import kinds_of_stores
-    from scripts.checks.faults.kinds.words import kinds_of_words
-    from scripts.checks.faults.world import world
-
-    with (
-        world(args.world or folder / "world") as given,
-        kinds_of_answers(given) as answers,
-        kinds_of_remote_data(given) as remote,
-    ):
-        kinds = [*kinds_of_files(), *kinds_of_photos(), *kinds_of_encoders(), *answers, *remote]
-        kinds += [*kinds_of_sources(), *kinds_of_stores(), *kinds_of_ranks(), *kinds_of_words()]
-        chosen = [kind for kind in kinds if any(part in kind.name for part in args.kinds.split(","))]
-        save = partial(append, args.record, "campaign", args.seed) if args.record else (lambda part: None)
-        options = {"first": args.first, "only": args.number, "seconds": args.limit_s, "save": save}
-        return campaign(chosen, given, folder / "runs", args.cases, args.seed, **options)
-
-
 _PARTS = {
     "results": lambda args, folder: fuzz_results(args.seconds, args.seed, folder),
     "answers": lambda args, folder: fuzz_answers(args.seconds, args.seed, folder),
@@ -277,8 +228,6 @@ _PARTS = {
     "disks": _of_stages(full_disks, "disks"),
     "flips": _of_stages(flips, "flips", {stored.stage for stored in STORED.values()}),
     "pairs": _of_stages(pairs, "pairs"),
-    "rows": lambda args, folder: every_row(folder, args.kinds),
-    "campaign": every_command,
     "machines": _of_stages(broken_machines, "machines"),
 }
 

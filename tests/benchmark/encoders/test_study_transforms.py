@@ -119,12 +119,6 @@ def save_clip(folder: Path) -> None:
     tf.CLIPImageProcessor().save_pretrained(folder)
 
 
-def save_dino(folder: Path) -> None:
-    """With a processor that squashes, bilinear, and other constants: nothing of it is the study's."""
-    tf.ViTModel(tf.ViTConfig(**VIT, image_size=224)).save_pretrained(folder)
-    tf.ViTImageProcessor(size={"height": 224, "width": 224}, resample=2).save_pretrained(folder)
-
-
 def save_timm(folder: Path) -> None:
     model = timm.create_model("test_resnet", pretrained=False, num_classes=3)
     model.pretrained_cfg.update({"input_size": (3, 224, 224), "crop_pct": 0.95, "interpolation": "bicubic"})

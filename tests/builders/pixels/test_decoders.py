@@ -15,6 +15,7 @@ from PIL import Image
 from builders.errors import PhotoError
 from builders.pixels import decode_rgb, decoders
 from tests.support.images import image_bytes
+from tests.support.processes import run_python
 
 
 def blp(jpeg: bytes, width: int, height: int) -> bytes:
@@ -52,6 +53,20 @@ def test_decode__lines_of_libtiff_do_not_reach_the_terminal(capfd):
         with contextlib.suppress(PhotoError):
             decode_rgb(bytes(spoilt))
     assert capfd.readouterr() == ("", "")
+
+
+def test_decode__what_pillow_logs_does_not_reach_the_terminal(tmp_path):
+    """In a process of its own: pytest gives the logger handlers."""
+    code = (
+        "import io, struct, sys\nfrom PIL import Image\nfrom builders.errors import PhotoError\n"
+        "from builders.pixels import decode_rgb\n"
+        "buffer = io.BytesIO()\nImage.new('RGB', (4, 4)).save(buffer, 'TIFF')\n"
+        "entry = struct.pack('<HHIHH', 277, 3, 1, 3, 0)\nassert entry in buffer.getvalue()\n"
+        "try:\n    decode_rgb(buffer.getvalue().replace(entry, struct.pack('<HHIHH', 277, 3, 1, 515, 0)))\n"
+        "except PhotoError:\n    sys.exit(7)\n"
+    )
+    done = run_python("-c", code, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
 
 
 def test_count_scans__random_bytes_have_none():
