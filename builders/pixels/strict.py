@@ -13,7 +13,7 @@ _PIXELS_OF_A_WARNING = 89_478_485
 """Pillow's own ``Image.MAX_IMAGE_PIXELS``; twice as many are refused."""
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-"""What Pillow logs of a hostile file is in the reason of a refusal; without a handler Python writes it on the terminal."""
+"""What Pillow logs of a hostile file is in the reason of its refusal; without a handler Python writes it to stderr."""
 
 _lock = threading.Lock()
 _inside = 0
