@@ -181,6 +181,7 @@ def _waiting_process() -> socket.socket:
         share()
     line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     line.connect("\0" + os.environ[WHERE])
+    atexit.register(line.close)
     return line
 
 
