@@ -50,8 +50,13 @@ def _scenes(spec: DataSpec, default: int) -> tuple[int, int, Scenes | None]:
     from builders.simcams import DEFAULT_SIZE, PhotoScenes
 
     count, size = spec.whole("scenes", default), spec.whole("size", DEFAULT_SIZE)
-    photos = PhotoScenes.of_folder(Path(spec.location), size, size, limit=count) if spec.location else None
-    return count, size, photos
+    folder = _scene_folder(spec)
+    return count, size, PhotoScenes.of_folder(Path(folder), size, size, limit=count) if folder else None
+
+
+def _scene_folder(spec: DataSpec) -> str:
+    """The folder of the photos; empty where scenes are procedural, also by the name that results show."""
+    return "" if spec.location == "procedural" else spec.location
 
 
 def _imagenet(spec: DataSpec, seed: int) -> PhotoSet:
@@ -308,7 +313,7 @@ _BUILT_IN: Mapping[str, Kind] = MappingProxyType(
             _simcams,
             ("scenes", "size"),
             "optional",
-            is_local=lambda spec: bool(spec.location),
+            is_local=lambda spec: bool(_scene_folder(spec)),
         ),
         "simpairs": Kind(
             "simpairs[:PATH]",
@@ -316,7 +321,7 @@ _BUILT_IN: Mapping[str, Kind] = MappingProxyType(
             _simpairs,
             ("scenes", "size"),
             "optional",
-            is_local=lambda spec: bool(spec.location),
+            is_local=lambda spec: bool(_scene_folder(spec)),
         ),
         "inat2018": Kind(
             "inat2018:PATH",

@@ -80,7 +80,7 @@ def test_kinds__a_wrong_option_is_one_sentence(text, sentence):
         ("openfake:/o/n", True), ("built:o/n@r", False), ("built:here", True), ("flickrexif:hub:o/n@r", False),
         ("flickrexif:o/n", True), ("flickrexif:hub:here", True), ("paircams:hub:o/n", False), ("paircams:o/n", True),
         ("imagenet:p", True), ("inat2018:p", True), ("simcams", False), ("simcams:p", True), ("simpairs", False),
-        ("simpairs:p", True), ("webdataset:a.tar", True), ("webdataset:https://x/a.tar", False),
+        ("simcams:procedural", False), ("simpairs:p", True), ("webdataset:a.tar", True), ("webdataset:https://x/a.tar", False),
         *((f"{name}:p", True) for name in CAMERA_SETS),
     ],
 )  # fmt: skip
@@ -89,6 +89,14 @@ def test_kinds__paths_of_this_machine_are_local(tmp_path, monkeypatch, text, loc
     monkeypatch.chdir(tmp_path)
     spec = parse_data_spec(text)
     assert KINDS[spec.kind].is_local(spec) is local
+
+
+@pytest.mark.parametrize("kind", ["simcams", "simpairs"])
+def test_kinds__the_name_that_results_show_opens_the_same_photos(kind):
+    plain = open_photos(f"{kind}?scenes=3&size=64")
+    named = open_photos(f"{plain.name}?scenes=3&size=64")
+    assert plain.name == f"{kind}:procedural"
+    assert (named.name, named.ids, named.read(1)) == (plain.name, plain.ids, plain.read(1))
 
 
 def test_kinds__which_options_are_paths_which_have_tables_and_which_stream():
