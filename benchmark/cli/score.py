@@ -17,7 +17,7 @@ from benchmark.cli.parser import scoring_parser
 from benchmark.compute import import_torch, prepare_process
 from benchmark.options import DEFAULT_MODEL, RunOptions, checked_data, listed, loading_options, to_run_options
 from builders.cli import Parser, check_writable, run_command
-from builders.errors import DataError, UsageError
+from builders.errors import UsageError
 from builders.files import sweep_cache
 from builders.untrusted import public_text
 
@@ -88,12 +88,13 @@ def run_scoring(
             if outcome.results or request.is_sweep:
                 with stage("writing reports"):
                     report = write_reports(outcome.results, failures, args.output, outcome.photos, drawing)
-            if args.figure is not None:
-                _draw_figure(outcome.results, args.figure)
         _print_outcome(args, console, request, outcome, failures, report, rows_text)
         console.write_json(outcome.results, failures)
         _push_and_warn(args, request, outcome)
-        return _status(request, outcome)
+        status = _status(request, outcome)
+        if args.figure is not None and outcome.results and not _is_drawn(outcome.results, args.figure):
+            return status or 1
+        return status
 
 
 def prepare_run(args: argparse.Namespace, options: RunOptions) -> None:
@@ -165,15 +166,16 @@ def _failures(request: Request, outcome: RunOutcome) -> dict[str, str]:
     return {failure.name: failure.reason for failure in outcome.failed}
 
 
-def _draw_figure(results: Sequence[Result], file: Path) -> None:
-    """Draw the figure for papers. Raises ``DataError`` if there is no score to draw."""
+def _is_drawn(results: Sequence[Result], file: Path) -> bool:
+    """Draw the figure for papers; without a score that has a place in it, a sentence says so."""
     from benchmark.report import summary_figure, write_figure
     from benchmark.tasks import all_tasks
 
-    figure = summary_figure(results, all_tasks())
-    if figure is None:
-        raise DataError(f"--figure {file}: there is no score to draw")
+    if (figure := summary_figure(results, all_tasks())) is None:
+        print(f"camtrace: --figure {file}: there is no score to draw", file=sys.stderr)
+        return False
     write_figure(figure, file)
+    return True
 
 
 def _print_outcome(

@@ -77,10 +77,14 @@ def summary_figure(
     Args:
         results: of one or several encoders on one or several data sets.
         questions: all that are known.
-        patterns: of tasks, such as ``probe/*``; by default all traces and differences.
+        patterns: of tasks, such as ``probe/*``; by default traces and differences, or where there are none all.
         width: in inches.
     """
-    panels = {kind: rows for kind in (SHARE, POINTS) if (rows := _rows(results, questions, patterns, kind))}
+
+    def panels_of(chosen: Sequence[str]) -> dict[str, list[_Row]]:
+        return {kind: rows for kind in (SHARE, POINTS) if (rows := _rows(results, questions, chosen, kind))}
+
+    panels = panels_of(patterns) or panels_of(patterns or ("*",))
     if not panels:
         return None
     encoders = list(dict.fromkeys(_encoder(result) for result in results))

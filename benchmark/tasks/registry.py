@@ -216,11 +216,13 @@ def select_tasks(
             tasks are then passed over.
 
     Raises:
-        UsageError: a pattern matches nothing.
+        UsageError: a pattern matches nothing, or only tasks that must be named.
     """
     of_groups: list[Task] = []
     for pattern in patterns:
-        if fnmatch.filter(tasks, pattern):
+        if matched := fnmatch.filter(tasks, pattern):
+            if not any(_matches(tasks[name], pattern) for name in matched):
+                raise UsageError(f"{pattern!r} chooses no task: write the name, such as {matched[0]}")
             continue
         head, _, group = pattern.partition("/")
         named = [g for g in groups or () if head == "*" or head in GROUP_TASKS if fnmatch.fnmatchcase(g, group)]

@@ -42,7 +42,9 @@ def test_figure__scale_is_the_way_from_chance_to_always_right():
     assert ends[0] == pytest.approx((1.0, 3.0))
     named = summary_figure([result("a", TRACE, MOVED, PLAIN)], all_tasks(), ["knn/original"])
     assert drawn(named.axes[0])[0] == pytest.approx([0.5])
-    assert summary_figure([result("a", PLAIN)], all_tasks()) is None
+    alone = summary_figure([result("a", PLAIN)], all_tasks())  # no trace, no difference: what there is
+    assert drawn(alone.axes[0])[0] == pytest.approx([0.5])
+    assert summary_figure([result("a")], all_tasks()) is None
 
 
 def test_figure__encoders_and_data_sets_have_marks_and_rows_of_their_own():

@@ -222,3 +222,12 @@ def test_score__names_that_are_no_text_reach_the_result_escaped(tmp_path, capfd,
     result = read_result(tmp_path / "out" / "result.json")
     assert [failure.name for failure in result.failures] == ["train/cat/caf\\xe9\\x1b[2J.jpg"]
     assert "\x1b" not in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_score__the_figure_of_an_accuracy_alone_is_drawn_and_the_report_printed(project):
+    words = ("-m", "mine:encode", "-d", "folder:photos", "-t", "knn/original", "-o", "plain", "--figure", "plain.svg")
+    done = run(project, "score", *words)
+    assert done.returncode == 0
+    assert "mine:encode" in done.stdout
+    assert "</svg>" in (project / "plain.svg").read_text()

@@ -1,6 +1,7 @@
 """Tasks pass the right inputs to the arithmetic: their scores equal those of the pure functions on the definition."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from benchmark.probe import processing_probe
 from benchmark.scoring.run import Scored
 from benchmark.stats import photo_interval
 from benchmark.tasks import all_tasks, fitting_tasks, select_tasks
-from builders.errors import DataError
+from builders.errors import DataError, UsageError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import PARAMETERS, PROCESSINGS, assigned_class
 from builders.pixels.process import process
@@ -167,6 +168,12 @@ def test_select_tasks__patterns():
         "knn/sharpening",
         "answers/jpeg",
     ]
+
+
+@pytest.mark.parametrize("pattern", ["linear/*", "probe/jpeg-*"])
+def test_select_tasks__a_pattern_that_chooses_nothing_is_refused(pattern):
+    with pytest.raises(UsageError, match=re.escape(pattern)):
+        select_tasks(["probe/jpeg", pattern], all_tasks())
 
 
 def test_all_tasks__one_number_stands_for_a_task():

@@ -80,7 +80,8 @@ def test_kinds__a_wrong_option_is_one_sentence(text, sentence):
         ("openfake:/o/n", True), ("built:o/n@r", False), ("built:here", True), ("flickrexif:hub:o/n@r", False),
         ("flickrexif:o/n", True), ("flickrexif:hub:here", True), ("paircams:hub:o/n", False), ("paircams:o/n", True),
         ("imagenet:p", True), ("inat2018:p", True), ("simcams", False), ("simcams:p", True), ("simpairs", False),
-        ("simcams:procedural", False), ("simpairs:p", True), ("webdataset:a.tar", True), ("webdataset:https://x/a.tar", False),
+        ("simcams:procedural", False), ("simpairs:p", True), ("webdataset:a.tar", True),
+        ("webdataset:https://x/a.tar", False),
         *((f"{name}:p", True) for name in CAMERA_SETS),
     ],
 )  # fmt: skip
