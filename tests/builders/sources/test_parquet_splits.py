@@ -140,7 +140,7 @@ def test_built__is_remembered_by_the_stamps_of_its_files(tmp_path, photo_folder,
     os.utime(touched, ns=(0, touched.stat().st_mtime_ns + 1))
     again = open_photos(f"built:{tmp_path / 'set'}").stamps()
     assert not {stamp.text for stamp in again} & {stamp.text for stamp in first}
-    assert again[0].changed_ns == first[0].changed_ns + 1 or touched.stat().st_mtime_ns < first[0].changed_ns
+    assert again[0].changed_ns >= first[0].changed_ns
 
 
 def test_parquet_part__a_damaged_page_is_a_photo_that_cannot_be_read(folder, cache):
