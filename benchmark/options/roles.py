@@ -211,6 +211,15 @@ def a_share(value: float) -> str:
     return "" if 0 <= value < 1 else f"give a share of at least 0 and less than 1{perhaps_percent(value)}"
 
 
+def a_share_or_all(value: float) -> str:
+    """The limits of a share that may be all.
+
+    >>> a_share_or_all(1.0), a_share_or_all(90)
+    ('', 'give a share from 0 to 1: did you mean 0.9?')
+    """
+    return "" if 0 <= value <= 1 else f"give a share from 0 to 1{perhaps_percent(value)}"
+
+
 def _named(path: str) -> Any:
     """An object by ``module:name``, imported when it is needed, since its layer is above this one."""
     module, _, name = path.partition(":")

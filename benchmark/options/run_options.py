@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.options.presets import PRESETS
-from benchmark.options.roles import GROUPS, a_share, at_least, declared, option
+from benchmark.options.roles import GROUPS, a_share, a_share_or_all, at_least, declared, option
 from builders.cli import size_in_bytes
 from builders.errors import unknown_name
 from builders.files import cache_folder
@@ -303,7 +303,7 @@ class RunOptions:
         reason="it decides whether there is a score, not which",
         repeat=True,
         metavar="R",
-        limits=a_share,
+        limits=a_share_or_all,
     )
     """Scores on few photos are not those of the set. Boards and comparisons have the default."""
     outputs: tuple[str, ...] = option(

@@ -177,7 +177,8 @@ LEAST = {
     "memory": 1,
     "workers": 0,
 }
-SHARES = {"mask_ratio", "min_usable"}
+SHARES = {"mask_ratio": 0.999, "min_usable": 1}
+"""Most of each."""
 
 
 def test_limits__of_every_option_that_has_some():
@@ -186,6 +187,6 @@ def test_limits__of_every_option_that_has_some():
     for name, least in LEAST.items():
         assert [limited[name](value) for value in (least, 10**9)] == ["", ""]
         assert limited[name](least - 1) == f"at least {least} is needed"
-    for name in SHARES:
-        assert [limited[name](value) for value in (0, 0.999)] == ["", ""]
-        assert all("share" in limited[name](value) for value in (1, -0.001))
+    for name, most in SHARES.items():
+        assert [limited[name](value) for value in (0, most)] == ["", ""]
+        assert all("share" in limited[name](value) for value in (most + 0.001, -0.001))
