@@ -46,7 +46,7 @@ class AlignedTask:
 
 
 def align_task(members: Sequence[ItemScores], on_missing: OnMissing = "fail") -> AlignedTask:
-    """Systems on the items that all of them have a score for, in the order of the first one.
+    """Systems on the items that all of them have a score for, in the order of those of the first.
 
     Args:
         members: scores of one task by system, two or more.

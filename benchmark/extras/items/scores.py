@@ -74,7 +74,9 @@ class ItemScores:
 
 
 def one_per_item(rows: ScoredRows, on_repeated: OnRepeated = "fail") -> ItemScores:
-    """Scores with one row an item: repeats are averaged, or refused.
+    """Scores with one row an item, in the order of the items' names, so that no sum depends on the order of the rows.
+
+    Repeats are averaged, or refused.
 
     Args:
         rows: of one system and task.
@@ -90,20 +92,24 @@ def one_per_item(rows: ScoredRows, on_repeated: OnRepeated = "fail") -> ItemScor
     """
     if rows.items.null_count:
         raise DataError(f"{rows.where}: {rows.items.null_count:,} rows have no item")
-    encoded = rows.items.dictionary_encode()
+    order = pc.sort_indices(
+        pa.table({"item": rows.items, "score": rows.scores}), [("item", "ascending"), ("score", "ascending")]
+    )
+    scores = rows.scores[order.to_numpy()]
+    clusters = None if rows.clusters is None else rows.clusters.take(order)
+    encoded = rows.items.take(order).dictionary_encode()
     names, codes = encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False)
     counts = np.bincount(codes, minlength=len(names))
     shared = (rows.system, rows.task, rows.metric)
     if len(names) == len(codes):
-        return ItemScores(*shared, names, rows.scores, rows.clusters, (1, 1))
+        return ItemScores(*shared, names, scores, clusters, (1, 1))
     if on_repeated == "fail" and not rows.epochs:
         repeated = names.filter(pa.array(counts > 1))
         raise DataError(
             f"{rows.where}: {listed(repeated, 'item')} of {rows.system} {'has' if len(repeated) == 1 else 'have'} "
             "several rows; --on-repeated mean averages them, --task or --system names the column that tells them apart"
         )
-    means = np.bincount(codes, weights=rows.scores, minlength=len(names)) / counts
-    clusters = rows.clusters
+    means = np.bincount(codes, weights=scores, minlength=len(names)) / counts
     if clusters is not None:
         first = np.full(len(names), -1)
         first[codes[::-1]] = np.arange(len(codes))[::-1]
