@@ -85,7 +85,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ``argparse``, but unknown options are an error of the parser that knows the others."""
-        words = self.in_new_spelling(sys.argv[1:] if args is None else args)
+        words = self._with_ranges_below_zero(self.in_new_spelling(sys.argv[1:] if args is None else args))
         if self._subparsers is None:
             self._refuse_unknown_options(words)
         elif words and words[0].startswith("-") and words[0].partition("=")[0] not in self._option_string_actions:
@@ -94,6 +94,17 @@ class Parser(argparse.ArgumentParser):
         if extra:
             self.error(f"unexpected argument {extra[0]!r}")
         return parsed, []
+
+    def _with_ranges_below_zero(self, words: Sequence[str]) -> list[str]:
+        """The words, with ``--range -1:1`` as ``--range=-1:1``: argparse takes what begins with ``-`` for an option."""
+        written: list[str] = []
+        for word in words:
+            last = self._option_string_actions.get(written[-1]) if written else None
+            if last is not None and last.nargs is None and re.match(r"-[\d.]", word) and "--" not in written:
+                written[-1] += f"={word}"
+            else:
+                written.append(word)
+        return written
 
     def _options_follow(self) -> str:
         steps = next(action for action in self._actions if isinstance(action, argparse._SubParsersAction))

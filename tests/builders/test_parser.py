@@ -78,6 +78,13 @@ def test_parse__what_follows_two_dashes_is_no_option_and_no_more_than_wanted_is_
     assert parser.parse_args(["--", "--limit"]).word == ["--limit"]
     with pytest.raises(UsageError, match="unexpected argument 'b'"):
         Parser("x").parse_args(["b", "c"])
+    ranges = Parser("x")
+    ranges.add_argument("--range")
+    ranges.add_argument("--flag", action="store_true")
+    assert ranges.parse_args(["--range", "-1:1", "--flag"]).range == "-1:1"
+    assert ranges.parse_args(["--range", "-.5:1"]).range == "-.5:1"
+    with pytest.raises(UsageError, match="'-1:1'"):
+        ranges.parse_args(["--flag", "-1:1"])
     paths = Parser("x")
     paths.add_argument("--to", type=Path)
     assert paths.parse_args(["--to", "s3://a/b"]).to == Path("s3://a/b")
