@@ -138,7 +138,7 @@ SET_UPS = (
         summary="SPD",
         difference_of=("pos-same", "neg-same"),
         headline=True,
-        if_positive="photos of the right class are found more easily when they share the query's processing",
+        if_positive="kNN accuracy is higher if the right class shares the query's processing than if wrong ones do",
     ),
 )
 """Metrics of every kNN task: the six set-ups, the worst processing of each query, and the difference."""

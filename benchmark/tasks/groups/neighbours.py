@@ -73,7 +73,7 @@ GROUP_SET_UPS = (
         chance="0",
         unit="points",
         main=False,
-        if_positive="photos of the right class are found more easily when they share the query's group",
+        if_positive="kNN accuracy is higher if the right class shares the query's group than if wrong ones do",
     ),
 )
 

@@ -76,7 +76,7 @@ METRICS = (
         unit="points",
         summary="SPD",
         difference_of=("same", "different"),
-        if_positive="distractors of the query's own camera type or group push targets away",
+        if_positive="recall is lower among distractors of the query's own camera type or group",
     ),
     Metric(
         name="all",

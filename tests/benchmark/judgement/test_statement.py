@@ -30,7 +30,7 @@ def test_statements__distractions_are_a_family_and_have_a_sign() -> None:
     )
     [(_, answer, words)] = printed(alone)
     assert answer == "yes"
-    assert words.endswith("when they share the query's processing (+2.0 points, +0.2 to +3.8).")
+    assert "(+2.0 points, +0.2 to +3.8)" in words
     assert [answer for _, answer, _ in printed(alone, *many)] == ["undecided", "undecided", "undecided", "undecided"]
     [(_, answer, words)] = printed(score("knn/jpeg", "spd", -0.02, 0.01, 0.0))
     assert (answer, words) == ("yes", "knn/jpeg: SPD is below 0 (-2.0 points, -3.0 to -1.0).")

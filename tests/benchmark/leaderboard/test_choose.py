@@ -87,6 +87,33 @@ def test_overview__names_the_least_trace_that_is_accurate_enough(address, both, 
 
 
 @pytest.mark.slow
+def test_overview__ranks_those_accurate_enough_among_each_other(address, site, open_page):
+    page = open_page(f"{address}#want={WANT}&trace={TRACE}&floor=70")
+    board = json.loads((site / "data.json").read_text(encoding="utf-8"))
+    want, trace = (
+        next(i for i, c in enumerate(board["columns"]) if c["id"].startswith(name)) for name in (WANT, TRACE)
+    )
+    cells = {row["name"]: row["cells"] for row in board["rows"] if row["cells"][want] and row["cells"][trace]}
+    count = len(cells)
+    whole = {  # the board's ranks count from the most trace
+        name: (count + 1 - c[trace][5], count + 1 - c[trace][4]) for name, c in cells.items() if c[want][0] >= 0.7
+    }
+    assert 1 < len(whole) < count
+    expected = {}
+    for name, (low, high) in whole.items():
+        before = sum(other_high < low for _, other_high in whole.values())
+        after = sum(other_low > high for other_low, _ in whole.values())
+        ends = {str(1 + before), str(len(whole) - after)}
+        expected[name] = "\u2013".join(sorted(ends, key=int))
+    shown = page.eval_on_selector_all(
+        "table.board tbody:last-child tr:not([hidden])",
+        "rows => rows.map(row => [row.querySelector('th a').textContent, row.querySelector('td.rank').textContent])",
+    )
+    assert {name: rank for name, rank in shown if rank} == expected
+    assert min(int(rank.split("\u2013")[0]) for rank in expected.values()) == 1
+
+
+@pytest.mark.slow
 def test_own_rows__come_first_and_are_marked(study_site, open_page):
     page = open_page((study_site / "index.html").as_uri())
     first = page.locator("table.board tbody:last-child tr:not([hidden])").first

@@ -14,7 +14,7 @@ export function renderAbout(board, container) {
       "forensics. You choose which end is rank 1."),
     h("ul", {},
       h("li", {}, "Numbers are percent with one decimal; downloads have every digit. An empty cell was not measured: it is not zero, and it is last in any order."),
-      h("li", {}, "Ranks are intervals over the whole board, so that filters never move an encoder. An interval has every rank that is possible."),
+      h("li", {}, "Ranks are intervals over the whole board, so that filters never move an encoder. An interval has every rank that is possible. In the overview, ranks are among the encoders that are accurate enough."),
       h("li", {}, "A mean over tasks exists only where every task was measured: a partial run never outranks a full one."),
       h("li", {}, "Measured intervals come from resampling photos. ", board.source.interval_note),
       h("li", {}, "Scores share a column only where photos and codecs agree; otherwise the data set has a column of its own, and says why."),

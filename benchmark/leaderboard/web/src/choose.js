@@ -84,11 +84,11 @@ export function elsewhere(board, state, linkTo) {
     const there = without.length === rows.length && rows.length ? pairOf(board, rows) : null;
     if (!there) return null;
     const data = board.dataset.get(there[1].data).label;
-    const whose = origin === "measured" ? `${counted(rows.length, "encoder")} measured here` : `The ${counted(rows.length, "published encoder")}`;
+    const whose = origin === "measured" ? `${counted(rows.length, "encoder")} measured here` : `the ${counted(rows.length, "published encoder")}`;
     return h("p", { class: "notice elsewhere" },
-      `${whose} ${rows.length > 1 ? "were" : "was"} scored on other photos: `,
+      `Not in this table: ${whose}, scored on other photos. `,
       h("a", { href: linkTo({ trace: there[0].id, want: there[1].id, floor: "" }), title: `${fullLabel(board, there[1])} against ${there[0].label}` },
-        `${rows.length > 1 ? "their" : "its"} scores on ${data}`), ".");
+        `${rows.length > 1 ? "Their" : "Its"} scores on ${data}`), ".");
   });
   return ways.filter(Boolean);
 }

@@ -154,7 +154,7 @@ function start(board) {
     const order = sorting.by
       ? `sorted by ${sorting.by}`
       : sorting.column
-        ? `${overview ? "" : `sorted by ${sorting.column.label}; `}rank 1 is the ${direction(sorting.column, state)}`
+        ? `${overview ? "" : `sorted by ${sorting.column.label}; `}rank 1 is the ${direction(sorting.column, state)}${sorting.accurate ? " among those accurate enough" : ""}`
         : "";
     const text = [
       `${count(rows.length)} of ${counted(board.rows.length, "encoder")}${overview ? "" : `, ${counted(columns.length, "column")}`}`,

@@ -211,6 +211,20 @@ export function rank(cell, column, state) {
   return { low: column.ranked + 1 - cell.rankHigh, high: column.ranked + 1 - cell.rankLow };
 }
 
+/** What the table's rank column says of each row: where the accurate rows come first, their ranks among each other, and
+ * no rank for the others; else the ranks over the whole board. Intervals of the whole board hold together, so that two
+ * rows are in a known order where theirs do not overlap. */
+export function ranks(board, { column, accurate }, state) {
+  const all = board.rows
+    .filter((row) => column && (!accurate || accurate(row)))
+    .map((row) => ({ row, of: rank(row.cells[column.index], column, state) }))
+    .filter(({ of }) => of);
+  return new Map(all.map(({ row, of }) => [row, !accurate ? of : {
+    low: 1 + all.filter((other) => other.of.high < of.low).length,
+    high: all.length - all.filter((other) => other.of.low > of.high).length,
+  }]));
+}
+
 /** Rows in the order of the sort; those without the value come last in either direction. */
 export function sorted(rows, sorting) {
   const { column, by, descending } = sorting;

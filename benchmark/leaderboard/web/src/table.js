@@ -21,6 +21,7 @@ export function createTable({ board, container, onSort, linkTo }) {
   let signature = "";
   let rankHead = null;
   let order = null;
+  const marks = h("p", { class: "marks" });
   const { mixed } = board;
 
   function render(state) {
@@ -48,7 +49,7 @@ export function createTable({ board, container, onSort, linkTo }) {
       reference(state),
       body,
     );
-    fill(container, table);
+    fill(container, table, marks);
   }
 
   function head(state) {
@@ -177,7 +178,7 @@ export function createTable({ board, container, onSort, linkTo }) {
     const column = sorting.column;
     fill(rankHead, "Rank", column ? h("small", {}, `by ${column.label}`) : null);
     rankHead.title = column
-      ? `Rank by ${column.label}: ${direction(column, state)} is 1; an interval where several ranks are possible; computed over the whole board`
+      ? `Rank by ${column.label}: ${direction(column, state)} is 1; an interval where several ranks are possible; ${sorting.accurate ? "among those accurate enough" : "computed over the whole board"}`
       : "";
     container.classList.toggle("with-intervals", state.intervals === "1");
     const ordered = m.sorted(board.rows, sorting);
@@ -189,14 +190,24 @@ export function createTable({ board, container, onSort, linkTo }) {
       new Set(tiers.map(({ tier }) => tier > 1)).size > 1 ? "Measured encoders" : "",
       new Set(tiers.map(({ tier }) => tier % 2)).size > 1 ? `those with at least ${percent(m.enough(board, state))} % accuracy` : "",
     ].filter(Boolean).join(", then ");
-    order.textContent = firsts ? ` ${firsts[0].toUpperCase()}${firsts.slice(1)} come first, whatever their rank; below the line are the others, in order.` : "";
+    const ranks = m.ranks(board, sorting, state);
+    order.textContent = firsts ? ` ${firsts[0].toUpperCase()}${firsts.slice(1)} come first; below the line are the others, in order${sorting.accurate ? ", without a rank where accuracy is lower" : ""}.` : "";
     for (const row of ordered) {
       const { element, rankCell } = entries.get(row.key);
       element.hidden = !visible.has(row);
       element.classList.toggle("below-first", lines.has(row));
-      rankCell.textContent = column ? rankText(m.rank(row.cells[column.index], column, state)) : "";
+      rankCell.textContent = rankText(ranks.get(row));
     }
     body.append(...ordered.map((row) => entries.get(row.key).element));
+    explainMarks(shownRows);
+  }
+
+  /** Under the table, what the daggers and the badge "smoke test" of rows in view mean. */
+  function explainMarks(rows) {
+    const flags = new Set(rows.flatMap((row) => columns.flatMap((column) => row.cells[column.index]?.flags ?? [])));
+    const smoke = rows.flatMap((row) => row.notes).find((note) => note.includes("smoke test"));
+    fill(marks, flags.size ? `† ${[...flags].map((flag) => board.flags[flag] ?? flag).join("; ")}. ` : null, smoke ?? null);
+    marks.hidden = !flags.size && !smoke;
   }
 
   return { render };
