@@ -35,6 +35,7 @@ export function createChoice({ board, verdict, container, change, linkTo }) {
     // Pareto: no other encoder has at least this accuracy with less (or more) trace.
     const front = frontOf(points.map((p) => ({ ...p, x: -p.y, y: p.x })), least ? "least" : "most").map(({ row }) => row);
     const word = least ? "least" : "most";
+    const smoke = both.length && both.every((row) => row.notes.some((note) => note.includes("smoke test")));
     const value = (row, column) => `${shown(row.cells[column.index].value, column)} ${unit(column)}`;
     fill(verdict,
       h("p", { class: "answer" }, both.length === 1
@@ -42,7 +43,8 @@ export function createChoice({ board, verdict, container, change, linkTo }) {
         : first
         ? [h("strong", {}, first.name), ` keeps the ${word} trace (${value(first, trace)}) of those with at least ${percent(enough)} % accuracy${within} (it has ${value(first, want)}).`,
           tied ? ` As ${least ? "little" : "much"} may be kept by ${tied}: the intervals do not decide.` : ""]
-        : `No encoder in view reaches ${percent(enough)} %.`));
+        : `No encoder in view reaches ${percent(enough)} %.`,
+      smoke ? " A smoke test: choose no encoder by it." : ""));
     fill(
       container,
       figure(context, {
