@@ -183,10 +183,10 @@ class Encoder:
     """An RGB ``PIL.Image`` of any size -> an array whose shape and dtype are the same for every photo: uint8
     [height, width, 3] where the pipeline ends in 8-bit pixels, else float32. Picklable and without the model, since
     loader workers get a copy. Raises ``PhotoError`` for sizes that cannot be resized."""
-    embed: Callable[[torch.Tensor], torch.Tensor]
-    """A stacked batch [n, ...] of outputs of ``preprocess``, on the CPU (networks also take it on their device) ->
-    float32 [n, dimension] on the CPU. Moves the batch to its device, normalises uint8 pixels there, and runs in eval
-    and inference mode. Raises ``EncoderError``."""
+    embed: Callable[[Any], torch.Tensor]
+    """A stacked batch [n, ...] of outputs of ``preprocess``, an array or a tensor on the CPU (networks also take one on
+    their device) -> float32 [n, dimension] on the CPU. Moves the batch to its device, normalises uint8 pixels there and
+    runs in eval and inference mode. Raises ``EncoderError``."""
     device: str
     """Device of ``embed``: ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     dtype: str

@@ -213,16 +213,18 @@ class RemoteEmbed:
     at_places: bool | None = None
     """True if it reads single patches, whose places go with the views."""
 
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+    def __call__(self, batch: torch.Tensor | np.ndarray) -> torch.Tensor:
         """[n, ...] -> [n, dimension] on the CPU."""
         return self.start(batch)()
 
-    def start(self, batch: torch.Tensor, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
+    def start(self, batch: torch.Tensor | np.ndarray, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
         """As of ``Embedder.start``; the embeddings are there when it returns."""
         import torch
 
         at = None if places is None else places.cpu().numpy()
-        embeddings = torch.from_numpy(self.remote.embed(self.number, batch.cpu().numpy(), at, self.dimension))
+        embeddings = torch.from_numpy(
+            self.remote.embed(self.number, torch.as_tensor(batch).cpu().numpy(), at, self.dimension)
+        )
         return lambda: embeddings
 
 

@@ -114,11 +114,11 @@ class Embedder:
     at_places: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
     """``forward`` with a third argument int64 [n, 2], a position in each view, for outputs that read single patches."""
 
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+    def __call__(self, batch: torch.Tensor | np.ndarray) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
         return self.start(batch)()
 
-    def start(self, batch: torch.Tensor, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
+    def start(self, batch: torch.Tensor | np.ndarray, places: torch.Tensor | None = None) -> Callable[[], torch.Tensor]:
         """Begin to embed a batch; a GPU computes while the caller continues.
 
         Args:
@@ -131,6 +131,7 @@ class Embedder:
         Raises:
             EncoderError: the batch is empty or too large for the memory, or the forward pass fails.
         """
+        batch = torch.as_tensor(batch)
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         on_cpu = torch.device(self.place.device).type == "cpu"

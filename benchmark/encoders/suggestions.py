@@ -99,9 +99,12 @@ def unknown_model(kind: str, name: str, known: Iterable[str], where: str) -> Usa
 
     >>> str(unknown_model("timm model", "resnet81", ["resnet18", "resnet34"], "timm.list_models()"))
     "unknown timm model 'resnet81': did you mean 'resnet18'?"
+    >>> str(unknown_model("encoder", "bundled:phash", ["bundled:imgsim", "control:phash"], "list encoders"))
+    "unknown encoder 'bundled:phash': did you mean 'control:phash'?"
     """
     names = sorted(known)
-    near = nearest_name(name, names)
+    of_kind = name.partition(":")[2]
+    near = nearest_name(name, names) or next((n for n in names if of_kind and n.partition(":")[2] == of_kind), None)
     known_names = f"known: {', '.join(names)}" if 0 < len(names) <= MOST else f"{where} lists them"
     return UsageError(f"unknown {kind} {name!r}: {did_you_mean(near) or known_names}")
 

@@ -93,13 +93,13 @@ class RuntimeEmbedder:
     hint: str = "; try --runtime torch"
     """End of the message where it fails."""
 
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+    def __call__(self, batch: torch.Tensor | np.ndarray) -> torch.Tensor:
         """[n, ...] -> float32 [n, dimension]; raises ``EncoderError``."""
         if len(batch) == 0:
             raise EncoderError(f"{self.name}: an empty batch has no embeddings")
         sizes = chunk_sizes(len(batch), torch.get_num_threads(), self.network.batch_sizes)
         try:
-            embeddings = self.network([part.numpy() for part in batch.cpu().split(sizes)])
+            embeddings = self.network([part.numpy() for part in torch.as_tensor(batch).cpu().split(sizes)])
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             if isinstance(error, MemoryError) or out_of_memory(error):
                 raise EncoderError(f"{self.name}: {len(batch)} views at a time do not fit into memory") from error

@@ -55,6 +55,7 @@ def test_load_encoder__a_module_is_not_imported_here(write: Callable[..., str]) 
     encoder = load_encoder(spec, device="cpu")
     array = encoder.preprocess(PICTURE)
     assert encoder.embed(torch.from_numpy(array)[None]).shape == (1, 48)
+    assert torch.equal(encoder.embed(array[None]), encoder.embed(torch.from_numpy(array)[None]))
     assert "flags_of_mine" not in sys.modules
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
     assert callable(np.argsort)
