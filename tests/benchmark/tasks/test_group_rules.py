@@ -185,7 +185,8 @@ def test_fitting_tasks__by_what_the_photos_have():
     )
     assert ("forensics/floor: " in text, "probe/iso" in text, text.endswith(")")) == (True, False, True)
     stored = dataclasses.replace(plain, stored_views=all_tasks()["probe/jpeg-fine"].recipe(plain, RunOptions()).names)
-    assert names_of(stored) == ["probe/jpeg", "probe/jpeg-fine", "knn/jpeg", "knn/jpeg-fine"]
+    of_parameters = [n for n in names_of(stored) if n.startswith(("probe/", "knn/"))]
+    assert of_parameters == ["probe/jpeg", "probe/jpeg-fine", "knn/jpeg", "knn/jpeg-fine"]
 
 
 @pytest.mark.parametrize(
