@@ -1,4 +1,7 @@
-"""``camtrace finish`` of a run: merges embeddings and outcomes of all ranks, and writes results."""
+"""``camtrace finish`` of a run, once every rank is done: merges their embeddings and outcomes, and writes results.
+
+Tasks that failed in ranks are run again here. ``benchmark/cli/cluster.py`` checks that the ranks are done.
+"""
 
 from __future__ import annotations
 

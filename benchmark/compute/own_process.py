@@ -1,4 +1,4 @@
-"""A process of its own for code of others: how it is started, limited and ended.
+"""A process of its own for code of others, with one socket: how it is started, limited in memory, and ended.
 
 On Linux it is a fork of this process, which has imported what it needs; where libraries that do not survive a fork are
 in use, of a process that forks for this one (``nursery.py``). Elsewhere it is a new interpreter. It is in a process

@@ -1,4 +1,4 @@
-"""An index with the photos that its vectors belong to."""
+"""Opens an index of vectors with the photos that they belong to; nothing is searched."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Majority votes of nearest neighbours, many at once: correct or not, tied or not.
 
+They come from two lists of each query, its nearest photos of its own label and its nearest others, merged here.
 The rule: every neighbour has one vote, the label with most votes wins, and of tied labels the one whose nearest
 neighbour comes first wins (neighbours are ordered by similarity descending, then train index ascending). Results of
 other rules are recorded too: the study's code takes the tied label that an unstable sort puts first, which is as good

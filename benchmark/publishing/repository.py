@@ -1,7 +1,8 @@
 """Result files -> a data set of results on the Hub: one commit with the rebuilt table, or a pull request.
 
 What is in the repository is read anew on every try: a commit that came first (412) is merged, an answer that was lost
-leaves nothing to do, and files of others are never written to.
+leaves nothing to do, and result files of others are never written to. ``offer`` proposes small files (cards, scores)
+to repositories of others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Checks of processed photos: classes, files and sizes agree with the assignment and the processings."""
+"""Checks of the rows of processed photos: no photo twice in a class, balance of classes as assigned, and each picture's
+format, JPEG quality, subsampling, size and scale those of its class."""
 
 from __future__ import annotations
 

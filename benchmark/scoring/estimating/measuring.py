@@ -1,4 +1,8 @@
-"""Measures every encoder of a run on a few photos of every set, and looks at what the cache has already."""
+"""``estimate``: what a run would take, a ``Measured`` row for each encoder and photo set.
+
+Loading, trial, passes (``pass_costs.py``) and tasks (``task_costs.py``) are measured on a few photos and scaled to all,
+without what the cache has already.
+"""
 
 from __future__ import annotations
 

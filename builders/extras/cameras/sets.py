@@ -1,4 +1,7 @@
-"""Camera sets as photo sets: scene, device, unit, platform and settings of every photo, and what is missing or odd."""
+"""A folder or archive of a camera set, or its tables, become a photo set: one photo for each scene and device.
+
+``layouts.py`` parses paths and ``tables.py`` reads the sets that tables describe; splits keep scenes together.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All views of a photo: the part of the photo that each view needs, and the calls of the kernels.
+"""The exact engine on one photo: which views it can make (Pillow makes the others), and these, whole or preprocessed.
 
 A preprocessing that crops the centre needs only the blocks under the crop and the pixels that its filter reaches: the
 rest is not computed. Arrays in, arrays out.
