@@ -1,4 +1,7 @@
-"""Forward pass of torch networks: normalisation, chunks, checks, compilation, and the hash of the weights."""
+"""``network_encoder`` makes an encoder of any torch network: it moves, tries and describes it.
+
+``Embedder`` runs its forward passes; normalisation, compilation and the hash of the weights are here too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Checks before publishing: a result records all that others need to reproduce it, and its codec can be installed."""
+"""Checks of a result before publishing: what others lack to reproduce it, whether its codec can be installed, and which
+of its inputs only the author has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files of embeddings, or of a detector's scores, that another program made: which tasks they can answer."""
+"""Which tasks an encoder can answer, and a sentence about those left out.
+
+Not every encoder gives answers, and a file of embeddings, answers or scores has only some views and photos.
+"""
 
 from __future__ import annotations
 

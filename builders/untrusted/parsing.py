@@ -1,4 +1,4 @@
-"""One thread at a time in ``ast.parse``, on the Pythons whose parser fails when two threads parse at once."""
+"""Lets one thread at a time into ``ast.parse``, for the whole process, on Pythons whose parser fails in two at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies: whether a threshold that some photos chose holds on others, and how many copies reach it."""
+"""Sentences on scores of copies: whether a threshold that some photos chose holds on others, and how many reach it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Photos in the state: the one place that inserts rows, and the cap per owner and month.
+"""Photos in the state: the only place that inserts rows, without those that were taken down.
 
-No caller has to check for take-downs: ``insert_photos`` leaves out what a tombstone covers.
+The cap per owner and month is separate: callers apply it before (``within_cap``) or after (``drop_beyond_cap``).
 """
 
 from __future__ import annotations
