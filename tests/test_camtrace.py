@@ -69,6 +69,15 @@ def test_help__shows_every_command_and_imports_nothing_heavy():
     assert printed.endswith("\n['4', 'PASSIVE']\n\n")  # none of the heavy ones, which then read how threads wait
 
 
+def test_list_tasks__needs_neither_torch_nor_scipy():
+    printed = in_python(
+        "import sys\nfrom benchmark.__main__ import camtrace\ncamtrace(['list', 'tasks'])\n"
+        "print(*{'torch', 'scipy', 'sklearn', 'pandas'} & set(sys.modules))"
+    )
+    assert "probe/jpeg" in printed
+    assert printed.endswith("\n\n")  # none of them
+
+
 WORDS = [[name] for name in COMMANDS] + [["build", name] for name in BUILDS]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from benchmark.extras.copies.judged import threshold_text, thresholds
-from benchmark.report import markdown_table, percent
 from benchmark.results import Result
 from builders.untrusted import readable
 
 
 def copies_text(result: Result) -> str:
     """Sentences about thresholds, and a table of kinds of copies; empty where no task is about copies."""
+    from benchmark.extras.copies.judged import threshold_text, thresholds
+    from benchmark.report import markdown_table, percent
+
     by_task: dict[str, dict[str, dict[str, float]]] = {}
     parts = [f"{score.task}: {threshold_text(score)}" for score in thresholds(result)]
     for score in result.scores:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.extras.copies.judged import short_answers
 from benchmark.extras.copies.report import copies_text
 from benchmark.options import RunOptions
 from benchmark.results import Family, Metric, PhotoValues
@@ -38,6 +37,8 @@ from builders.photos import PhotoSet, hash64
 from builders.pixels import STUDY_PROCESSINGS
 
 if TYPE_CHECKING:
+    from benchmark.judgement import Conclusion
+    from benchmark.results import Questions, Result
     from benchmark.stats import ErrorUnits, Threshold
     from benchmark.views import ViewRecipe
 
@@ -47,6 +48,13 @@ their number and one."""
 
 LEAST = 8
 """Fewest test photos: each half needs some."""
+
+
+def _short_answers(results: Sequence[Result], questions: Questions) -> tuple[Conclusion, ...]:
+    from benchmark.extras.copies.judged import short_answers
+
+    return short_answers(results, questions)
+
 
 COPIES = Family(
     name="copies",
@@ -61,7 +69,7 @@ COPIES = Family(
     hub_id="copies-{subject}",
     tagline="Which copies of a photo are found among other photos, and at which threshold.",
     section=("Thresholds for copies", copies_text),
-    short=short_answers,
+    short=_short_answers,
     lead=("matched", "matches most"),
 )
 
