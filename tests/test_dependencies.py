@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmark.__main__ import camtrace as run_command
 from builders.errors import EXTRA_OF, missing_package
 
 if sys.version_info >= (3, 11):
@@ -284,7 +285,7 @@ def base_environment(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_base_alone__audits_compares_and_reads_results_without_torch(base_environment, photo_folder, tmp_path):
+def test_base_alone__audits_compares_and_reads_results_without_torch(base_environment, photo_folder, tmp_path, capfd):
     python, size = base_environment
     print(f"the base is {size:.0f} MB")  # pytest -s shows it
     import camtrace
@@ -292,10 +293,18 @@ def test_base_alone__audits_compares_and_reads_results_without_torch(base_enviro
     result = camtrace.score(
         "control:jpeg-statistics",
         data=f"folder:{photo_folder}",
-        tasks=["probe/jpeg", "knn/jpeg"],
+        tasks=["probe/jpeg", "knn/jpeg", "knn/adversary", "copies/processed"],
         workers=0,
         cache=tmp_path / "bank",
     )
+    pairs = camtrace.score(
+        "control:jpeg-statistics",
+        data="simpairs:procedural?scenes=4&size=48",
+        tasks=["retrieval/pairs", "variance/components"],
+        workers=0,
+        cache=tmp_path / "bank",
+    )
+    pairs.save(tmp_path / "pairs")
     for name in ("old", "new"):
         result.save(tmp_path / name)
         rows = "".join(f"{i},{right}\n" for i, right in enumerate({"old": "1010", "new": "1110"}[name]))
@@ -322,6 +331,13 @@ def test_base_alone__audits_compares_and_reads_results_without_torch(base_enviro
     places = {"PYTHONPATH": str(ROOT), "HF_HOME": str(tmp_path / "hf"), "CAMTRACE_CACHE": str(tmp_path / "cache")}
     done = subprocess.run([str(python), "-c", program], cwd=tmp_path, env=places, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    for words in (["verify", "old"], ["verify", "pairs"], ["compare", "old", "new"]):  # answers are read as with torch
+        capfd.readouterr()
+        words = [str(tmp_path / word) if word in ("old", "new", "pairs") else word for word in words]
+        here = [run_command(words), capfd.readouterr().out.splitlines()]
+        program = f"from benchmark.__main__ import camtrace as command; raise SystemExit(command({words}))"
+        done = subprocess.run([str(python), "-c", program], cwd=tmp_path, env=places, capture_output=True, text=True)
+        assert [done.returncode, done.stdout.splitlines()] == here
     assert (tmp_path / "audit" / "audit.html").exists()
     assert (tmp_path / "compared" / "comparison.html").exists()
 

@@ -1,8 +1,8 @@
-from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, setup_shares
+from .answers import SPD, WORST, KnnAnswers, Setup, TieRule, flipped_by, setup_shares, worst_of
 from .boxes import Box, BoxLists, VotesOfLists, box_neighbours, votes_of
 from .jitter import extremes_of_jitters, jittered
 from .keys import NOTHING, unpack_indices
-from .query_views import ROUNDING, Nearest, ViewAnswers, cosine_distances, flipped_by, knn_of_views, nearest, worst_of
+from .query_views import ROUNDING, Nearest, ViewAnswers, cosine_distances, knn_of_views, nearest
 from .search import Embeddings
 from .setups import knn_setups, part_of
 from .similarity import KINDS, Histogram, Similarities, histogram, similarities, similarity_counts

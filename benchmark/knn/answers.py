@@ -174,3 +174,24 @@ def setup_shares(correct: np.ndarray, combinations: np.ndarray) -> dict[str, np.
 def _snapped(shares: np.ndarray) -> np.ndarray:
     whole = np.rint(shares)
     return np.where(np.abs(shares - whole) < 1e-9, whole, shares)
+
+
+def worst_of(right: np.ndarray) -> np.ndarray:
+    """float64 [photos]: the minimum of ``right`` [views, photos]: an adversary chooses the view of each photo.
+
+    >>> worst_of(np.array([[1, 1, 0], [1, 0, 0]])).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    worst: np.ndarray = np.asarray(right, np.float64).min(axis=0)
+    return worst
+
+
+def flipped_by(right: np.ndarray) -> np.ndarray:
+    """float64 [photos]: maximum minus minimum of ``right`` [views, photos].
+
+    It is 1 if a photo is classified correctly in one view and wrongly in another.
+
+    >>> flipped_by(np.array([[1, 1, 0], [1, 0, 0]])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    return np.asarray(right, np.float64).max(axis=0) - worst_of(right)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmark.knn.answers import TieRule
-from benchmark.knn.query_views import flipped_by, knn_of_views, worst_of
+from benchmark.knn.answers import TieRule, flipped_by, worst_of
+from benchmark.knn.query_views import knn_of_views
 from benchmark.knn.search import Embeddings
 
 DIRECTIONS = 4096

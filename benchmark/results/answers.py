@@ -238,6 +238,8 @@ def read_answers(arrays: Mapping[str, np.ndarray], questions: Questions, *, with
                 warnings.simplefilter("ignore")
                 read = {name: _checked(answers) for name, answers in questions[task].read_answers(stored).items()}
                 known = questions[task].read_facts(stored) if with_facts else {}
+        except ModuleNotFoundError:  # says nothing of the arrays
+            raise
         except Exception as error:  # untrusted arrays: any error makes this task alone unreadable
             unreadable[task] = f"its answers cannot be read ({describe_error(error)})"
         else:

@@ -10,7 +10,8 @@ from .groups import (
     median_recall,
     recall_bytes,
 )
-from .two_types import COLLECTIONS, PairAnswers, nearest_of_same_type, pair_retrieval
+from .pair_answers import COLLECTIONS, PairAnswers
+from .two_types import nearest_of_same_type, pair_retrieval
 
 __all__ = [
     "COLLECTIONS",
