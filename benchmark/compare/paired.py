@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.judgement import Answer, decide_differences, differing_text
+from benchmark.judgement import TIES_RULE, Answer, decide_differences, differing_text
 from benchmark.options import OPTIONS, choices
 from benchmark.report import interval, markdown_table, p_value, percent
 from benchmark.results import Run, failed_encoder, metric_of, processings_of
@@ -134,6 +134,7 @@ def comparison_text(rows: Sequence[Compared], ties: Sequence[Tie]) -> str:
             [f"{t.task} {t.metric}", t.data, t.best, ", ".join(t.tied) or "none", str(t.encoders)] for t in ties
         ]
         parts.append(markdown_table(["score", "data", "highest", "tied with it", "encoders"], rows_of_ties))
+        parts.append(TIES_RULE)
     return "\n\n".join(parts)
 
 

@@ -237,6 +237,12 @@ RANKS_RULE = (
 )
 """What rank intervals of many systems mean."""
 
+TIES_RULE = (
+    "Tied: not significantly lower, with Holm's correction over all pairs of encoders on this score. The rows above "
+    "are corrected over the scores of a pair, so that the two may differ."
+)
+"""What ties with the highest of many encoders mean, beside differences of pairs."""
+
 FILLED_MARK = (
     "Lines are the intervals that decide: 95 % with Holm's correction. A mark is filled exactly where its line leaves "
     "out 0."

@@ -4,7 +4,7 @@ from .comparison import ComparedItems, ItemRanks, ItemRow, compare_rows, gate_it
 from .figure import items_figure
 from .scores import Columns, OnRepeated
 from .sources import is_item_source, read_sources
-from .text import flat_rows, items_record, items_text, write_items
+from .text import flat_rows, items_record, items_text, left_out, write_items
 
 __all__ = [
     "Columns",
@@ -22,6 +22,7 @@ __all__ = [
     "items_figure",
     "items_record",
     "items_text",
+    "left_out",
     "read_sources",
     "write_items",
 ]

@@ -79,6 +79,7 @@ def compare(args: argparse.Namespace, *, is_gate: bool) -> tuple[str, dict[str, 
         items_figure,
         items_record,
         items_text,
+        left_out,
         read_sources,
         write_items,
     )
@@ -107,7 +108,9 @@ def compare(args: argparse.Namespace, *, is_gate: bool) -> tuple[str, dict[str, 
 
         write_figure(items_figure(compared), args.figure)
         notice(f"written to {args.figure}")
-    text = items_text(compared) if gate is None else gate_text(gate, unit="item")
+    if gate is None:
+        return items_text(compared), items_record(compared, gate), gate
+    text = "\n\n".join(filter(None, [gate_text(gate, unit="item"), "\n".join(left_out(compared))]))
     return text, items_record(compared, gate), gate
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -121,9 +121,14 @@ def compare_rows(
         The comparison, and the aligned scores for ``gate_items``.
 
     Raises:
-        UsageError: there are fewer than two systems.
+        UsageError: there are fewer than two systems, or an argument is none of its choices.
         DataError: systems share no task, differ in items, or a score lies outside its range.
     """
+    for name, given, choices in (("on_missing", on_missing, OnMissing), ("on_repeated", on_repeated, OnRepeated)):
+        if given not in get_args(choices):
+            raise UsageError(f"{name}={given!r}: give {' or '.join(map(repr, get_args(choices)))}")
+    if score_range is not None and not -math.inf < score_range[0] < score_range[1] < math.inf:
+        raise UsageError(f"score_range={score_range}: give two numbers, the lower one first")
     scores = [one_per_item(each, on_repeated) for each in rows]
     systems = tuple(dict.fromkeys(each.system for each in scores))
     if len(systems) < 2:

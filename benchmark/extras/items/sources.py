@@ -18,7 +18,7 @@ from benchmark.extras.items.inspect_logs import is_inspect_log, is_inspect_name,
 from benchmark.extras.items.scores import TEXT, Columns, ScoredRows, joined, score_values
 from benchmark.extras.items.tables import SUFFIXES, column_names, read_columns_of
 from builders.errors import DataError, UsageError, unknown_name
-from builders.untrusted import list_folder, read_json, readable
+from builders.untrusted import first_line, list_folder, read_json, readable
 
 if TYPE_CHECKING:
     import pandas
@@ -57,7 +57,10 @@ def read_sources(
     rows: list[ScoredRows] = []
     for argument, path in enumerate(paths):
         if isinstance(path, tuple):
-            table = pa.Table.from_pandas(path[1], preserve_index=False)
+            try:
+                table = pa.Table.from_pandas(path[1], preserve_index=False)
+            except pa.ArrowException as error:
+                raise DataError(f"{path[0]}: a column holds values of several types ({first_line(error)})") from None
             rows += _rows_of_table(table, path[0], path[0], argument, columns)
         elif not path.exists():
             raise DataError(f"{path}: there is no such file or folder")
@@ -92,7 +95,15 @@ def _logs_of(folder: Path, names: Sequence[str]) -> list[Path]:
     if logs:
         return logs
     tables = [p for p in paths if p.name.startswith(f"{folder.resolve().name}_") and p.suffix.lower() in SUFFIXES]
-    return [p for p in tables if _scores_of_vlmevalkit(column_names(p))]
+    return [p for p in tables if _is_evaluated(p)]
+
+
+def _is_evaluated(path: Path) -> bool:
+    """Whether a table holds evaluated predictions of VLMEvalKit, which writes other files beside them."""
+    try:
+        return bool(_scores_of_vlmevalkit(column_names(path)))
+    except DataError:
+        return False
 
 
 def _scores_of_vlmevalkit(names: Sequence[str]) -> list[str]:
@@ -147,12 +158,16 @@ def _rows_of_table(
     items = text(columns.item)
     scores = score_values(table.column(columns.score).combine_chunks(), where)
     clusters = None if columns.cluster is None else text(columns.cluster)
-    if clusters is not None and clusters.null_count:
-        raise DataError(f"{where}: {clusters.null_count:,} rows have no {readable(columns.cluster or '')}")
+    splits = [(name, text(name)) for name in (columns.system, columns.task) if name is not None]
+    for name, labels in ((columns.cluster, clusters), *splits):
+        if labels is not None and labels.null_count and name != columns.task:
+            raise DataError(f"{where}: {labels.null_count:,} rows have no {readable(name or '')}")
     whole = ScoredRows(where, argument, readable(system), task, readable(columns.score), items, scores, clusters)
-    splits = [(name, text(name).fill_null("")) for name in (columns.system, columns.task) if name is not None]
     if not splits:
         return [whole]
+    splits = [
+        (name, labels.fill_null("")) for name, labels in splits
+    ]  # a row without a task is of a task without a name
     joint = pc.binary_join_element_wise(*(labels for _, labels in splits), pa.scalar("\0", TEXT))
     encoded = joint.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from builders.errors import DataError, unknown_name
 from builders.untrusted import (
@@ -61,9 +63,10 @@ def read_columns_of(path: Path, wanted: Sequence[str], names: Sequence[str], val
 
     Args:
         path: of the table.
-        wanted: the columns; the first one names the item.
+        wanted: the columns. The second one has numbers. The others have names, which are read as they are written
+            (``007``, ``1.10``, ``NA``); one that is empty is null.
         names: of all columns, from ``column_names``.
-        value: as there.
+        value: of a ``.json`` file that is read already.
 
     Raises:
         UsageError: there is no such column.
@@ -73,41 +76,47 @@ def read_columns_of(path: Path, wanted: Sequence[str], names: Sequence[str], val
         if name not in names:
             raise unknown_name(f"column of {path.name}", name, map(readable, names))
     suffix = path.suffix.lower()
+    numbers = "" if wanted[0] in wanted[1:2] else "".join(wanted[1:2])
     try:
         if suffix == ".parquet":
             return read_table(path, list(dict.fromkeys(wanted)))
         if suffix in DELIMITERS:
-            return _delimited(path, DELIMITERS[suffix], wanted)
+            return _delimited(path, DELIMITERS[suffix], wanted, numbers)
         if suffix in LINES:
-            return _lines_table(path, wanted)
-        return _table(workbook_rows(path) if suffix == ".xlsx" else _records(path, value), wanted)
+            return _lines_table(path, wanted, numbers)
+        return _table(workbook_rows(path) if suffix == ".xlsx" else _records(path, value), wanted, numbers)
     except pa.ArrowException as error:
         raise DataError(f"{path}: not a table that can be read ({first_line(error)})") from None
 
 
-def _delimited(path: Path, delimiter: str, wanted: Sequence[str]) -> pa.Table:
+def _delimited(path: Path, delimiter: str, wanted: Sequence[str], numbers: str) -> pa.Table:
     from pyarrow import csv as arrow_csv
 
-    first = wanted[0]  # the item: 007 is a name, not a number
+    texts = {name: pa.string() for name in wanted if name != numbers}
+    options = arrow_csv.ConvertOptions(include_columns=list(dict.fromkeys(wanted)), column_types=texts)
     with open_untrusted(path, limit=MAX_LOG_BYTES) as stream:
-        return arrow_csv.read_csv(
+        table = arrow_csv.read_csv(
             stream,
             parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=list(dict.fromkeys(wanted)), column_types={first: pa.string()}, strings_can_be_null=True
-            ),
+            convert_options=options,
         )
+    for at, name in enumerate(table.column_names):
+        column = table.column(at)
+        if pa.types.is_string(column.type):  # pyarrow takes "NA" for nothing in all columns of text, or in none
+            nothing = pa.array([""] if name in texts else options.null_values)
+            known = pc.if_else(pc.is_in(column, value_set=nothing), pa.scalar(None, pa.string()), column)
+            table = table.set_column(at, name, known)
+    return table
 
 
-def _lines_table(path: Path, wanted: Sequence[str]) -> pa.Table:
+def _lines_table(path: Path, wanted: Sequence[str], numbers: str) -> pa.Table:
     """By pyarrow where every line has the types of the first one, else line by line."""
     from pyarrow import json as arrow_json
 
     first = next(json_lines(path))
     kinds = {str: pa.string(), bool: pa.bool_(), int: pa.float64(), float: pa.float64()}
-    types = {name: kinds.get(type(first[name])) for name in wanted}
-    if isinstance(first[wanted[0]], int):
-        types[wanted[0]] = pa.int64()
+    of_names = {**kinds, int: pa.int64(), float: None}
+    types = {name: (kinds if name == numbers else of_names).get(type(first.get(name))) for name in wanted}
     if all(types.values()):
         schema = pa.schema(list(types.items()))
         try:
@@ -116,22 +125,25 @@ def _lines_table(path: Path, wanted: Sequence[str]) -> pa.Table:
                 return arrow_json.read_json(stream, parse_options=options)
         except pa.ArrowException:
             pass
-    return _table(json_lines(path), wanted)
+    return _table(json_lines(path), wanted, numbers)
 
 
-def _table(rows: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], wanted: Sequence[str]) -> pa.Table:
+def _table(rows: Sequence[dict[str, Any]] | Iterator[dict[str, Any]], wanted: Sequence[str], numbers: str) -> pa.Table:
     columns: dict[str, list[Any]] = {name: [] for name in wanted}
     for row in rows:
         for name, values in columns.items():
             values.append(row.get(name))
-    return pa.table({name: _column(values) for name, values in columns.items()})
+    return pa.table({name: _column(values, name == numbers) for name, values in columns.items()})
 
 
-def _column(values: list[Any]) -> pa.Array:
-    """Values of one type as they are, others as text."""
+def _column(values: list[Any], are_numbers: bool) -> pa.Array:
+    """Values of one type as they are, others as text; whole numbers of names stay whole among others."""
     kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float} and not are_numbers and any(isinstance(v, int) and abs(v) > 1 << 53 for v in values):
+        return pa.array([None if v is None else str(int(v)) if v == v // 1 else str(v) for v in values], pa.string())
     if kinds <= {int, float} or (len(kinds) == 1 and kinds <= {str, bool}):
-        return pa.array(values, pa.float64() if float in kinds else None)
+        with contextlib.suppress(OverflowError):  # a number of more than 64 bits is text
+            return pa.array(values, pa.float64() if float in kinds else None)
     return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in values])
 
 

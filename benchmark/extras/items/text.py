@@ -99,9 +99,15 @@ def notes(compared: ComparedItems) -> list[str]:
             low, high = row.bounds
             lines.append(f"{title(row)}: scores from {low:g} to {high:g}, of which a hundredth is a point.")
     lines.append(
-        "Detectable: the smallest true difference that so many items show in 80 % of repeats, not corrected. "
-        "Items needed: those that would show the observed difference in 80 % of repeats if it is the true one."
+        "Detectable: the smallest true difference that so many items show in 80 % of repeats, at 5 % divided by the "
+        f"number of tasks ({tasks}). Items needed: those that would show the observed difference likewise."
     )
+    return lines + left_out(compared)
+
+
+def left_out(compared: ComparedItems) -> list[str]:
+    """What was averaged, dropped or not compared; a verdict names it too."""
+    lines = []
     for task, least, most in compared.repeats:
         count = f"{most}" if least == most else f"{least} to {most}"
         lines.append(f"{task or 'Each item'}: a score is the mean of {count} rows of an item.")

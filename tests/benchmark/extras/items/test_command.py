@@ -115,7 +115,7 @@ def test_text__says_what_was_compared_and_how(pair, capsys):
     text = capsys.readouterr().out
     assert "exact McNemar" in text
     assert "(paired by item, Holm's correction over the 1 task of each pair)" in text
-    assert "Items needed: those that would show the observed difference in 80 % of repeats" in text
+    assert "80 % of repeats" in text
 
 
 def test_items_that_differ__are_named_and_refused_or_left_out(pair, capsys):
@@ -315,3 +315,18 @@ def test_python__frames_files_and_a_gate(pair, tmp_path):
     of_frames.save(tmp_path / "gated")
     assert "<h2>Gate</h2>" in (tmp_path / "gated" / "comparison.html").read_text()
     assert "<h2>Gate</h2>" not in (tmp_path / "saved" / "comparison.html").read_text()
+
+
+def test_verdict__names_what_was_left_out(pair, tmp_path, capsys):
+    shorter = tmp_path / "shorter.csv"
+    shorter.write_text("".join(pair[1].read_text().splitlines(keepends=True)[:-2]))
+    words = [str(pair[0]), str(shorter), *TABLE, "--on-missing", "drop", "--worse-by", "50"]
+    assert main(words) == 0
+    assert "shorter lacks 2 items" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [{"on_missing": "error"}, {"on_repeated": "Mean"}, {"score_range": (0, np.nan)}])
+def test_compare_items__refuses_what_is_no_choice(options):
+    frames = {name: pd.DataFrame({"id": range(6), "s": [0, 1, 1, 0, 1, 1]}) for name in "ab"}
+    with pytest.raises(UsageError, match=next(iter(options))):
+        camtrace.compare_items(frames, item="id", score="s", **options)

@@ -194,3 +194,47 @@ def test_read_sources__the_index_of_a_frame_is_no_column():
     assert facts(read_sources([("f", named)], Columns("id", "s"))) == [("f", "", "s", ["7", "8"], [1, 0])]
     lacking = pd.DataFrame({"s": [1, 0]}, index=pd.Index(["x", "y"], name="id"))
     assert "'id'" in refusal(UsageError, read_sources, [("f", lacking)], Columns("id", "s"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
+def test_names__are_read_as_they_are_written(tmp_path, suffix):
+    """Clusters, systems and tasks that look like numbers, or like a missing value, are not merged or lost."""
+    names = ["1.1", "1.10", "01", "1", "NA", "null", str(2**60), str(2**60 + 1)]
+    frame = pd.DataFrame({"id": names, "s": 1.0, "page": names, "who": names, "what": names})
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_json(path, orient="records", lines=suffix == ".jsonl")
+    rows = read_sources([path], Columns("id", "s", cluster="page", task="what", system="who"))
+    assert sorted((r.items.to_pylist(), r.clusters.to_pylist(), r.system, r.task) for r in rows) == sorted(
+        ([name], [name], name, name) for name in names
+    )
+
+
+def test_names__whole_numbers_beyond_the_precision_of_a_float(tmp_path):
+    lines = [f'{{"id": {2**60 + i}, "s": {i}, "page": {2**60 + i}}}' for i in range(3)]
+    for more in ("", '\n{"id": 0.5, "s": 1, "page": 0.5}'):
+        (tmp_path / "a.jsonl").write_text("\n".join(lines) + more)
+        [rows] = read_sources([tmp_path / "a.jsonl"], Columns("id", "s", cluster="page"))
+        expected = [*(str(2**60 + i) for i in range(3)), *(["0.5"] if more else [])]
+        assert rows.items.to_pylist() == rows.clusters.to_pylist() == expected
+
+
+def test_rows_without_a_system__are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("id,s,who\n1,1,x\n2,1,\n")
+    with pytest.raises(DataError, match="who"):
+        read_sources([tmp_path / "a.csv"], Columns("id", "s", system="who"))
+    frame = pd.DataFrame({"id": [1, "b", 2.5], "s": 1.0})
+    with pytest.raises(DataError, match="f: "):
+        read_sources([("f", frame)], Columns("id", "s"))
+
+
+def test_folder_of_vlmevalkit__other_files_beside_the_predictions_are_passed_over(tmp_path):
+    folder = tmp_path / "Model"
+    folder.mkdir()
+    pd.DataFrame({"index": [1, 2], "prediction": "a", "hit": [1, 0]}).to_csv(folder / "Model_MMBench.csv", index=False)
+    (folder / "Model_OCRBench_score.json").write_text('{"Text Recognition": 250}')
+    (folder / "Model_empty.csv").write_text("")
+    [rows] = read_sources([folder], Columns())
+    assert (rows.system, rows.task, rows.scores.tolist()) == ("Model", "MMBench", [1.0, 0.0])
