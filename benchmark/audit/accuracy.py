@@ -17,6 +17,7 @@ from benchmark.audit.questions import codes_of, units_of
 from benchmark.audit.result import LayerScore
 from benchmark.audit.tally import MAX_SOURCES, Tally
 from benchmark.stats import photo_interval, upper_p_value
+from builders.photos import rank_within
 
 FOLDS = 5
 
@@ -41,7 +42,7 @@ share their photos (Nadeau and Bengio, "Inference for the generalization error",
 labels 1.44 was measured, so p-values and intervals are conservative."""
 
 WORK = 3e8
-"""Most photos times columns times classes of one fit; a larger sample is cut."""
+"""Most photos times columns times classes of one fit; a larger sample is cut, to as many photos of each class."""
 
 RECALLS = 8
 """Classes whose recall is recorded."""
@@ -85,7 +86,7 @@ def _score(
     if len(classes) < 2:
         return None
     at = np.flatnonzero(np.isin(codes, classes))
-    at = at[: max(20 * len(classes), int(WORK / (columns.shape[1] * len(classes))))]
+    at = _at_most(max(20 * len(classes), int(WORK / (columns.shape[1] * len(classes)))), at, codes, sample["id"])
     y = np.searchsorted(np.sort(classes), codes[at])
     units = units_of(sample, at)
     owners = units.clusters
@@ -104,6 +105,14 @@ def _score(
     return LayerScore(
         target, layer, title, *numbers, len(at), len(classes), p_value, p_value, content=content, recalls=best
     )
+
+
+def _at_most(most: int, at: np.ndarray, codes: np.ndarray, ids: pd.Series) -> np.ndarray:
+    """The photos in the order of the hashes of their ids; at most so many, as many of each class as there are."""
+    by_hash = at[np.argsort(pd.util.hash_array(ids.to_numpy(dtype=object)[at]), kind="stable")]
+    if len(at) <= most:
+        return by_hash
+    return by_hash[np.sort(np.argsort(rank_within(codes[by_hash]), kind="stable")[:most])]
 
 
 def _cross_validated(x: np.ndarray, y: np.ndarray, owners: np.ndarray | None, seed: int) -> np.ndarray:

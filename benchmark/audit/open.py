@@ -65,11 +65,13 @@ def frame_photos(frame: Any, *, label: str, source: str, owner: str) -> PhotoSet
         source, owner: names of further columns; by default ``source`` and ``owner``, where there are such columns.
 
     Raises:
-        UsageError: a column is absent, or two rows have the same path.
+        UsageError: a column is absent, a row has no path, or two rows have the same one.
     """
     path = next((name for name in ("path", "image", "file", "file_name") if name in frame.columns), None)
     if path is None:
         raise unknown_name("column of the frame", "path", [str(c) for c in frame.columns])
+    if others := sum(not isinstance(p, str | os.PathLike) or not os.fspath(p) for p in frame[path]):
+        raise UsageError(f"{others} rows of the frame have no path of a file in {path}: leave them out")
     paths = [os.fspath(p) for p in frame[path]]
     if len(set(paths)) != len(paths):
         raise UsageError("two rows of the frame name the same file: audit each file once")
@@ -169,15 +171,23 @@ def _splits(values: list[Any] | None, n: int) -> np.ndarray:
 
 
 def _labels(values: list[Any], names: Any) -> Labels:
-    texts = [_text(names[v] if names and isinstance(v, int) and 0 <= v < len(names) else v) for v in values]
+    texts = [_class_name(value, names) for value in values]
     classes = sorted(set(texts) - {""})
     index = {name: i for i, name in enumerate(classes)}
     return Labels(tuple(classes), np.array([index.get(text, UNLABELLED) for text in texts], dtype=np.int32))
 
 
+def _class_name(value: Any, names: Any) -> str:
+    """The name of a class; empty for -1, as data sets of the Hub number a row without a label."""
+    if names and isinstance(value, int) and -1 <= value < len(names):
+        return "" if value < 0 else str(names[value])
+    return _text(value)
+
+
 def _text(value: Any) -> str:
-    """A cell as text; a missing one (None, NaN) is empty."""
-    return "" if value is None or value != value else str(value)
+    """A cell as text; a missing one (None, NaN, ``pandas.NA``) is empty."""
+    is_there = value is not None and type(value).__name__ not in ("NAType", "NaTType") and value == value
+    return str(value) if is_there else ""
 
 
 def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
@@ -213,10 +223,11 @@ def _streamed(spec: DataSpec, label: str, limit: int | None) -> StreamedSubject:
         for split, part in loaded.items():
             cells = part.select_columns([image, column]).cast_column(image, datasets.Image(decode=False))
             for i, row in enumerate(cells):
-                value = row[column]
-                text = _text(names[value] if names and isinstance(value, int) and 0 <= value < len(names) else value)
                 known = split_named(split) if len(loaded) > 1 else ""
-                yield Row(f"{split}/{i}", text, known, "", ""), (row[image] or {}).get("bytes")
+                yield (
+                    Row(f"{split}/{i}", _class_name(row[column], names), known, "", ""),
+                    (row[image] or {}).get("bytes"),
+                )
 
     return StreamedSubject(f"hub:{spec.location}", rows(), limit)
 

@@ -26,6 +26,13 @@ def test_frame_photos__ids_below_the_folder_that_all_paths_share(tmp_path, monke
         )
         assert (photos.source.root, photos.ids, photos.name) == (str(root), ids, "frame")
         assert photos.rows.tolist() == list(range(len(paths)))
+    for dtype in ("string", "object", "category"):
+        frame = pd.DataFrame({"path": ["a", "b"], "label": pd.array([None, "x"], dtype="string").astype(dtype)})
+        photos = frame_photos(frame, label="", source="", owner="")
+        assert (photos.labels.names, photos.labels.values.tolist()) == (("x",), [-1, 0])
+    for path in (float("nan"), {"bytes": b"x"}, ""):
+        with pytest.raises(UsageError, match="path"):
+            frame_photos(pd.DataFrame({"path": ["a", path], "label": "x"}), label="", source="", owner="")
     empty = frame_photos(pd.DataFrame({"path": [], "label": []}), label="", source="", owner="")
     assert (len(empty), empty.source.root) == (0, str(tmp_path))
     with pytest.raises(UsageError) as error:
@@ -88,6 +95,11 @@ def test_dataset_photos__labels_by_the_names_of_their_own_column(named, names, l
     assert (one.ids, one.splits.tolist()) == (("row/0", "row/1"), [0, 0])
     assert one.evidence == {"splits": "seeded: there is one alone"}
     assert list(one.columns) == ["source"]
+
+
+def test_dataset_photos__minus_one_is_no_label():
+    photos = dataset_photos(part((0, -1, 0), (1, 0, 1)))
+    assert (photos.labels.names, photos.labels.values.tolist()) == (("fake",), [-1, 0])
 
 
 def test_open_subject__a_limit_draws_photos():
@@ -168,7 +180,7 @@ def test_streamed__the_first_image_and_class_columns_of_every_split(hub):
     ]
     rows, data = read(subject)
     assert rows == [
-        *(Row(f"train/{i}", label, "train", "", "") for i, label in enumerate(("fake", "real", "7", "-1", ""))),
+        *(Row(f"train/{i}", label, "train", "", "") for i, label in enumerate(("fake", "real", "7", "", ""))),
         Row("validation/0", "real", "val", "", ""), Row("validation/1", "fake", "val", "", ""),
     ]  # fmt: skip
     assert data == [b"0", b"1", b"2", b"3", b"4", b"0", None]

@@ -64,6 +64,7 @@ def test_corrected__holm_over_all_and_the_strongest_first():
 def sample_of(labels, owners=None, **columns):
     values = {name: np.nan if feature.kind == "number" else "same" for name, feature in FEATURES.items()}
     frame = pd.DataFrame({name: [value] * len(labels) for name, value in values.items()})
+    frame["id"] = [str(i) for i in range(len(labels))]
     frame["label"], frame["owner"] = labels, owners or [""] * len(labels)
     for name, of_photos in columns.items():
         frame[name] = of_photos
@@ -119,6 +120,22 @@ def test_layer_scores__of_pixels_and_of_their_border():
     titles = [scores[name].title for name in ("pixels", "hidden")]
     assert titles == ["pixel statistics", "a narrow border of the picture alone"]
     assert all(score.content for score in scores.values())
+
+
+def test_layer_scores__every_class_takes_part_whatever_the_order(monkeypatch):
+    """A sample that is cut has photos of every class, and the same ones in any order of the rows."""
+    monkeypatch.setattr("benchmark.audit.accuracy.WORK", 1)
+    labels = np.repeat([f"{k:02}" for k in range(10)], 40)
+    sample = sample_of(labels)
+    noise = np.random.default_rng(0).normal(size=(400, 2))
+    scores = []
+    for order in (np.arange(400), np.random.default_rng(1).permutation(400)):
+        mixed = sample.iloc[order].reset_index(drop=True)
+        scores.append(scores_of(mixed, frame=mixed, whole=noise[order], border=noise[order])["pixels"])
+    first, other = scores
+    assert (first.n, first.classes, first.chance) == (200, 10, 0.1)
+    assert first.p_value > 0.01
+    assert (other.n, other.accuracy, other.low) == (first.n, first.accuracy, first.low)
 
 
 def test_layer_scores__recalls_of_the_eight_best_classes():
