@@ -278,7 +278,8 @@ def _processing(parameter: str, value: str, photo_id: str, label: str) -> str:
     options = ALL_PARAMETERS[parameter]
     if value in options.classes:
         return options.processings[options.classes.index(value)]
-    code = int(value) if value.isdecimal() else -1
+    number = value.removesuffix(".0")  # as pandas writes whole numbers of a column with gaps
+    code = int(number) if number.isdecimal() else -1
     if not 0 <= code < len(options.classes):
         classes = ", ".join(options.classes)
         raise EncoderError(f"{label}: {photo_id} has {parameter} {value!r}; its classes are {classes}")

@@ -116,6 +116,9 @@ def test_embeddings__one_photo_under_two_parameters_that_leave_it_so(tmp_path: P
     columns: Any = {"photo_id": ["a", "a"], "jpeg": ["q95-444", None], "sharpening": [None, "none"]}
     stored = load(f"embeddings:{parquet(tmp_path / 'e.parquet', ((1.0,), (1.0,)), **columns)}").stored
     assert stored.rows == {"jpeg-q95-444": {"a": 1}}
+    np.save(tmp_path / "e.npy", np.ones((2, 1), np.float32))
+    (tmp_path / "e.csv").write_text("photo_id,sharpening\na,0.0\na,1.0\n")  # numbers of classes, as pandas writes them
+    assert set(load(f"embeddings:{tmp_path}/e.npy").stored.rows) == {"jpeg-q95-444", "sharpening-x2"}
 
 
 @pytest.mark.parametrize("kind", LOADERS)
