@@ -170,6 +170,9 @@ class Checkpoint:
     """Commit of a Hub repo; else None."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Values of ``OPTIONS`` in the specification."""
+    of_base: bool = False
+    """True if the preprocessing in the folder belongs to the architecture and not to the weights, which may have been
+    trained with another one: what ``options`` state replaces it."""
 
 
 def split_options(spec: str) -> tuple[str, dict[str, str]]:

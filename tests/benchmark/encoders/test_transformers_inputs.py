@@ -101,6 +101,25 @@ def test_options__of_a_checkpoint_without_a_processor(tmp_path: Path, folder: Pa
         inputs(tmp_path, mean="0.5")
 
 
+def test_options__replace_the_processor_of_an_architecture(folder: Path, tmp_path: Path) -> None:
+    def replaced(at: Path, **options: str) -> Any:
+        return image_inputs(Checkpoint("mine", at, None, options, of_base=True), SimpleNamespace(), None, False)
+
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8))
+    result = replaced(folder, resize="40", mean="0.1,0.2,0.3", std="0.4", interpolation="lanczos")
+    library = tf.ViTImageProcessor(image_mean=[0.1, 0.2, 0.3], image_std=[0.4] * 3, do_resize=False)
+    scaled = photo.resize((60, 40), Image.Resampling.LANCZOS)
+    expected = library(images=scaled.crop((14, 4, 46, 36)), return_tensors="np")["pixel_values"]
+    processing = result.preprocessing
+    views = torch.from_numpy(processing.preprocess(photo)[None])
+    assert np.abs(processing.normalise(views).numpy() - expected).max() < 1e-5
+    assert (processing.record["size"], processing.record["mean"]) == ([32, 32], [0.1, 0.2, 0.3])
+    assert replaced(folder).preprocessing.record == inputs(folder).preprocessing.record
+    tf.ViTImageProcessor(size={"height": 32, "width": 32}, do_resize=False).save_pretrained(tmp_path)
+    with pytest.raises((UsageError, EncoderError)):  # its pictures have every size
+        replaced(tmp_path, mean="0.5")
+
+
 def test_padded_patches__with_their_true_grid() -> None:
     rows = np.arange(15.0).reshape(3, 5)
     one = PaddedPatches(fixed(pixel_values=rows[None], spatial_shapes=[[1, 3]]), 4, 8)(PHOTO)

@@ -30,6 +30,12 @@ OPTION = "arch."
 NAMED = "arch="
 """Source of an architecture that the specification names."""
 
+TRANSFORMED = ("googlenet", "inception_v3")
+"""Networks of torchvision with ``transform_input``, which its pretrained weights need and no file of weights holds."""
+
+AUXILIARY = ("aux1", "aux2", "AuxLogits")
+"""Their classifiers in the middle of the network, which only a training reads."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -56,6 +62,13 @@ class Architecture:
         arguments = [f"{OPTION}{name}={self.options[name]}" for name in sorted(self.options)]
         return "&".join([f"arch={self}", *arguments])
 
+    def unrecorded(self) -> str:
+        """What changes the embedding and stands neither in the weights nor in a record, for a notice; else empty."""
+        if self.library != "torchvision" or self.name not in TRANSFORMED or "transform_input" in self.options:
+            return ""
+        remedy = f"add {OPTION}transform_input=true if the training began from torchvision's pretrained weights"
+        return f"transform_input is not recorded and taken as false: {remedy}"
+
 
 def named_architecture(label: str, text: str, options: Mapping[str, str]) -> Architecture:
     """The architecture of ``arch=TEXT``.
@@ -73,12 +86,21 @@ def named_architecture(label: str, text: str, options: Mapping[str, str]) -> Arc
         hint = did_you_mean(*(f"arch={spec}" for spec in named_elsewhere(text)))
         forms = ", ".join(f"{library}:NAME" for library in LIBRARIES)
         raise UsageError(f"{label}: arch={text} names no library: {hint or f'give one of {forms}'}")
-    return Architecture(library, name, {name: _value(value) for name, value in options.items()})
+    return Architecture(library, name, argument_values(options))
+
+
+def argument_values(options: Mapping[str, str]) -> dict[str, Any]:
+    """Values of ``arch.NAME`` as Python has them: numbers, true, false, lists, or text.
+
+    >>> argument_values({"global_pool": "avg", "transform_input": "true", "drop_rate": "0.1"})
+    {'global_pool': 'avg', 'transform_input': True, 'drop_rate': 0.1}
+    """
+    return {name: _value(text) for name, text in options.items()}
 
 
 def _value(text: str) -> Any:
     try:
-        value = json.loads(text)
+        value = json.loads(text.lower() if text in ("True", "False") else text)  # in ids they stand as Python has them
     except ValueError:
         return text
     return value if isinstance(value, bool | int | float | list) else text
@@ -146,8 +168,13 @@ def _torchvision(label: str, architecture: Architecture, size: tuple[int, int] |
     with _constructor_errors(label, architecture):
         model = get_model(architecture.name, weights=None, **options)
     before = set(model.state_dict())
+    for name in set(AUXILIARY) & set(dict(model.named_children())):
+        delattr(model, name)  # a child that is only set to None would take weights in silence
+        setattr(model, name, None)
     headless: nn.Module = without_classifier(model)
     heads = tuple(f"{name.rpartition('.')[0]}." for name in before - set(headless.state_dict()))
+    if architecture.name in TRANSFORMED:  # also where the network is made without them
+        heads = (*heads, *(f"{name}." for name in AUXILIARY))
     described = torchvision_model(architecture.name, label, headless, get_model_weights(architecture.name)["DEFAULT"])
     return replace(
         described, network=lambda module: module, outside=lambda key: "the classifier" if key.startswith(heads) else ""

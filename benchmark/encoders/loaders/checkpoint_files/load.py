@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from benchmark.encoders.loaders.checkpoint_files import adapters, transformers_f
 from benchmark.encoders.loaders.checkpoint_files.architectures import (
     NAMED,
     Architecture,
+    argument_values,
     named_architecture,
     without_weights,
 )
@@ -133,7 +135,7 @@ def _architecture(file: Path, weights: WeightsFile, wanted: WeightsRequest, labe
             f"{label}: of which network are these weights{known}? Add ?arch=timm:NAME, torchvision:NAME, "
             "open_clip:NAME or transformers:ORG/NAME, as in weights:model.pth?arch=timm:resnet50"
         )
-    return replace(architecture, options={**architecture.options, **wanted.arguments})
+    return replace(architecture, options={**architecture.options, **argument_values(wanted.arguments)})
 
 
 def _of_library(
@@ -157,7 +159,7 @@ def _of_library(
     options = replace(wanted.preprocessing, **_of_record(architecture, wanted.preprocessing))
 
     def load() -> LibraryModel:
-        model.weights.load_state_dict(fit.tensors, strict=False)
+        model.weights.load_state_dict(_of_version_of(model.weights, fit.tensors), strict=False)
         return replace(model, outside=outside, restate=lambda known: restated(label, known, options))
 
     checkpoint = Checkpoint(label, Path(), None)
@@ -165,6 +167,13 @@ def _of_library(
         architecture.library, checkpoint, request, load, "its weights do not fit", _remedy(fit, shapes, outside)
     )
     return encoder, fit, list(encoder.info.details.get("ignored_weights", ()))
+
+
+def _of_version_of(network: Any, tensors: Mapping[str, Any]) -> OrderedDict[str, Any]:
+    """Tensors as a state dict of a network's own version, without which MNASNet of torchvision loads none."""
+    state: Any = OrderedDict(tensors)
+    state._metadata = OrderedDict({"": {"version": network._version}})
+    return state
 
 
 def _of_record(architecture: Architecture, options: Stated) -> dict[str, Any]:
@@ -221,6 +230,7 @@ def _described(
     facts = [
         chosen_file,
         f"{architecture} ({architecture.source})" if architecture.source != NAMED else str(architecture),
+        architecture.unrecorded(),
         f"names without {fit.prefix!r}" if fit.prefix else "",
         f"names without {' and '.join(weights.wrappers)}" if weights.wrappers else "",
         f"converted as {architecture.library} does: {', '.join(converted)}" if converted else "",

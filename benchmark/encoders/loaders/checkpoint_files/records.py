@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.encoders.loaders.checkpoint_files.architectures import Architecture
+from benchmark.encoders.loaders.checkpoint_files.architectures import TRANSFORMED, Architecture
 from builders.untrusted import UntrustedInputError, parse_yaml, read_untrusted_text
 
 TIMM_RECORD, OPEN_CLIP_RECORD = "args.yaml", "params.txt"
@@ -43,7 +43,8 @@ def architecture_in(facts: Mapping[str, Any]) -> Architecture | None:
     if "initial_checkpoint" in arguments:  # timm's train.py
         return _timm_architecture(arguments, "the file")
     if "val_crop_size" in arguments and isinstance(arguments.get("model"), str):  # torchvision's references
-        return Architecture("torchvision", arguments["model"], data=_torchvision_data(arguments), source="the file")
+        options, data = _torchvision_options(arguments), _torchvision_data(arguments)
+        return Architecture("torchvision", arguments["model"], options, data, "the file")
     if isinstance(facts.get("arch"), str) and "best_acc1" in facts:  # the ImageNet example of PyTorch
         return Architecture("torchvision", facts["arch"], data={"resize": 256, "size": 224}, source="the file")
     return None
@@ -71,8 +72,17 @@ def _timm_architecture(arguments: Mapping[str, Any], source: str) -> Architectur
     options = dict(options) if isinstance(options, Mapping) else {}
     if arguments.get("gp"):
         options["global_pool"] = arguments["gp"]
+    if arguments.get("bn_eps") is not None:
+        options["bn_eps"] = arguments["bn_eps"]
     data = {key: arguments[key] for key in _TIMM_DATA if arguments.get(key) not in (None, "", [])}
     return Architecture("timm", name, options, data, source)
+
+
+def _torchvision_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What torchvision sets where it is asked for pretrained weights (``pretrained`` in older versions)."""
+    if arguments["model"] not in TRANSFORMED:
+        return {}
+    return {"transform_input": bool(arguments.get("weights") or arguments.get("pretrained"))}
 
 
 def _torchvision_data(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def load(
         tensors = {key: tensor.clone().contiguous() for key, tensor in fit.tensors.items() if key not in left}
         save_file(tensors, folder / "model.safetensors", {"format": "pt"})
         options = {key: value for key, value in wanted.options.items() if key in STATED}
-        encoder = load_from(folder, Checkpoint(label, folder, None, options), request)
+        encoder = load_from(folder, Checkpoint(label, folder, None, options, of_base=True), request)
     heads = [key for key in fit.tensors if key in shapes and _is_head(key)]
     ignored = ignored_sentences({**dict.fromkeys(heads, "the classifier"), **dict.fromkeys(left, LEFT_OUT)})
     return encoder, fit, [*encoder.info.details.get("ignored_weights", ()), *ignored]

@@ -30,7 +30,8 @@ from benchmark.encoders.loaders.transformers.one_size import (
     way_out,
 )
 from benchmark.encoders.network import probe_image
-from benchmark.encoders.preprocess.stated import STATED, alone, stated
+from benchmark.encoders.preprocess.pixels import Pixels
+from benchmark.encoders.preprocess.stated import Stated, alone, restated, stated
 from benchmark.encoders.preprocess.verified import PROBE_SIZES, Preprocessing
 from builders.errors import EncoderError, UsageError
 from builders.untrusted import describe_error
@@ -71,12 +72,26 @@ def image_inputs(checkpoint: Checkpoint, config: Any, patches: int | None, trust
         EncoderError: there is no processor, or its pictures differ in size.
     """
     options = stated(checkpoint.options)
+    more = replace(options, size=None)
     if options and not _has_processor(checkpoint):
         if options.size is None:
             raise UsageError(f"{checkpoint.name}: state its size too, as ?size=224")
         return Inputs(alone(options), Interpolated(plain))
-    if options and (options.size is None or any(name in checkpoint.options for name in STATED if name != "size")):
+    if more and not checkpoint.of_base:
         raise UsageError(f"{checkpoint.name}: {_NOT_STATED}")
+    inputs = _of_processor(checkpoint, options, config, patches, trust_remote_code)
+    if not more:
+        return inputs
+    processing = restated(checkpoint.name, inputs.preprocessing, options)
+    if not isinstance(inputs.preprocessing.preprocess, Pixels):  # code, of which nothing is left
+        return Inputs(processing, Interpolated(plain))
+    return replace(inputs, preprocessing=processing)
+
+
+def _of_processor(
+    checkpoint: Checkpoint, options: Stated, config: Any, patches: int | None, trust_remote_code: bool
+) -> Inputs:
+    """The preprocessing of a checkpoint's image processor; of ``options`` only the size counts."""
     side = options.size[0] if options.size else None
     if options.size and options.size[0] != options.size[1]:
         raise UsageError(f"{checkpoint.name}: with its own image processor photos become squares: ?size={side}")

@@ -89,7 +89,7 @@ def test_record__of_timm_has_what_decides_pixels(tmp_path: Path) -> None:
         "std": [0.2],
     }
     data["interpolation"] = "bilinear"
-    record = {"model": "vit", "gp": "", "model_kwargs": [], "lr": 1, **data}
+    record = {"model": "vit", "gp": "", "model_kwargs": [], "lr": 1, "bn_eps": None, "bn_momentum": 0.1, **data}
     (tmp_path / "args.yaml").write_text(json.dumps(record))
     (tmp_path / "params.txt").write_text("model: RN50\n")
     result = recorded_architecture(tmp_path / "a.pth.tar")

@@ -129,6 +129,27 @@ def test_folder_of_timm__architecture_and_preprocessing_of_its_record(
     assert alone.info.details["architecture_from"] == "the file"
 
 
+def test_record_of_timm__its_epsilon_of_batch_norm(
+    tmp_path: Path, photos: list[Image.Image], embed_photos: Any
+) -> None:
+    torch.manual_seed(0)
+    own = timm.create_model("test_efficientnet", bn_eps=0.1).eval()
+    arguments = {"model": "test_efficientnet", "initial_checkpoint": "", "bn_eps": 0.1, "bn_momentum": 0.2}
+    torch.save({"state_dict": own.state_dict(), "args": argparse.Namespace(**arguments)}, tmp_path / "a.pth.tar")
+    by_file = _load(f"{tmp_path}/a.pth.tar")
+    (tmp_path / "args.yaml").write_text(json.dumps(arguments))
+    by_record = _load(f"{tmp_path}/a.pth.tar")
+    (tmp_path / "args.yaml").write_text(json.dumps({**arguments, "bn_eps": None}))
+    default = _load(f"{tmp_path}/a.pth.tar")
+    for encoder in (by_file, by_record):
+        assert relative_error(embed_photos(encoder, photos), _by_hand(own, photos)) < 1e-5
+        assert encoder.info.id.endswith("?arch=timm:test_efficientnet&arch.bn_eps=0.1")
+    other = timm.create_model("test_efficientnet").eval()
+    other.load_state_dict(own.state_dict())
+    assert relative_error(embed_photos(default, photos), _by_hand(other, photos)) < 1e-5
+    assert relative_error(_by_hand(other, photos), _by_hand(own, photos)) > 0.01
+
+
 def test_torchvision__the_head_is_left_out(tmp_path: Path, photos: list[Image.Image], embed_photos: Any) -> None:
     torch.manual_seed(0)
     model = torchvision.models.shufflenet_v2_x0_5(num_classes=7)
@@ -182,6 +203,32 @@ def test_transformers__weights_of_a_file_with_the_configuration_of_a_folder(
     assert relative_error(embed_photos(encoder, photos), expected) < 1e-5
     assert encoder.info.id == f"weights:a.ckpt@{encoder.info.weights_sha256[:8]}?arch=transformers:base"
     assert "classifier.bias, classifier.weight: the classifier" in encoder.notices[-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "settings"),
+    [
+        ("&mean=imagenet&std=imagenet", {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}),
+        ("&std=0.25&interpolation=bicubic", {"image_std": [0.25] * 3, "resample": 3}),
+        ("&size=48&mean=0.4", {"image_mean": [0.4] * 3, "size": {"height": 48, "width": 48}}),
+    ],
+)
+def test_transformers__what_is_stated_replaces_the_preprocessing_of_the_architecture(
+    query: str, settings: dict[str, Any], tmp_path: Path, photos: list[Image.Image], embed_photos: Any
+) -> None:
+    torch.manual_seed(0)
+    model = tf.ViTModel(tf.ViTConfig(**VIT), add_pooling_layer=False).eval()
+    randomise(model)
+    torch.save(model.state_dict(), tmp_path / "a.pth")
+    model.config.save_pretrained(tmp_path / "base")
+    vit_processor().save_pretrained(tmp_path / "base")
+    encoder = _load(f"{tmp_path}/a.pth?arch=transformers:{tmp_path}/base{query}")
+    processor = tf.AutoImageProcessor.from_pretrained(tmp_path / "base", backend="pil", **settings)
+    with torch.no_grad():
+        pixels = torch.cat([processor(images=photo, return_tensors="pt")["pixel_values"] for photo in photos])
+        expected = model(pixels, interpolate_pos_encoding=True).last_hidden_state[:, 0].numpy()
+    assert relative_error(embed_photos(encoder, photos), expected) < 1e-5
+    assert encoder.info.id.endswith(f"?arch=transformers:base{query}")
 
 
 def test_folder_of_transformers__without_a_processor_the_preprocessing_is_stated(tmp_path: Path) -> None:
