@@ -6,9 +6,12 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shlex
-from collections.abc import Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from builders.data_specs import open_photos
 from builders.dataset import (
     Card,
     ShardJob,
+    claim_folder,
     finish_folder,
     items_per_shard,
     pixel_rights,
@@ -37,7 +41,7 @@ from builders.dataset import (
 )
 from builders.errors import DataError, PhotoError, UsageError, disk_error
 from builders.files import write_bytes_atomically, write_text_atomically
-from builders.photos import SPLITS, UNLABELLED, PhotoSet, PhotoSource
+from builders.photos import SPLITS, UNLABELLED, Labels, PhotoSet, PhotoSource
 from builders.pixels import codec_canary, decode_rgb, processed_file, read_image_header
 from builders.untrusted import list_folder
 
@@ -99,7 +103,7 @@ def write_repaired(plan: RepairPlan, subject: PhotoSubject, output: Path, *, for
         workers: processes that write shards.
 
     Raises:
-        UsageError: the folder holds other files, or another repair.
+        UsageError: the folder holds other files, another repair, or a repair of other photos or labels.
         DataError: the disk is full, or no photo could be repaired.
     """
     photos = subject.photos.select(plan.retained)
@@ -161,6 +165,8 @@ def _write_shards(
         }
     )
     prepare_folder(output, [CONFIG])
+    _claim(output, plan, photos, Labels(names, labels), carried)
+    claim_folder(output)
     recipe = {**dataclasses.asdict(plan.repair), "matched": list(plan.matched), "codec_canary": codec_canary()}
     drawn = photos.evidence.get("splits", "").startswith("seeded")
     splits = []
@@ -203,17 +209,48 @@ def _write_shards(
     )
 
 
+def _claim(output: Path, plan: RepairPlan, photos: PhotoSet, labels: Labels, columns: Mapping[str, np.ndarray]) -> None:
+    """Write down what a folder is made of. Refuse one that was made of anything else: a run would keep what it has."""
+    stamps = photos.stamps()  # None where a source cannot say whether its photos have changed
+    recipe = {
+        **dataclasses.asdict(plan.repair),
+        "matched": list(plan.matched),
+        "codec_canary": codec_canary(),
+        "ids_hash": photos.ids_hash(),
+        "labels": _hash_of(labels.names, labels.values.tolist()),
+        "columns": _hash_of(*((name, *column.tolist()) for name, column in sorted(columns.items()))),
+        "files": hashlib.sha256(b"" if stamps is None else stamps.table(16)[0].tobytes()).hexdigest(),
+    }
+    described = json.dumps(recipe, sort_keys=True)
+    state = output / f".{PLAN_FILE}"
+    is_new = list_folder(output, may_be_absent=True).is_empty
+    if not is_new and (not state.is_file() or state.read_text(encoding="utf-8", errors="replace") != described):
+        raise UsageError(
+            f"{output}: holds something else, or another repair, or one of photos or labels that have changed since; "
+            "name another --output, or delete this folder"
+        )
+    try:
+        write_text_atomically(state, described)
+    except OSError as error:
+        raise disk_error(error, output) from None
+
+
+def _hash_of(*lists: Sequence[object]) -> str:
+    """SHA-256 of lists of words and numbers; no two different ones are written alike."""
+    return hashlib.sha256(json.dumps([[str(value) for value in values] for values in lists]).encode()).hexdigest()
+
+
 def _write_files(
     plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, workers: int
 ) -> None:
-    recipe = {**dataclasses.asdict(plan.repair), "matched": list(plan.matched), "ids_hash": photos.ids_hash()}
-    described = json.dumps(recipe, sort_keys=True)
-    state = output / f".{PLAN_FILE}"
-    if not list_folder(output, may_be_absent=True).is_empty and (not state.is_file() or state.read_text() != described):
-        raise UsageError(f"{output}: holds something else, or another repair; choose a new folder")
+    names = tuple(subject.label.names)
+    _claim(output, plan, photos, Labels(names, labels), columns={})
+    folders = class_folders(names)
     try:
-        write_text_atomically(state, described)
-        failures = [f for f in (_write_file(plan, photos, labels, subject, output, i) for i in range(len(photos))) if f]
+        failures = []
+        for i in range(len(photos)):
+            failure = _write_file(plan, photos, names[labels[i]], output, folders[labels[i]], i)
+            failures += [failure] if failure else []
         listed = output / ".failures.jsonl"
         if failures:
             write_text_atomically(listed, "".join(json.dumps(f) + "\n" for f in failures))
@@ -226,20 +263,19 @@ def _write_files(
 
 
 def _write_file(
-    plan: RepairPlan, photos: PhotoSet, labels: np.ndarray, subject: PhotoSubject, output: Path, i: int
+    plan: RepairPlan, photos: PhotoSet, label: str, output: Path, class_folder: str, i: int
 ) -> dict[str, str] | None:
     """Write one photo, unless it is there; returns a failure, if any. No untrusted id is copied into a file name."""
     photo_id = photos.ids[i]
-    folder = output / _safe(subject.label.names[labels[i]])
+    folder = output / class_folder
     drawn = photos.evidence.get("splits", "").startswith("seeded")
     if not drawn and len(np.unique(photos.splits)) > 1:  # a single folder named train would be read as a class
-        folder = output / SPLITS[photos.splits[i]] / folder.name
-    digest = hashlib.sha256(photo_id.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    stem = f"{_safe(Path(photo_id).stem)[:80]}-{digest}"
+        folder = output / SPLITS[photos.splits[i]] / class_folder
+    stem = f"{_safe(Path(photo_id).stem)[:80]}-{_digest(photo_id)}"
     if any((folder / f"{stem}.{suffix}").exists() for suffix in (*_SUFFIXES.values(), "img")):
         return None
     try:
-        data = repaired_bytes(photos.read(i), plan.repair, photo_id, subject.label.names[labels[i]])
+        data = repaired_bytes(photos.read(i), plan.repair, photo_id, label)
     except PhotoError as error:
         return {"id": photo_id.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), "reason": str(error)}
     write_bytes_atomically(folder / f"{stem}.{_suffix(data)}", data)
@@ -253,6 +289,39 @@ def _suffix(data: bytes) -> str:
 def _safe(text: str) -> str:
     """A name as one safe component of a path, without leading dots, which would hide the file."""
     return re.sub(r"[^\w.-]", "_", text, flags=re.ASCII).lstrip(".") or "_"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def class_folders(names: Sequence[str]) -> list[str]:
+    """A folder for each class, under its name where that is safe; no two classes share one.
+
+    Letters of every script stay. A name that had to be changed, or that a file system without case could take for
+    another, ends with a digest.
+
+    >>> class_folders(["cat", "猫", "a/b"])
+    ['cat', '猫', 'a_b-c14cddc0']
+    """
+    safe = {name: _safe_in_any_script(name) for name in names}
+    count = Counter(_without_case(name) for name in names if safe[name] == name)
+    kept = {name for name in names if safe[name] == name and count[_without_case(name)] == 1}
+    return [name if name in kept else f"{safe[name]}-{_digest(name)}" for name in names]
+
+
+def _without_case(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _safe_in_any_script(text: str) -> str:
+    """As ``_safe``, but with the letters and marks of any script that paths can have here; at most 120 bytes."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return _safe(text)[:120]
+    kept = "".join(c if c in "._-" or c.isalnum() or unicodedata.category(c)[0] == "M" else "_" for c in text)
+    return kept.encode("utf-8")[:120].decode("utf-8", "ignore").strip(".") or "_"
 
 
 def repair(before: Audit, arguments: argparse.Namespace) -> Audit | None:

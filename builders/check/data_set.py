@@ -30,8 +30,8 @@ def check_folder(
         folder: a finished build; untrusted.
         decode: also decode each image of kinds of builds whose image sizes are not in a JPEG header.
         guarded_by: what photos of different splits must not share (``owner``, ``scene``, ``file``). By default the
-            ``file`` in builds of processed photos; where their builder was told to keep duplicates as the source has
-            them (``--duplicates``), they are counted and pass.
+            ``file`` in builds of processed photos and of folders with Exif; where duplicates were kept as the source
+            has them (``--duplicates``, or the folder brings its splits), they are counted and pass.
         progress: show a bar, if stderr is a terminal.
 
     Raises:
@@ -81,13 +81,14 @@ def check_folder(
         # An untrusted recipe or table may lack any field or column.
         except (ArithmeticError, AttributeError, DataError, LookupError, StopIteration, TypeError, ValueError) as error:
             add("recipe and columns are those of its kind", False, describe_error(error))
-    by_default: tuple[GroupKind, ...] = ("file",) if build.kind == "processed" else ()
+    by_default: tuple[GroupKind, ...] = ("file",) if build.kind in ("processed", "exif-folder") else ()
     kinds: Collection[GroupKind] = guarded_by or by_default
     for config, parts in splits_of.items() if kinds else ():
         if len(parts) > 1:
             policy = _policy(build.recipe)
             allowed = not guarded_by and policy in ("keep", "ignore")
-            _check_groups(parts, kinds, Adder(config, "all", checks), policy if allowed else None)
+            reason = f"as built (--duplicates {policy})" if build.kind == "processed" else "as the folder has them"
+            _check_groups(parts, kinds, Adder(config, "all", checks), reason if allowed else None)
     return checks
 
 
@@ -106,7 +107,7 @@ def _check_groups(
         parts: rows by split.
         kinds: what is looked at.
         add: collects the check.
-        allowed_by: the policy by which the build has such groups knowingly; they pass.
+        allowed_by: why the build has such groups knowingly; they pass.
     """
     names = {"owner": ("owner",), "scene": ("scene",), "file": ("source_sha256", "sha256")}
     values: dict[str, list[str]] = {kind: [] for kind in names}
@@ -124,7 +125,7 @@ def _check_groups(
     )
     detail = f"{guard.straddling:,} of {len(np.unique(guard.groups)):,} groups of one {' or '.join(kinds)}"
     if allowed_by and guard.straddling:
-        add("groups in several splits", True, f"{detail}, as built (--duplicates {allowed_by})")
+        add("groups in several splits", True, f"{detail}, {allowed_by}")
     else:
         add("no group in several splits", not guard.straddling, detail)
 

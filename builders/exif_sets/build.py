@@ -31,6 +31,7 @@ from builders.exif_sets.metadata import without_metadata
 from builders.flickrexif import photo_features
 from builders.photos import HUB_SPLITS, SPLITS, UNLABELLED, PhotoSet, PhotoSource, hash64
 from builders.pixels import CenterMask, decode_rgb
+from builders.splits import default_policy
 
 _NUMBERS = {
     "exposure_s": "exposure_s",
@@ -91,7 +92,7 @@ class ExifRows:
 
 
 def build_exif_folder(photos: PhotoSet, options: BuildOptions, *, license: str = "unknown", mask: float = 0.0) -> Build:
-    """Write one config for each attribute, class-balanced, whose splits share no owner or near-duplicate. Resumable.
+    """Write one config for each attribute, class-balanced, with splits as ``read_camera_folder`` has them. Resumable.
 
     Args:
         photos: of ``read_camera_folder``.
@@ -154,6 +155,7 @@ def build_exif_folder(photos: PhotoSet, options: BuildOptions, *, license: str =
                 **settings,
                 "source": photos.name,
                 "evidence": dict(photos.evidence),
+                "duplicates": {"policy": default_policy(photos)},
                 "items_per_shard": dict(sizes),
             },
             pixels=PixelRights(license != "unknown", "The licence of the photos is not known: name it with --license."),

@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     build = build_exif_folder(photos, options, license=arguments.license, mask=arguments.mask)
     if "left out" in photos.evidence:
         print(f"left out: {photos.evidence['left out']}")
+    print(f"duplicates: {photos.evidence['duplicates']}")
     print(summary(build, arguments.output))
     write_record(arguments, build_record(build, arguments.output))
     return 0

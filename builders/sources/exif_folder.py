@@ -27,10 +27,11 @@ from builders.exif import (
     label,
     read_many,
 )
-from builders.photos import SPLITS, UNLABELLED, FactCache, Labels, PhotoSet, hash64
+from builders.photos import NEAR_DUPLICATES, SPLITS, UNLABELLED, FactCache, Labels, PhotoSet, hash64
 from builders.processes import progress_bar
 from builders.sources.folders import FolderSource, labelled_folder
 from builders.splits import (
+    EVIDENCE,
     LEFT_OUT,
     Fingerprints,
     Sizes,
@@ -82,6 +83,7 @@ def read_camera_folder(
     ``columns`` has the numbers as read (``exposure_s``, ``f_number``, ``iso``, ``focal_length_mm``, NaN if unknown),
     ``year`` (0 if unknown), ``device_type``, ``owner`` (the first sub-folder, or "") and ``group`` (photos of one group
     are in one split, unless the folder brings its splits), and ``near_duplicates`` where there are any.
+    ``evidence["duplicates"]`` says how many of them are in several splits.
 
     Args:
         path: the folder.
@@ -134,7 +136,7 @@ def read_camera_folder(
     if not attributes:
         raise no_attribute
     has_label = np.any([labels.values != UNLABELLED for labels in attributes.values()], axis=0)
-    return replace(
+    labelled = replace(
         photos,
         name=f"exif-folder:{photos.name.partition(':')[2]}",
         splits=splits.splits,
@@ -148,6 +150,21 @@ def read_camera_folder(
         ),
         evidence=MappingProxyType({**left_out, **splits.evidence, **_evidence(folder.ids, readings, classes)}),
     ).select(np.flatnonzero(has_label))
+    return replace(labelled, evidence=MappingProxyType({**labelled.evidence, EVIDENCE: _duplicates(labelled)}))
+
+
+def _duplicates(photos: PhotoSet) -> str:
+    """What is said of equal and nearly equal photos, in the words of builds of processed photos."""
+    names = photos.columns.get(NEAR_DUPLICATES, np.zeros(len(photos), dtype=str))
+    groups, group_of = np.unique(names, return_inverse=True)  # "" is the name of photos that are alone
+    of_a_side = np.unique(np.stack([group_of, photos.splits]), axis=1)[0]
+    divided = (np.bincount(of_a_side, minlength=len(groups)) > 1) & (groups != "")
+    if not divided.any():
+        return "no equal and nearly equal photos in different splits"
+    return (
+        f"{int(divided[group_of].sum()):,} equal and nearly equal photos in {int(divided.sum()):,} groups are in "
+        "different splits, as the folder has them"
+    )
 
 
 def _has_two_classes(column: _Column) -> bool:

@@ -1,6 +1,7 @@
 """Repaired data sets on disk: names, formats and folders of files, what is refused, and what is carried over."""
 
 import json
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from benchmark.audit import parse_repair
 from benchmark.audit.repair_plan import Repair, RepairPlan
 from benchmark.audit.repairs import (
     carried_columns,
+    class_folders,
     remaining,
     repaired_bytes,
     repaired_spec,
@@ -17,6 +19,7 @@ from benchmark.audit.repairs import (
 )
 from benchmark.audit.result import Carrier
 from benchmark.audit.subjects import photo_subject
+from builders.data_specs import open_photos
 from builders.errors import DataError, PhotoError, UsageError
 from builders.photos import Labels, PhotoSet
 from builders.pixels import read_image_header
@@ -56,11 +59,25 @@ def test_files__names_are_safe_and_end_by_format(tmp_path):
     photos = write_repaired(plan_of(UNCHANGED, 5, range(5)), subject, folder, form="files")
     names = written_names(folder)
     stems = [name.rpartition("-")[0] for name in names if name != ".repair.json"]
-    assert sorted(stems) == ["_/a_b", "_/e", "_/f", "a_b/c", "a_b/d"]
+    hidden, slashed = class_folders(["..", "a/b"])
+    in_folders = [f"{hidden}/a_b", f"{hidden}/e", f"{hidden}/f", f"{slashed}/c", f"{slashed}/d"]
+    assert sorted(stems) == sorted(in_folders)
+    assert (hidden[:2], slashed[:4]) == ("_-", "a_b-")
     assert sorted(name.rpartition(".")[2] for name in names) == ["gif", "img", "jpg", "json", "png", "webp"]
     contents = {(folder / name).read_bytes() for name in names if name != ".repair.json"}
     assert contents == set(list(FILES.values())[:5])
     assert len(photos) == 5
+
+
+def test_files__each_class_has_a_folder_of_its_own_in_any_script(tmp_path):
+    classes = ["猫", "犬", "a b", "a_b", "a/b", "हिन्दी", "猫" * 100, "猫" * 101, "Cat", "cat", "é", "e\u0301", "\udcff"]
+    subject = subject_of({f"{i}.jpg": jpeg(IMAGES[0]) for i in range(len(classes))}, classes, ["val"] * len(classes))
+    photos = write_repaired(plan_of(UNCHANGED, len(classes)), subject, tmp_path / "out", form="files")
+    folders = {name.rpartition("/")[0] for name in written_names(tmp_path / "out")} - {""}
+    assert len(folders) == len(photos.labels.names) == len(classes)
+    as_seen = {unicodedata.normalize("NFC", folder).casefold() for folder in folders}
+    assert len(as_seen) == len(classes)  # also on a disk that knows neither case nor forms of an accent
+    assert folders >= {"猫", "犬", "a_b", "हिन्दी"}
 
 
 @pytest.mark.parametrize(
@@ -101,6 +118,40 @@ def test_files__what_could_not_be_read_is_listed_until_it_can_be(tmp_path):
     (folder / ".repair.json").unlink()
     with pytest.raises(UsageError, match="holds something else"):
         write_repaired(plan, whole, folder, form="files")
+
+
+@pytest.mark.parametrize("form", ["files", "shards"])
+def test_write_repaired__goes_on_with_the_same_photos_and_labels_alone(tmp_path, form):
+    for i in range(4):
+        path = tmp_path / "photos" / "ab"[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(IMAGES[i]))
+    plan, out = plan_of(Repair("reencode", 80, "4:2:0"), 4), tmp_path / "out"
+
+    def repaired(label=None, **changes):
+        photos = replace(open_photos(f"folder:{tmp_path / 'photos'}"), **changes)
+        subject = photo_subject(photos)
+        subject = subject if label is None else replace(subject, label=label)
+        return write_repaired(plan, subject, out, form=form)
+
+    repaired()
+    made = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.suffix in (".jpg", ".parquet")}
+    assert made
+    assert len(repaired()) == 4  # nothing has changed
+    others = [
+        Labels(("a", "b"), np.array([0, 1, 0, 1], np.int32)),
+        Labels(("b", "a"), np.array([0, 0, 1, 1], np.int32)),
+    ]
+    for label in others:
+        with pytest.raises(UsageError, match=f"{out}"):
+            repaired(label)
+    if form == "shards":
+        with pytest.raises(UsageError, match=f"{out}"):
+            repaired(columns={"source": np.array(list("stst"), dtype=object)})
+    (tmp_path / "photos" / "a" / "0.jpg").write_bytes(jpeg(IMAGES[3]))
+    with pytest.raises(UsageError, match=f"{out}"):
+        repaired()
+    assert {path: path.stat().st_mtime_ns for path in made} == made
 
 
 @pytest.mark.parametrize("form", ["files", "shards"])

@@ -224,6 +224,16 @@ def test_check__processed_photos_have_no_file_in_two_splits_unless_they_were_bui
     assert made == ("x", "all", *expected)
 
 
+@pytest.mark.parametrize(
+    ("policy", "name"), [("keep", "groups in several splits"), ("move", "no group in several splits")]
+)
+def test_check__files_of_a_folder_with_exif_are_in_two_splits_only_as_the_folder_has_them(checked, policy, name):
+    parts = {("x", "train"): grouped("a", files=["1"]), ("x", "test"): grouped("b", files=["1"])}
+    (made,) = groups_of(checked(parts, "exif-folder", recipe={"duplicates": {"policy": policy}}))
+    assert made[2:4] == (name, policy == "keep")
+    assert "1 of 1" in made[4]
+
+
 def test_check__duplicates_that_were_left_but_are_not_there(checked):
     parts = {("x", "train"): grouped("a", files=["1"]), ("x", "test"): grouped("b", files=["2"])}
     (made,) = groups_of(checked(parts, "processed", recipe={"duplicates": {"policy": "keep"}}))

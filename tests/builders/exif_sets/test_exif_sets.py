@@ -86,6 +86,30 @@ def test_build__masked(folder, tmp_path):
     assert picture.getpixel((0, 0)) != (0, 0, 0)
 
 
+@pytest.mark.slow
+def test_build__says_what_is_in_two_splits_of_the_folder(tmp_path, capsys):
+    for split, numbers in (("train", range(12)), ("val", range(12, 24))):
+        for owner in CAMERAS:
+            for number in numbers:
+                path = tmp_path / "own" / split / f"{owner}{number}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(shot(owner, number))
+
+    def printed(output):
+        build(tmp_path / "own", output)
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("duplicates: "))
+        assert line.removeprefix("duplicates: ") in (output / "README.md").read_text(encoding="utf-8")
+        assert "no near-duplicate" not in (output / "README.md").read_text(encoding="utf-8")
+        assert main(["check", str(output)]) == 0
+        return line, capsys.readouterr().out
+
+    line, checks = printed(tmp_path / "apart")
+    assert (line.split()[1], " groups in several splits" in checks) == ("no", False)
+    (tmp_path / "own" / "val" / "Ann12.jpg").write_bytes(shot("Ann", 0))
+    line, checks = printed(tmp_path / "shared")
+    assert (line.split()[1], " groups in several splits" in checks) == ("2", True)
+
+
 def test_without_metadata__refuses_what_it_cannot_clean():
     data = shot("Ann", 1)
     assert without_metadata(without_metadata(data)) == without_metadata(data)

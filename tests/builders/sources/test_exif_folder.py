@@ -156,6 +156,16 @@ def test_exif_folder__splits_of_the_folder(tmp_path):
     assert [SPLITS[s] for s in photos.splits] == [photo_id.split("/")[0] for photo_id in photos.ids]
     assert (photos.attributes["make"].values != UNLABELLED).all()
     assert photos.evidence["groups on several sides"] == "0"
+    assert photos.evidence["duplicates"].startswith("no ")
+    copied = (tmp_path / "train" / "0.jpg").read_bytes()
+    (tmp_path / "train" / "12.jpg").write_bytes(copied)  # twice in a split counts in none
+    (tmp_path / "train" / "13.jpg").write_bytes(shot("canon", 5))
+    assert open_photos(f"exif-folder:{tmp_path}?min-photos=5").evidence["duplicates"].startswith("no ")
+    (tmp_path / "val" / "6.jpg").write_bytes(copied)
+    (tmp_path / "val" / "7.jpg").write_bytes(shot("canon", 6))
+    evidence = open_photos(f"exif-folder:{tmp_path}?min-photos=5").evidence
+    assert (evidence["groups on several sides"], evidence["duplicates"].split()[0]) == ("1", "3")
+    assert "1 groups" in evidence["duplicates"]
 
 
 def test_exif_folder__wrong_options_and_empty_folders(tmp_path):
