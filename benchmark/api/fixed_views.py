@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from benchmark.bank import BankView
+from benchmark.encoders import has_class_token
 from benchmark.options import RunOptions
 from benchmark.results import Score
 from benchmark.scoring import planned_passes, with_semantics
@@ -134,6 +135,17 @@ class _MemoryBank:
 def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
     """Inputs of a network's last linear layer, if it returns that layer's output; else what it returns, pooled.
 
+    Args:
+        network: in evaluation mode.
+        batch: of its inputs.
+
+    Returns:
+        [n, dimension], by the first that applies: the input of the last linear layer, ``image_embeds``,
+        ``pooler_output``, of a sequence the class token where the network has one, the mean over positions, the vector.
+
+    Raises:
+        UsageError: it is the mean of two linear layers, as distilled classifiers return it: class scores.
+
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 3))
     >>> default_embedding(network, torch.zeros(2, 3, 2, 2)).shape
     torch.Size([2, 4])
@@ -159,9 +171,17 @@ def default_embedding(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
         if isinstance(embeddings := getattr(output, name, None), torch.Tensor):
             return embeddings.flatten(1)
     hidden = getattr(output, "last_hidden_state", returned)
-    if isinstance(hidden, torch.Tensor) and hidden.ndim == 3:
-        return hidden.mean(1)
-    return hidden.mean((2, 3)) if isinstance(hidden, torch.Tensor) and hidden.ndim == 4 else hidden
+    if not isinstance(hidden, torch.Tensor):
+        return hidden
+    heads = [outputs for _, outputs in read if outputs.shape == hidden.shape][-2:]
+    if len(heads) == 2 and torch.allclose((heads[0] + heads[1]) / 2, hidden, atol=1e-5):
+        raise UsageError(
+            f"the network returns {hidden.shape[1]} numbers for each picture, the mean of two linear layers: those are "
+            "class scores; give embed=..."
+        )
+    if hidden.ndim == 3:
+        return hidden[:, 0] if has_class_token(network) else hidden.mean(1)
+    return hidden.mean((2, 3)) if hidden.ndim == 4 else hidden
 
 
 @contextlib.contextmanager

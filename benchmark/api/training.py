@@ -47,8 +47,9 @@ class TraceCallback(_Base):
         preprocess: RGB ``PIL.Image`` -> tensor or array of one shape, as the network takes it in evaluation. By default
             the trainer's image processor, or the network's own attribute ``preprocess``.
         embed: (network, batch) -> [n, dimension]. By default the input of the last linear layer, if the network
-            returns that layer's output (classifiers); else ``pooler_output``, the class token or mean of
-            ``last_hidden_state``, or the vector that it returns.
+            returns that layer's output (classifiers); else ``image_embeds``, ``pooler_output``, of
+            ``last_hidden_state`` the class token where the network has one and the mean where it has none, or the
+            vector that it returns. The mean of two heads is refused: it needs ``embed``.
         log: called with the numbers of each measurement, besides the trainer's own logging.
         file: a file of JSON lines to which each measurement is added; by default ``trace.jsonl`` in the trainer's
             ``output_dir``, else none.

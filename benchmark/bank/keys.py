@@ -92,6 +92,7 @@ def encoder_key(
         "pooling": info.pooling,
         "preprocessing": dict(info.preprocessing),
         "dtype": compute_dtype,
+        **({"definition": info.definition} if info.definition else {}),
         **({"compiled": True} if compiled else {}),
         **({"device_type": device.partition(":")[0]} if compute_dtype != "float32" else {}),
         **({"runtime": runtime_key} if runtime_key else {}),

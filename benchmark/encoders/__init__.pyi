@@ -18,6 +18,7 @@ from .layers.pooling import photo_places
 from .load import PREFIXES, load_encoder
 from .loaders.packaged import PACKAGED
 from .loaders.python import as_encoder, is_module
+from .loaders.transformers.embeddings import has_class_token
 from .network import Embedder, move_to_host
 from .preprocess.by_library import ANTIALIAS, FILTERS, LIBRARIES, with_library
 from .preprocess.modes import with_preprocessing
@@ -60,6 +61,7 @@ __all__ = [
     "deduplicated",
     "encoder_hash",
     "grid_cell",
+    "has_class_token",
     "installed_lists",
     "is_module",
     "largest_relative_error",

@@ -87,6 +87,9 @@ class EncoderInfo:
     """Training data, where known."""
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Further provenance: architecture, version of the library, file of the weights."""
+    definition: str = ""
+    """Hash of what the network computes beside its weights (``hash_definition``), which a version of a library may
+    change; empty without a network of a library."""
 
     @property
     def cacheable(self) -> bool:
@@ -246,7 +249,7 @@ def deduplicated(encoders: Mapping[str, Encoder], same: Callable[[str], None]) -
     distinct: dict[str, Encoder] = {}
     first_name: dict[str, str] = {}
     for name, encoder in encoders.items():
-        identity = encoder_hash(vars(encoder.info))
+        identity = _hash_with_definition(encoder)
         first = first_name.setdefault(identity, name)
         if encoder.info.weights_sha256 is not None and first != name:
             same(f"{name} is the encoder of {first}, weight for weight: it is scored once, as {encoder.info.id}")
@@ -266,15 +269,20 @@ def with_unique_id(encoder: Encoder, taken: dict[str, str]) -> Encoder:
         encoder: as loaded.
         taken: hash of the identity by id, of the encoders so far; this encoder's is added.
     """
-    identity = encoder_hash(vars(encoder.info))
+    identity = _hash_with_definition(encoder)
     if taken.setdefault(encoder.info.id, identity) != identity and encoder.info.weights_sha256:
         return _renamed(encoder)
     return encoder
 
 
 def _renamed(encoder: Encoder) -> Encoder:
-    longer = f"{encoder.info.id}+{encoder_hash(vars(encoder.info))[:4]}"
+    longer = f"{encoder.info.id}+{_hash_with_definition(encoder)[:4]}"
     return dataclasses.replace(encoder, info=dataclasses.replace(encoder.info, id=longer))
+
+
+def _hash_with_definition(encoder: Encoder) -> str:
+    """8 hex digits of the identity of an encoder within one run, where versions of libraries do not differ."""
+    return encoder_hash({**vars(encoder.info), "pooling": [encoder.info.pooling, encoder.info.definition]})
 
 
 def _as_json(value: Any) -> Any:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from benchmark.compute import first_forward, foreign_code, out_of_memory, parallel_map
+from benchmark.encoders.definition import hash_definition
 from benchmark.encoders.encoder import COMPLEX, Encoder, EncoderInfo
 from benchmark.encoders.placement import TORCH_DTYPES, Placement, tf32_only_if_requested
 from builders.errors import CamtraceError, EncoderError
@@ -116,6 +118,8 @@ class Embedder:
     """True if chunks may run in parallel on a CPU."""
     at_places: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor] | None = None
     """``forward`` with a third argument int64 [n, 2], a position in each view, for outputs that read single patches."""
+    memory_format: torch.memory_format = torch.channels_last
+    """Of pictures and weights; ``torch.contiguous_format`` for a network that cannot read channels last."""
 
     def __call__(self, batch: torch.Tensor | np.ndarray) -> torch.Tensor:
         """[n, ...], on the CPU or on the network's device -> float32 [n, dimension] on the CPU."""
@@ -162,7 +166,7 @@ class Embedder:
         # a copy in every case: other encoders may share the batch, and forward may write into it
         pixels = self.normalise(pixels) if self.normalise is not None else pixels.to(torch.float32, copy=True)
         if pixels.ndim == 4:
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            pixels = pixels.contiguous(memory_format=self.memory_format)
         pixels = pixels.to(TORCH_DTYPES[self.place.dtype])
         if places is not None and self.at_places is not None:
             output = self.at_places(self.module, pixels, places)
@@ -260,13 +264,17 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
     if weights == OF_STATE_DICT:
         weights = hash_state_dict(module.state_dict())
     parameters = sum(p.numel() for p in module.parameters())
+    definition = "" if network.library == "callable" else hash_definition(module)
     module = _placed(network.prepare(module), name, place)
     parallel = network.stateless and not place.compile
     forward = compiled_forward(network.forward) if place.compile else network.forward
     embed = Embedder(name, module, forward, network.normalise, place, network.cpu_chunk, parallel)
     view = torch.from_numpy(np.array(network.preprocess(probe_image())))[None]
     with first_forward():
-        first = network.prove(module, lambda: embed(view))
+        embed, first = _in_its_memory_format(embed, lambda tried: network.prove(module, lambda: tried(view)))
+        if network.library == "callable":  # a network may fail from two pictures on, where it views them as one
+            with contextlib.suppress(EncoderError):
+                embed, _ = _in_its_memory_format(embed, lambda tried: tried(torch.cat([view, view])))
     if not torch.isfinite(first).all():
         raise EncoderError(f"{name}: the embedding of a plain picture is not finite in {place.dtype}")
     info = EncoderInfo(
@@ -281,16 +289,49 @@ def network_encoder(network: Network, place: Placement) -> Encoder:
         group=network.group,
         training_data=network.training_data,
         details=dict(network.details),
+        definition=definition,
     )
     return Encoder(info, network.preprocess, embed, place.device, place.dtype, place.compile)
+
+
+def _in_its_memory_format(
+    embed: Embedder, compute: Callable[[Embedder], torch.Tensor]
+) -> tuple[Embedder, torch.Tensor]:
+    """What an embedder computes, and the embedder: with contiguous pictures and weights where only they work.
+
+    ``view`` of a feature map, for one, fails where its channels are last in memory.
+    """
+    try:
+        return embed, compute(embed)
+    except EncoderError as error:
+        if embed.memory_format == torch.contiguous_format or out_of_memory(error):
+            raise
+        forward = functools.partial(_of_contiguous, embed.forward)
+        contiguous = replace(embed, memory_format=torch.contiguous_format, forward=forward)
+        _arranged(embed.module, contiguous.memory_format)
+        try:
+            return contiguous, compute(contiguous)
+        except EncoderError:  # it fails for another reason
+            _arranged(embed.module, embed.memory_format)
+        raise
+
+
+def _of_contiguous(forward: Forward, module: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """``forward`` of contiguous pixels, also where another runtime traces it on what ``Normalisation`` gives."""
+    return forward(module, pixels.contiguous())
+
+
+def _arranged(module: nn.Module, memory_format: torch.memory_format) -> nn.Module:
+    """A module with its weights in a memory format."""
+    if any(parameter.ndim == 5 for parameter in module.parameters()):  # 3-d convolutions have no channels last
+        return module
+    return module.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def _placed(module: nn.Module, name: str, place: Placement) -> nn.Module:
     try:
         module = module.to(device=place.device, dtype=TORCH_DTYPES[place.dtype])
-        if any(parameter.ndim == 5 for parameter in module.parameters()):  # 3-d convolutions have no such format
-            return module
-        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return _arranged(module, torch.channels_last)
     except Exception as error:
         if not out_of_memory(error):
             raise

@@ -296,7 +296,7 @@ FIELDS: Mapping[str, Mapping[str, tuple[Form, str]]] = {
     "encoder": {
         **_each("preprocessing details", OBJECT),
         **_each("dimension parameters", WHOLE),
-        **_each("library revision weights_sha256 pooling group training_data dtype", TEXT),
+        **_each("library revision weights_sha256 pooling group training_data dtype definition", TEXT),
     },
     "data": {
         **_each("photos source_jpeg", COUNTS),

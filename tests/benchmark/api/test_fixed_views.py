@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from benchmark.api.fixed_views import FixedViews, default_embedding, fixed_views
+from benchmark.encoders import load_encoder
 from benchmark.options import RunOptions
 from benchmark.views import PlainViews
 from builders.errors import DataError, UsageError
 from builders.photos import PhotoSet
 from tests.support.images import image_bytes
 
+VIT = {
+    **{"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4},
+    **{"image_size": 32, "patch_size": 8},
+}
 SHADES = [10, None, 30, 40, 50]
 
 
@@ -132,3 +139,54 @@ def test_default_embedding__by_what_a_network_returns() -> None:
     assert torch.equal(default_embedding(network, tokens), network.layer(tokens).mean(1))
     last = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
     assert torch.equal(default_embedding(last, batch), last[0](batch))
+
+
+@pytest.mark.slow
+def test_default_embedding__of_two_heads_and_of_none() -> None:
+    """timm's distilled classifiers return the mean of two heads; a model without heads returns its features."""
+    timm = pytest.importorskip("timm")
+    pictures = torch.randn(2, 3, 32, 32)
+    small = {"img_size": 32, "patch_size": 16, "embed_dim": 12, "depth": 1, "num_heads": 2}
+    of_name = {"deit_tiny_distilled_patch16_224": small, "levit_128s": {"embed_dim": (16, 16, 16), "img_size": 32}}
+    for name, options in of_name.items():
+        torch.manual_seed(0)
+        network = timm.create_model(name, num_classes=7, **options).eval()
+        with pytest.raises(UsageError, match="embed="):
+            default_embedding(network, pictures)
+        network.reset_classifier(0)
+        assert torch.equal(default_embedding(network, pictures), network(pictures))
+
+
+class OfTokens(nn.Module):
+    """Returns tokens, of which the first is a class token under some names."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.embeddings = nn.Module()
+        self.embeddings.register_parameter(name, nn.Parameter(torch.zeros(1)))
+
+    def forward(self, batch: torch.Tensor) -> Any:
+        return SimpleNamespace(last_hidden_state=batch)
+
+
+@pytest.mark.parametrize(("name", "is_class"), [("cls_token", True), ("class_embedding", True), ("tokens", False)])
+def test_default_embedding__a_class_token_where_there_is_one(name: str, is_class: bool) -> None:
+    tokens = torch.randn(4, 5, 6)
+    expected = tokens[:, 0] if is_class else tokens.mean(1)
+    assert torch.equal(default_embedding(OfTokens(name), tokens), expected)
+
+
+@pytest.mark.slow
+def test_default_embedding__is_that_of_the_checkpoint_once_saved(tmp_path: Path) -> None:
+    tf = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    model = tf.ViTModel(tf.ViTConfig(**VIT), add_pooling_layer=False).eval()
+    model.save_pretrained(tmp_path)
+    tf.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    encoder = load_encoder(f"local-dir:{tmp_path}", device="cpu", runtime="torch")
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    pixels = tf.AutoImageProcessor.from_pretrained(tmp_path)(picture, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        embedding = default_embedding(model, pixels)
+    view = torch.from_numpy(np.asarray(encoder.preprocess(picture)))[None]
+    torch.testing.assert_close(embedding, encoder.embed(view), rtol=1e-4, atol=1e-5)

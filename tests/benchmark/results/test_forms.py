@@ -213,7 +213,9 @@ OF_FIELDS = {
         "details": OBJECTS,
         "dimension": COUNTS,
         "parameters": COUNTS,
-        **dict.fromkeys(("library", "revision", "weights_sha256", "pooling", "group", "training_data", "dtype"), TEXTS),
+        **dict.fromkeys(
+            ("library", "revision", "weights_sha256", "pooling", "group", "training_data", "dtype", "definition"), TEXTS
+        ),
     },
     "data": {
         "photos": ([{"train": 0}], [{"train": -1}, {"train": "1"}, 1]),
